@@ -1,0 +1,36 @@
+"""Adversarial losses: logits in, one value a sample out. D calls each `_d` with (real, fake), G calls each `_g` with (fake).
+
+All are written on logits, so that none saturates in float32: log(sigmoid(x)) is -softplus(-x).
+"""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor
+
+LOG4 = 2 * math.log(2)
+
+
+def cross_entropy_d(real: Tensor, fake: Tensor) -> Tensor:
+    """-log sigma(D(x)) - log(1 - sigma(D(G(z)))). Goodfellow et al. 2014, eq. 1, real 1 and fake 0; log 4 at equilibrium."""
+    return F.softplus(-real) + F.softplus(fake)
+
+
+def non_saturating_g(fake: Tensor) -> Tensor:
+    """-log sigma(D(G(z))). Goodfellow et al. 2014, section 3 (the form it trains with); log 2 at equilibrium."""
+    return F.softplus(-fake)
+
+
+def minimax_g(fake: Tensor) -> Tensor:
+    """log(1 - sigma(D(G(z)))). Goodfellow et al. 2014, eq. 1: its gradient vanishes while D wins; -log 2 at equilibrium."""
+    return -F.softplus(fake)
+
+
+def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))). Lim and Ye 2017, eq. 12; Miyato et al. 2018, eq. 16; 2 at equilibrium."""
+    return F.relu(1 - real) + F.relu(1 + fake)
+
+
+def hinge_g(fake: Tensor) -> Tensor:
+    """-D(G(z)). Miyato et al. 2018, eq. 17; no scale of its own."""
+    return -fake

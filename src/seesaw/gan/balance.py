@@ -1,0 +1,122 @@
+"""Balance parts: what keeps one player from running away. A file of the group `balance` is a mapping of named parts.
+
+Each part is of one kind: a Gate says whether a phase plays, an LrScale multiplies a player's learning rate.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import nn
+
+from seesaw.gan.phases import Phase
+
+
+class Gate(nn.Module):
+    """Says whether a phase plays, from statistics of earlier batches that are alike on every rank."""
+
+    def bind(self, phases: Mapping[str, Phase]) -> None:
+        """Told once which phases there are, before anything runs. Raises ValueError where the gate has no meaning."""
+
+    def plays(self, phase: Phase) -> bool:
+        """Whether the phase plays in the coming batch."""
+        raise TypeError(f"{type(self).__name__} decides nothing")  # Gate itself is abstract
+
+    def observe(self, seen: Mapping[str, float], images: int) -> None:
+        """Told the statistics of one batch of `images` images, one batch late, in order."""
+
+    def report(self) -> dict[str, float]:
+        """What to log once a window, by name."""
+        return {}
+
+
+class LrScale(nn.Module):
+    """Multiplies a player's learning rate."""
+
+    def scale(self, player: str) -> float:
+        raise TypeError(f"{type(self).__name__} scales nothing")  # LrScale itself is abstract
+
+
+class TTUR(LrScale):
+    """Two time-scale update rule: separate learning rates, one step each (Heusel et al. 2017).
+
+    Multiplies the model's own learning rates. The default turns 2e-4 into SAGAN's G 1e-4 and D 4e-4 (Zhang et al. 2019).
+    """
+
+    def __init__(self, G: float = 0.5, D: float = 2.0) -> None:
+        super().__init__()
+        for player, factor in (("G", G), ("D", D)):
+            if factor <= 0:
+                raise ValueError(f"{player} is {factor}; it must be above 0")
+        self.factors = {"G": G, "D": D}
+
+    def scale(self, player: str) -> float:
+        return self.factors[player]
+
+
+class SkipD(Gate):
+    """D rests while it wins too clearly, and plays again when it no longer does (ganhacks, item 11, made scale-free).
+
+    D's *advantage* is 0 at the loss's equilibrium and 1 when D separates perfectly: 1 - L_D / L* by loss, 2 accuracy - 1 by
+    accuracy, on a running mean. D rests once it exceeds `rest_above` and plays once it is under `wake_below`, or after
+    `longest_rest` batches in a row (its running mean goes on, so it may rest again after one step).
+
+    Args:
+        by: what the advantage is read from.
+        rest_above, wake_below: thresholds of the advantage, wake_below <= rest_above < 1. Accuracy 0.8 is an advantage of 0.6.
+        half_life: of the running mean, in images.
+        longest_rest: batches.
+    """
+
+    def __init__(
+        self,
+        by: Literal["loss", "accuracy"] = "loss",
+        rest_above: float = 0.6,
+        wake_below: float = 0.5,
+        half_life: float = 1000.0,
+        longest_rest: int = 20,
+    ) -> None:
+        super().__init__()
+        if not wake_below <= rest_above < 1:
+            raise ValueError(
+                f"wake_below is {wake_below} and rest_above {rest_above}; wake_below <= rest_above < 1 must hold"
+            )
+        if half_life <= 0 or longest_rest < 1:
+            raise ValueError(
+                f"half_life is {half_life} and longest_rest {longest_rest}; they must be above 0 and at least 1"
+            )
+        self.by, self.rest_above, self.wake_below = by, rest_above, wake_below
+        self.half_life, self.longest_rest = half_life, longest_rest
+        self.advantage, self.resting, self.rested = 0.0, False, 0
+
+    def bind(self, phases: Mapping[str, Phase]) -> None:
+        for name, phase in phases.items():
+            if found := phase.adversarial():
+                term, loss = found
+                self.key = f"{name}/{term}" if self.by == "loss" else f"{name}/accuracy"
+                self.equilibrium = loss.equilibrium
+                return
+        raise ValueError("skip_d needs a discriminator loss with an equilibrium, and no phase of D has one")
+
+    def plays(self, phase: Phase) -> bool:
+        return phase.player == "G" or not self.resting
+
+    def observe(self, seen: Mapping[str, float], images: int) -> None:
+        if self.key not in seen:  # its phase was not due in that batch
+            return
+        now = 1 - seen[self.key] / self.equilibrium if self.by == "loss" else 2 * seen[self.key] - 1
+        keep = 0.5 ** (images / self.half_life)
+        self.advantage = keep * self.advantage + (1 - keep) * now
+        if self.resting:
+            self.rested += 1
+            self.resting = self.advantage > self.wake_below and self.rested < self.longest_rest
+        else:
+            self.resting, self.rested = self.advantage > self.rest_above, 0
+
+    def report(self) -> dict[str, float]:
+        return {"balance/advantage": self.advantage, "balance/resting": float(self.resting)}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"advantage": self.advantage, "resting": self.resting, "rested": self.rested}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.advantage, self.resting, self.rested = state["advantage"], state["resting"], state["rested"]

@@ -1,0 +1,266 @@
+"""One training step for every GAN."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from seesaw.functional.keys import key, reseed
+from seesaw.gan.augment import Identity
+from seesaw.gan.balance import Gate, LrScale
+from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.ema import update_ema, with_estimated_batch_norm
+from seesaw.gan.growth import FullGrown
+from seesaw.gan.learning_rate import LearningRates
+from seesaw.gan.phases import Phase
+from seesaw.gan.schedules import Constant, ScheduleModule
+from seesaw.gan.statistics import Report, Statistics
+from seesaw.gan.views import SingleScale
+from seesaw.types import Batch, Schedule, UserError, at
+
+
+class GAN(LightningModule):
+    """Two players and their phases, each one optimiser step, over batches of reals.
+
+    Args:
+        G, D: the generator (z, y) -> Fake and the discriminator (pyramid, y) -> logits.
+        phases: named, played in this order in every batch in which they are due.
+        optimizers: "G" and "D": parameters -> optimizer.
+        seed: with the images shown it keys all randomness of training, so runs under other balances see the same noise.
+        balance: named parts, Gate or LrScale.
+        view: reals -> the pyramid D takes. augment: pyramid -> pyramid on D's input. growth: sets the stage.
+        schedule: "lr": factor on both learning rates, of images shown.
+        ema_half_life: of G's average, in images; at most 5 % of the images shown.
+        micro_batch: samples a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
+            Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
+        log_kimg: length of the window over which statistics are averaged, in thousands of images.
+        recipe: "kimg" and "batch_size" that the model's source trains with. The top level of the configuration takes its
+            defaults from here; the step does not read it.
+    """
+
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module,
+        phases: dict[str, Phase],
+        optimizers: dict[str, Callable[..., Optimizer]],
+        seed: int = 0,
+        balance: dict[str, Gate | LrScale] | None = None,
+        view: nn.Module | None = None,
+        augment: nn.Module | None = None,
+        growth: FullGrown | None = None,
+        schedule: dict[str, ScheduleModule] | None = None,
+        ema_half_life: Schedule = 10_000.0,
+        micro_batch: int | None = None,
+        log_kimg: float = 1.0,
+        recipe: dict[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
+        self.z_dim = cast(int, G.z_dim)
+        self.phases, self._phases = phases, nn.ModuleDict(phases)  # the second saves the terms' buffers
+        self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
+        self.view, self.augment, self.growth = view or SingleScale(), augment or Identity(), growth or FullGrown()
+        self.balance = nn.ModuleDict(balance or {})
+        self.gates = [part for part in self.balance.values() if isinstance(part, Gate)]
+        for gate in self.gates:
+            gate.bind(phases)
+        self.schedule = schedule or {"lr": Constant()}
+        self._schedule = nn.ModuleDict(self.schedule)
+        scales = [part for part in self.balance.values() if isinstance(part, LrScale)]
+        self.learning_rates = LearningRates(phases, self.schedule["lr"], scales)
+        self.make_optimizer, self.ema_half_life = optimizers, ema_half_life
+        self.seed, self.micro_batch, self.log_images = seed, micro_batch, max(int(log_kimg * 1000), 1)
+        self.statistics = Statistics()
+        self.images_shown, self.batches, self.updates = 0, 0, {"G": 0, "D": 0}
+        self.known: dict[str, float] = {}  # the last window that was read
+        self.on_report: Callable[[int, dict[str, float]], None] = lambda images_shown, values: None
+        self.seconds, self._mark, self._window_images = 0.0, 0.0, 0
+
+    # The step
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        reals = batch.real.to(self.dtype, memory_format=torch.channels_last).div_(127.5).sub_(1)
+        optimizers = dict(zip("GD", self.optimizers(), strict=True))
+        moving = [self.G, self.G_ema, self.D, self.view]
+        self.growth.advance(self.images_shown, moving, [o.optimizer for o in optimizers.values()])
+        for name, phase in self.phases.items():
+            if self.batches % phase.every == 0:
+                self.play(name, phase, reals, batch.y, optimizers[phase.player])
+        self.end_batch(len(reals) * self.trainer.world_size)
+
+    def play(self, name: str, phase: Phase, reals: Tensor, y: Tensor | None, optimizer: Any) -> None:
+        """One phase over the micro-batches: an optimiser step, or a look without gradient where a gate is closed."""
+        n = max(int(len(reals) * phase.share), 1)
+        z = self.latents(name, len(reals))
+        plays = all(gate.plays(phase) for gate in self.gates)
+        with self.turn(phase.player, optimizer):
+            for k, part in enumerate(torch.arange(n).split(self.micro_batch or n)):
+                rows = slice(int(part[0]), int(part[-1]) + 1)
+                reseed(key(self.seed, self.images_shown, name, k, self.global_rank), self.device)
+                seen = self.see(phase, reals[rows], z[rows], None if y is None else y[rows])
+                if plays:
+                    loss, values = phase(seen)
+                    self.manual_backward(loss * (len(part) / n))
+                else:
+                    values = phase.watch(seen)
+                values |= self.scores(phase, seen)
+                self.statistics.add(name, {label(name, what): v for what, v in values.items()}, len(part))
+            if plays:
+                self.step(phase.player, optimizer)
+
+    def see(self, phase: Phase, reals: Tensor, z: Tensor, y: Tensor | None) -> AdversarialBatch:
+        return AdversarialBatch(
+            self.G, self.D, reals, z, y,
+            view=self.view, augment=self.augment, player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown,
+        )  # fmt: skip
+
+    @contextmanager
+    def turn(self, player: str, optimizer: Any) -> Iterator[None]:
+        """Only the player has gradients: the opponent is frozen, so nothing is computed for its weights."""
+        self.G.requires_grad_(player == "G")
+        self.D.requires_grad_(player == "D")
+        optimizer.zero_grad(set_to_none=True)
+        yield
+
+    def step(self, player: str, optimizer: Any) -> None:
+        if self._window_images == 0:  # once a window: the norm costs a pass over the gradients
+            grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            self.statistics.add(f"grad_norm/{player}", {f"grad_norm/{player}": nn.utils.get_total_norm(grads)}, 1)
+        self.learning_rates.apply(player, optimizer.optimizer, self.images_shown)
+        optimizer.step()
+        self.updates[player] += 1
+
+    def latents(self, phase: str, n: int) -> Tensor:
+        """This rank's rows of the global batch's latents (n, z_dim), keyed by the time and the phase."""
+        generator = torch.Generator(self.device).manual_seed(key(self.seed, self.images_shown, phase, "z"))
+        world, rank = self.trainer.world_size, self.global_rank
+        z = torch.randn(
+            n * world, self.z_dim, generator=generator, device=self.device, dtype=cast(torch.dtype, self.dtype)
+        )
+        return z[rank * n : (rank + 1) * n]
+
+    @staticmethod
+    def scores(phase: Phase, seen: AdversarialBatch) -> dict[str, Tensor]:
+        """D's accuracy and mean logits, from what the adversarial term asked for anyway."""
+        found = phase.adversarial()
+        if found is None:
+            return {}
+        return {
+            "accuracy": found[1].accuracy(seen),
+            "logits_real": seen.real_logits,
+            "logits_fake": seen.fake_logits,
+        }
+
+    # Between the steps
+
+    def end_batch(self, images: int) -> None:
+        before, self.images_shown = self.images_shown, self.images_shown + images
+        self.batches += 1
+        self._window_images += images
+        update_ema(self.G_ema, self.G, images, at(self.ema_half_life, self.images_shown), self.images_shown)
+        self.statistics.end_batch(self.images_shown, images, send=bool(self.gates))
+        now = time.perf_counter()
+        self.seconds += now - self._mark
+        self._mark = now
+        if before // self.log_images != self.images_shown // self.log_images:
+            self.end_window()
+        self.read(self.images_shown)
+
+    def end_window(self) -> None:
+        known = {f"updates/{p}": float(n) for p, n in self.updates.items()}
+        known |= {f"lr/{p}": self.learning_rates.at(p, self.images_shown) for p in "GD"}
+        known["images_per_sec"] = self._window_images / max(self.seconds, 1e-9)
+        for gate in self.gates:
+            known |= gate.report()
+        self.statistics.end_window(self.images_shown, known)
+        self.seconds, self._window_images = 0.0, 0
+
+    def read(self, up_to: float) -> None:
+        """Hand what has arrived to the gates and to the loggers."""
+        for report in self.statistics.read(up_to):
+            if report.kind == "batch":
+                for gate in self.gates:
+                    gate.observe(report.values, report.images)
+            else:
+                self.known = report.values
+                self.on_report(report.images_shown, report.values)
+                check_finite(report)
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self._mark = time.perf_counter()  # what the callbacks took is not training time
+
+    def on_train_start(self) -> None:
+        self._mark = time.perf_counter()
+
+    def on_distance(self, value: float) -> None:
+        """Told by the evaluation: the plateau schedule listens."""
+        for schedule in self.schedule.values():
+            schedule.observe(value)
+
+    # What Lightning asks for
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        made = {p: self.make_optimizer[p](net.parameters()) for p, net in (("G", self.G), ("D", self.D))}
+        for player, optimizer in made.items():
+            self.learning_rates.remember(player, optimizer)
+        return list(made.values())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["progress"] = {
+            "images_shown": self.images_shown,
+            "batches": self.batches,
+            "updates": dict(self.updates),
+            "window_images": self._window_images,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        progress = checkpoint["progress"]
+        self.images_shown, self.batches = progress["images_shown"], progress["batches"]
+        self.updates, self._window_images = dict(progress["updates"]), progress["window_images"]
+
+    # Sampling
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Tensor]:
+        """Finest-scale images of n latents keyed by `seed` alone: uint8 (b, C, H, W) on the device, chunk by chunk.
+
+        BatchNorm's statistics are estimated anew for the averaged weights, on latents of their own key. Training goes on as
+        if nothing had been: no global generator is used, no mode and no buffer of the players changes.
+        """
+        z = torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(key(seed, "sample")))
+        training = self.G.training
+        if ema:
+            own = torch.randn(16, 64, self.z_dim, generator=torch.Generator().manual_seed(key(self.seed, "batch norm")))
+            G = with_estimated_batch_norm(self.G_ema, list(own.to(self.device)))
+        else:
+            G = self.G.eval()
+        try:
+            for part in z.split(batch_size):
+                images = G(part.to(self.device)).images[-1].float()
+                yield images.add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
+        finally:
+            self.G.train(training)
+
+
+def label(phase: str, what: str) -> str:
+    """The name that the loggers show: loss/D is the whole of phase D, D/adversarial one of its terms."""
+    return f"loss/{phase}" if what == "loss" else f"{phase}/{what}"
+
+
+def check_finite(report: Report) -> None:
+    """Stop a run that has left the numbers: a sum over a window is finite only if every value in it was."""
+    bad = [name for name, value in report.values.items() if not math.isfinite(value)]
+    if bad:
+        raise UserError(
+            f"training diverged before {report.images_shown / 1000:g} kimg: {', '.join(bad)} not finite; "
+            "try a lower learning rate, penalty=r1 or precision=exact, and resume from an earlier checkpoint"
+        )

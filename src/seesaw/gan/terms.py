@@ -1,0 +1,112 @@
+"""The terms of a loss: each reads what it needs from an AdversarialBatch and hands it to `functional`."""
+
+import torch
+from torch import Tensor, nn
+
+from seesaw.functional import losses, penalties
+from seesaw.gan.batch import AdversarialBatch
+from seesaw.types import Schedule, at
+
+
+class Term(nn.Module):
+    """(AdversarialBatch) -> one value a sample, or fewer where samples are coupled.
+
+    grad_of: which of "real", "fake" must carry a gradient. second_order: it differentiates a gradient, so it needs the
+    graph and eager modules, and is left out while its phase rests.
+    """
+
+    grad_of: frozenset[str] = frozenset()
+    second_order = False
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        raise TypeError(f"{type(self).__name__} defines no value")  # Term itself is abstract
+
+
+class DiscriminatorLoss(Term):
+    """D's adversarial term. `equilibrium` is its value where the generator equals the data and D is optimal."""
+
+    equilibrium: float
+
+    def accuracy(self, batch: AdversarialBatch) -> Tensor:
+        """The share of samples that D puts on the right side of 0, as a mean over reals and fakes; 0.5 at equilibrium."""
+        return torch.cat([(batch.real_logits > 0).float(), (batch.fake_logits < 0).float()])
+
+
+class CrossEntropyD(DiscriminatorLoss):
+    """Binary cross-entropy on logits, real 1, fake 0: D's side of the minimax and of the non-saturating game."""
+
+    equilibrium = losses.LOG4
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.cross_entropy_d(batch.real_logits, batch.fake_logits)
+
+
+class HingeD(DiscriminatorLoss):
+    """The hinge loss of D. Its equilibrium of 2 is reached with all logits in [-1, 1]."""
+
+    equilibrium = 2.0
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.hinge_d(batch.real_logits, batch.fake_logits)
+
+
+class NonSaturatingG(Term):
+    """G maximises log D(G(z))."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.non_saturating_g(batch.fake_logits)
+
+
+class MinimaxG(Term):
+    """G minimises log(1 - D(G(z)))."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.minimax_g(batch.fake_logits)
+
+
+class HingeG(Term):
+    """G maximises D(G(z))."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.hinge_g(batch.fake_logits)
+
+
+class R1(Term):
+    """gamma/2 E ||d D(x) / d x||^2 on reals: Mescheder et al. 2018, eq. 9. Shares D's forward with the loss of its phase."""
+
+    grad_of, second_order = frozenset({"real"}), True
+
+    def __init__(self, gamma: Schedule) -> None:
+        super().__init__()
+        if isinstance(gamma, float | int) and gamma < 0:
+            raise ValueError(f"gamma is {gamma}; it must be at least 0")
+        self.gamma = gamma
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        gamma = at(self.gamma, batch.images_shown)
+        return gamma / 2 * penalties.squared_gradient_norm(batch.real_logits, batch.real)
+
+
+class PathLength(Term):
+    """weight (||J_w^T y|| - a)^2, a their running mean: Karras et al. 2020 (StyleGAN2), eq. 4.
+
+    `a` starts at 0, is updated first and carries the gradient of this batch's mean, as in the paper's code. It couples the
+    samples of a batch and the batches, so micro-batches do not give the same value.
+    """
+
+    second_order = True
+
+    def __init__(self, weight: float = 2.0, decay: float = 0.01) -> None:
+        super().__init__()
+        self.weight, self.decay = weight, decay
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        if batch.made.w is None:
+            raise ValueError("path length needs a generator with intermediate latents w")
+        images = batch.fake[-1]
+        lengths = penalties.path_lengths(images, batch.made.w, torch.randn_like(images))
+        mean = self.mean.lerp(lengths.mean(), self.decay)
+        self.mean.copy_(mean.detach())
+        return self.weight * (lengths - mean).square()

@@ -1,0 +1,50 @@
+"""Views: the reals (B, C, H, W) as the pyramid that D takes."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seesaw.gan.growth import Staged
+from seesaw.types import Pyramid
+
+
+class SingleScale(nn.Module):
+    """The images as they are."""
+
+    def forward(self, reals: Tensor) -> Pyramid:
+        return [reals]
+
+
+class AllScales(nn.Module):
+    """`scales` images, each the 2x2 average of the next finer one (MSG-GAN, Karnewar and Wang 2020, section 2.1)."""
+
+    def __init__(self, scales: int) -> None:
+        super().__init__()
+        if scales < 1:
+            raise ValueError(f"scales is {scales}; it must be at least 1")
+        self.scales = scales
+
+    def forward(self, reals: Tensor) -> Pyramid:
+        pyramid = [reals]
+        for _ in range(self.scales - 1):
+            pyramid.insert(0, F.avg_pool2d(pyramid[0], 2))
+        return pyramid
+
+
+class GrowingView(Staged):
+    """One image at the stage's resolution; in a fade blended with its own 2x2 average, as G's output is (ProGAN).
+
+    Args:
+        deepest: the stage's depth at which the reals are taken whole.
+    """
+
+    def __init__(self, deepest: int) -> None:
+        super().__init__()
+        self.deepest = deepest
+
+    def forward(self, reals: Tensor) -> Pyramid:
+        x = F.avg_pool2d(reals, 2 ** (self.deepest - self.depth))
+        if self.depth > 0:
+            coarse = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2)
+            x = torch.lerp(coarse, x, self.alpha.to(x))
+        return [x]

@@ -1,0 +1,113 @@
+"""DCGAN (Radford et al. 2015), with the choices that its users make.
+
+Widths double from the finest scale to 4 x 4: `width` channels at half the image's resolution, twice as many at a quarter,
+and so on up to `max_width`. At 64 px, width 128 gives the paper's 1024-512-256-128 and 64 the `pytorch/examples` net.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from seesaw.nets.layers import check_resolution, normal_init
+from seesaw.types import Fake, Pyramid
+
+
+def widths(resolution: int, width: int, max_width: int) -> list[int]:
+    """Channels at 4, 8, ..., resolution/2 px."""
+    scales = int(math.log2(resolution)) - 2
+    return [min(width * 2**k, max_width) for k in reversed(range(scales))]
+
+
+def upsample(before: int, after: int, kind: str, kernel: int) -> nn.Module:
+    """Twice the resolution: a transposed convolution of stride 2, or nearest neighbour and a 3x3 convolution."""
+    if kind == "nearest":
+        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, 1, 1, bias=False))
+    return nn.ConvTranspose2d(before, after, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=False)
+
+
+def downsample(before: int, after: int, kind: str, kernel: int) -> nn.Module:
+    """Half the resolution: a convolution of stride 2, or a 3x3 convolution and the 2x2 average."""
+    if kind == "pool":
+        return nn.Sequential(nn.Conv2d(before, after, 3, 1, 1, bias=False), nn.AvgPool2d(2))
+    return nn.Conv2d(before, after, kernel, 2, (kernel - 1) // 2, bias=False)
+
+
+class Generator(nn.Module):
+    """z -> 4x4 -> ... -> resolution; BatchNorm and ReLU everywhere but at the end, which is tanh.
+
+    Args:
+        resolution: a power of two from 16 to 256. channels: of the images.
+        z_dim: of the latents, standard normal as in pytorch/examples (the paper draws them uniform in [-1, 1]).
+        width, max_width: see the module.
+        up: how the resolution doubles.
+        kernel: of the transposed convolutions, 4 (pytorch/examples) or 5 (the paper).
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        z_dim: int = 100,
+        width: int = 64,
+        max_width: int = 1024,
+        up: Literal["transposed", "nearest"] = "transposed",
+        kernel: Literal[4, 5] = 4,
+    ) -> None:
+        super().__init__()
+        check_resolution(resolution)
+        self.z_dim = z_dim
+        sizes = widths(resolution, width, max_width)
+        layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim, sizes[0], 4, bias=False)]
+        for before, after in zip(sizes, [*sizes[1:], channels], strict=True):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True), upsample(before, after, up, kernel)]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+        normal_init(self)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
+        """Latents (B, z_dim) to images (B, C, H, W) in (-1, 1)."""
+        return Fake([self.layers(z[:, :, None, None])])
+
+
+class Discriminator(nn.Module):
+    """resolution -> ... -> 4x4 -> a logit; BatchNorm everywhere but on the first layer, leaky ReLU of slope 0.2.
+
+    Args:
+        resolution: a power of two from 16 to 256. channels: of the images.
+        width, max_width: see the module.
+        down: how the resolution halves.
+        kernel: of the strided convolutions, 4 (pytorch/examples) or 5 (the paper).
+        norm: "none" leaves BatchNorm out, as R1 wants it: it couples the samples whose gradients R1 takes.
+        fc: widths of hidden fully connected layers at the end; empty: one layer from 4x4 to the logit.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        width: int = 64,
+        max_width: int = 1024,
+        down: Literal["stride", "pool"] = "stride",
+        kernel: Literal[4, 5] = 4,
+        norm: Literal["batch", "none"] = "batch",
+        fc: Sequence[int] = (),
+    ) -> None:
+        super().__init__()
+        check_resolution(resolution)
+        sizes = widths(resolution, width, max_width)[::-1]
+        layers: list[nn.Module] = []
+        for k, (before, after) in enumerate(zip([channels, *sizes], sizes, strict=False)):
+            layers.append(downsample(before, after, down, kernel))
+            if k > 0 and norm == "batch":
+                layers.append(nn.BatchNorm2d(after))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        layers.append(nn.Flatten())
+        for before, after in zip([sizes[-1] * 16, *fc], fc, strict=False):
+            layers += [nn.Linear(before, after), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Linear([sizes[-1] * 16, *fc][-1], 1, bias=False))
+        normal_init(self)
+
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
+        """The finest images (B, C, H, W) to logits (B,)."""
+        return self.layers(images[-1]).squeeze(1)

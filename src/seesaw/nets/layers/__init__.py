@@ -1,0 +1,22 @@
+"""Blocks that several families share."""
+
+from torch import nn
+
+
+def check_resolution(resolution: int, low: int = 16, high: int = 256) -> None:
+    """Raise ValueError unless `resolution` is a power of two from `low` to `high`."""
+    if resolution & (resolution - 1) or not low <= resolution <= high:
+        raise ValueError(f"resolution is {resolution}; it must be a power of two from {low} to {high}")
+
+
+def normal_init(net: nn.Module, std: float = 0.02) -> None:
+    """Weights N(0, std), BatchNorm scales N(1, std), biases 0: Radford et al. 2015, section 4."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, std)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

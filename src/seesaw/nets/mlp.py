@@ -1,0 +1,72 @@
+"""Fully connected GAN: the first of them (Goodfellow et al. 2014), with the widths of today's common recipe."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from seesaw.types import Fake, Pyramid
+
+
+class Generator(nn.Module):
+    """z -> 128 -> 256 -> 512 -> 1024 -> C x H x W; leaky ReLU of slope 0.2, BatchNorm from the second hidden layer on; tanh.
+
+    Args:
+        resolution: H = W of the images. channels: C.
+        z_dim: of the standard normal latents.
+        widths: of the hidden layers.
+        batch_norm: whether the hidden layers from the second on are normalised.
+        bounded: whether tanh ends it; images are in [-1, 1], points of the plane are not.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        z_dim: int = 100,
+        widths: Sequence[int] = (128, 256, 512, 1024),
+        batch_norm: bool = True,
+        bounded: bool = True,
+    ) -> None:
+        super().__init__()
+        self.z_dim, self.shape = z_dim, (channels, resolution, resolution)
+        layers: list[nn.Module] = []
+        for k, (before, after) in enumerate(zip([z_dim, *widths], widths, strict=False)):
+            layers.append(nn.Linear(before, after))
+            if batch_norm and k > 0:
+                layers.append(nn.BatchNorm1d(after))
+            layers.append(nn.LeakyReLU(0.2))
+        layers.append(nn.Linear(widths[-1], channels * resolution**2))
+        if bounded:
+            layers.append(nn.Tanh())
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
+        """Latents (B, z_dim) to images (B, C, H, W)."""
+        return Fake([self.layers(z).unflatten(1, self.shape)])
+
+
+class Discriminator(nn.Module):
+    """C x H x W -> 512 -> 256 -> 1, leaky ReLU of slope 0.2, no normalisation, a logit at the end.
+
+    Args:
+        resolution, channels: of the images.
+        widths: of the hidden layers.
+        dropout: after each hidden layer, in [0, 1).
+    """
+
+    def __init__(
+        self, resolution: int, channels: int, widths: Sequence[int] = (512, 256), dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}; it must be at least 0 and under 1")
+        layers: list[nn.Module] = []
+        for before, after in zip([channels * resolution**2, *widths], widths, strict=False):
+            layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
+        """The finest images (B, C, H, W) to logits (B,)."""
+        return self.layers(images[-1].flatten(1)).squeeze(1)

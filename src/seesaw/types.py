@@ -1,0 +1,68 @@
+"""The words that every part of seesaw shares. Imports torch only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor
+
+Pyramid = list[Tensor]
+"""Images of one batch, coarse to fine: (B, C, H, W) each, values in [-1, 1]. A single-scale model has a list of one;
+2-D points are (B, 2, 1, 1)."""
+
+Schedule = float | Callable[[int], float]
+"""A number, or a function of the images shown so far."""
+
+
+def at(value: Schedule, images_shown: int) -> float:
+    """The value of a schedule when `images_shown` reals have been shown."""
+    return value(images_shown) if callable(value) else value
+
+
+class Fake(NamedTuple):
+    """What a generator returns: its images and, where it has them, the intermediate latents."""
+
+    images: Pyramid
+    w: Tensor | None = None
+
+
+class Stage(NamedTuple):
+    """Where a growing model stands: the index of its finest scale, and the weight of that scale in the fade."""
+
+    depth: int
+    alpha: float
+
+
+class Batch(NamedTuple):
+    """What the data loader gives: `real` uint8 (B, C, H, W), and int64 labels (B,) where the set has them."""
+
+    real: Tensor
+    y: Tensor | None = None
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Latents (B, z_dim), standard normal, and labels (B,) or None, to a Fake."""
+
+    z_dim: int
+
+    def __call__(self, z: Tensor, y: Tensor | None = None) -> Fake: ...
+
+
+@runtime_checkable
+class Discriminator(Protocol):
+    """A pyramid, and labels (B,) or None, to one logit a sample: (B,)."""
+
+    def __call__(self, images: Pyramid, y: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class Growth(Protocol):
+    """Images shown to the stage of a growing model."""
+
+    def __call__(self, images_shown: int) -> Stage: ...
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: one sentence that says what, where, and what is allowed. Exit code 1, no trace."""
