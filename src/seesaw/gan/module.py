@@ -103,17 +103,17 @@ class GAN(LightningModule):
         z = self.latents(name, len(reals))
         plays = all(gate.plays(phase) for gate in self.gates)
         with self.turn(phase.player, optimizer):
-            for k, part in enumerate(torch.arange(n).split(self.micro_batch or n)):
-                rows = slice(int(part[0]), int(part[-1]) + 1)
+            for k, first in enumerate(range(0, n, self.micro_batch or n)):
+                rows = slice(first, min(first + (self.micro_batch or n), n))
                 reseed(key(self.seed, self.images_shown, name, k, self.global_rank), self.device)
                 seen = self.see(phase, reals[rows], z[rows], None if y is None else y[rows])
                 if plays:
                     loss, values = phase(seen)
-                    self.manual_backward(loss * (len(part) / n))
+                    self.manual_backward(loss * ((rows.stop - first) / n))
                 else:
                     values = phase.watch(seen)
                 values |= self.scores(phase, seen)
-                self.statistics.add(name, {label(name, what): v for what, v in values.items()}, len(part))
+                self.statistics.add(name, {label(name, what): v for what, v in values.items()}, rows.stop - first)
             if plays:
                 self.step(phase.player, optimizer)
 

@@ -1,0 +1,84 @@
+"""Statistics: means by hand, lateness, state; and no read by the host in a step."""
+
+import math
+
+import pytest
+import torch
+from host_reads import counting, reads_in_training
+from toys import TASKS, fit, task
+
+from seesaw.gan.statistics import Statistics
+
+
+def test_window_means_weigh_by_samples() -> None:
+    statistics = Statistics()
+    statistics.add("D", {"loss/D": torch.tensor([1.0, 3.0]), "D/x": torch.tensor(0.5)}, 2)
+    statistics.add("D", {"loss/D": torch.tensor([5.0]), "D/x": torch.tensor(2.0)}, 1)
+    statistics.end_batch(3, 3, send=False)
+    statistics.add("G", {"loss/G": torch.tensor([7.0] * 3)}, 3)
+    statistics.end_batch(6, 3, send=False)
+    statistics.end_window(6, {"lr/G": 0.1})
+    assert statistics.read(6) == []  # sent just now: not before the next batch
+    (report,) = statistics.read(9)
+    assert report.kind == "window"
+    assert report.images_shown == 6
+    assert report.values == pytest.approx({"lr/G": 0.1, "loss/D": (1 + 3 + 5) / 3, "D/x": 1.0, "loss/G": 7.0})
+
+
+def test_batches_are_read_one_batch_late_and_in_order() -> None:
+    statistics, seen = Statistics(), []
+    for shown in (8, 16, 24):
+        statistics.add("D", {"D/x": torch.tensor(float(shown))}, 8)
+        statistics.end_batch(shown, 8, send=True)
+        seen.append([report.values["D/x"] for report in statistics.read(shown)])
+    assert seen == [[], [8.0], [16.0]]
+    assert [report.values["D/x"] for report in statistics.read(math.inf)] == [24.0]
+
+
+def test_what_is_in_flight_is_saved() -> None:
+    statistics, other = Statistics(), Statistics()
+    statistics.add("D", {"D/x": torch.tensor(2.0)}, 8)
+    statistics.end_batch(8, 8, send=True)
+    other.load_state_dict(statistics.state_dict())
+    for s in (statistics, other):
+        s.add("D", {"D/x": torch.tensor(4.0)}, 8)
+        s.end_batch(16, 8, send=True)
+        s.end_window(16, {})
+    assert statistics.read(math.inf) == other.read(math.inf)
+
+
+def test_a_value_that_is_not_finite_shows_in_the_window() -> None:
+    statistics = Statistics()
+    for value in (1.0, math.inf, 2.0):
+        statistics.add("D", {"D/x": torch.tensor(value)}, 1)
+        statistics.end_batch(1, 1, send=False)
+    statistics.end_window(1, {})
+    assert not math.isfinite(statistics.read(math.inf)[0].values["D/x"])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_read_by_the_host_in_a_step(name: str) -> None:
+    assert reads_in_training(task(name), lambda gan: fit(gan, 18)) == []
+
+
+@pytest.mark.parametrize("read", ["item", "tolist", "numpy", "cpu", "bool", "float"])
+def test_the_counter_sees_a_planted_read(read: str) -> None:
+    """A read inside D's forward: by a method that dispatch does not see, or by a conversion that it does."""
+    gan = task("plain")
+    forward = gan.D.forward
+    reads = {"bool": bool, "float": float}
+
+    def planted(images: list[torch.Tensor], y: None = None) -> torch.Tensor:
+        value = images[0].detach().mean()
+        reads[read](value) if read in reads else getattr(value, read)()
+        return forward(images, y)
+
+    gan.D.forward = planted
+    assert len(reads_in_training(gan, lambda gan: fit(gan, 2))) >= 2
+
+
+def test_the_counter_is_gone_afterwards() -> None:
+    with counting() as reads:
+        pass
+    torch.ones(()).item()
+    assert reads.found == []
