@@ -1,0 +1,121 @@
+"""A set of real images in memory, and the few operations that bring images to one size and one number of channels."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seesaw.types import UserError
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G, B in the luma of ITU-R BT.601, the same that Pillow uses for its mode L."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """The real images of one data set at one resolution.
+
+    Args:
+        images: uint8 (N, C, H, W), N >= 1; any tensor that can be indexed, one that maps a file included.
+        name: what the set is called in `description`.
+        y: int64 labels (N,) in [0, classes), or None where the set has none.
+        classes: how many labels there are; None exactly when `y` is None.
+    """
+
+    images: Tensor
+    name: str
+    y: Tensor | None = None
+    classes: int | None = None
+
+    def __post_init__(self) -> None:
+        assert self.images.dtype == torch.uint8, self.images.dtype
+        assert self.images.ndim == 4, self.images.shape
+        assert (self.y is None) == (self.classes is None)
+        assert self.y is None or (self.y.dtype == torch.int64 and self.y.shape == self.images.shape[:1])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """The images at `indices`, int64 (B,): uint8 (B, C, H, W), a copy."""
+        return self.images.index_select(0, indices)
+
+    def labels(self, indices: Tensor) -> Tensor | None:
+        """The labels at `indices`, int64 (B,), or None where the set has none."""
+        return None if self.y is None else self.y.index_select(0, indices)
+
+    @property
+    def description(self) -> str:
+        """Name and shape, such as `digits 1797x1x32x32`."""
+        return f"{self.name} {'x'.join(map(str, self.images.shape))}"
+
+    @cached_property
+    def identity(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of shape and pixels: equal for equal sets on every machine."""
+        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
+        digest.update(self.images.contiguous().numpy().data)
+        return digest.hexdigest()[:16]
+
+
+def resize(images: Tensor, resolution: int, chunk: int = 1024) -> Tensor:
+    """Bring uint8 (N, C, H, W) to uint8 (N, C, resolution, resolution): bilinear, antialiased when it shrinks,
+    pixel centres at halves (`align_corners=False`), rounded to the nearest value; `chunk` images at a time, so that
+    the float copy stays small.
+    """
+    n, c, h, w = images.shape
+    if (h, w) == (resolution, resolution):
+        return images
+    resized = torch.empty(n, c, resolution, resolution, dtype=torch.uint8)
+    size = (resolution, resolution)
+    for begin in range(0, n, chunk):
+        part = images[begin : begin + chunk].float()
+        part = F.interpolate(part, size, mode="bilinear", antialias=True, align_corners=False)
+        resized[begin : begin + chunk] = part.round_().clamp_(0, 255)
+    return resized
+
+
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Bring uint8 (N, 1 or 3, H, W) to `channels`: grey is repeated, colour becomes its ITU-R BT.601 luma."""
+    found = images.shape[1]
+    if {found, channels} - {1, 3}:
+        raise ValueError(f"channels go from 1 or 3 to 1 or 3, not from {found} to {channels}")
+    if found == channels:
+        return images
+    if channels == 3:
+        return images.repeat(1, 3, 1, 1)
+    luma = torch.zeros(len(images), 1, *images.shape[2:])
+    for channel, weight in enumerate(LUMA):
+        luma[:, 0].add_(images[:, channel], alpha=weight)
+    return luma.round_().to(torch.uint8)
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take without swapping: Linux's MemAvailable within its container's limit;
+    on other systems the half of the machine's memory.
+    """
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    rows = dict(line.split(":") for line in meminfo.read_text().splitlines())
+    available = int(rows["MemAvailable"].split()[0]) * 1024
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.exists() and (text := limit.read_text().strip()) != "max":
+        available = min(available, int(text))
+    return available
+
+
+def require_memory(n: int, channels: int, resolution: int) -> None:
+    """Raise a UserError when `n` images of this size would fill more than half of the free memory: the other half
+    is for the networks, and for the copy that is made while the set is read.
+    """
+    needed, free = n * channels * resolution * resolution, free_memory()
+    if needed > free // 2:
+        raise UserError(
+            f"data: {n} images of {channels}x{resolution}x{resolution} take {needed / 2**30:.1f} GiB, more than half "
+            f"of the free memory ({free / 2**30:.1f} GiB): lower data.resolution, use data.channels=1 or fewer images"
+        )
