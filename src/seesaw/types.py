@@ -1,4 +1,4 @@
-"""The words that every part of seesaw shares. Imports torch only."""
+"""The words that every part of seesaw shares. Imports torch only (and the exception, which imports nothing)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
+
+from seesaw.errors import UserError as UserError
 
 Pyramid = list[Tensor]
 """Images of one batch, coarse to fine: (B, C, H, W) each, values in [-1, 1]. A single-scale model has a list of one;
@@ -62,7 +64,3 @@ class Growth(Protocol):
     """Images shown to the stage of a growing model."""
 
     def __call__(self, images_shown: int) -> Stage: ...
-
-
-class UserError(Exception):
-    """A mistake that the user can mend: one sentence that says what, where, and what is allowed. Exit code 1, no trace."""

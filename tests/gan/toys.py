@@ -161,24 +161,36 @@ REALS = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.
 class Stream(IterableDataset[Batch]):
     """Batches of 8 from a fixed ring of reals, starting at any image."""
 
-    def __init__(self, start: int, batches: int, size: int = 8) -> None:
-        self.start, self.batches, self.size = start, batches, size
+    def __init__(self, start: int, batches: int, size: int = 8, reals: Tensor = REALS) -> None:
+        self.start, self.batches, self.size, self.reals = start, batches, size, reals
 
     def __iter__(self) -> Iterator[Batch]:
         for k in range(self.batches):
-            rows = (torch.arange(self.size) + self.start + k * self.size) % len(REALS)
-            yield Batch(REALS[rows])
+            rows = (torch.arange(self.size) + self.start + k * self.size) % len(self.reals)
+            yield Batch(self.reals[rows])
 
 
 def fit(
-    gan: GAN, batches: int, ckpt: str | None = None, start: int = 0, precision: Any = "32-true", size: int = 8
+    gan: GAN,
+    batches: int,
+    ckpt: str | None = None,
+    start: int = 0,
+    precision: Any = "32-true",
+    size: int = 8,
+    reals: Tensor = REALS,
 ) -> pl.Trainer:
     """Train for so many batches on the CPU, from a checkpoint if one is given."""
     trainer = pl.Trainer(
-        accelerator="cpu", max_epochs=-1, max_time={"minutes": 2}, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, precision=precision, callbacks=[EndAfter(start + batches * size)],
-    )  # fmt: skip
-    trainer.fit(gan, DataLoader(Stream(start, batches, size), batch_size=None), ckpt_path=ckpt)
+        accelerator="cpu",
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        precision=precision,
+        callbacks=[EndAfter(start + batches * size)],
+    )
+    trainer.fit(gan, DataLoader(Stream(start, batches, size, reals), batch_size=None), ckpt_path=ckpt)
     return trainer
 
 

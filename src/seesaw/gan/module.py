@@ -81,7 +81,7 @@ class GAN(LightningModule):
         self.seed, self.micro_batch, self.log_images = seed, micro_batch, max(int(log_kimg * 1000), 1)
         self.statistics = Statistics()
         self.images_shown, self.batches, self.updates = 0, 0, {"G": 0, "D": 0}
-        self.known: dict[str, float] = {}  # the last window that was read
+        self.known: dict[str, float] = {}  # the newest figure of each name, for the progress bar
         self.on_report: Callable[[int, dict[str, float]], None] = lambda images_shown, values: None
         self.seconds, self._mark, self._window_images = 0.0, 0.0, 0
 
@@ -191,7 +191,7 @@ class GAN(LightningModule):
                 for gate in self.gates:
                     gate.observe(report.values, report.images)
             else:
-                self.known = report.values
+                self.known |= report.values
                 self.on_report(report.images_shown, report.values)
                 check_finite(report)
 

@@ -1,0 +1,116 @@
+"""Distances while a GAN trains."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+
+from seesaw.metrics.evaluator import Evaluation, Evaluator
+from seesaw.metrics.extractors import Extractor
+from seesaw.metrics.protocol import Which
+from seesaw.metrics.report import report
+
+
+class NoMetrics(Callback):
+    """Measures nothing."""
+
+    last: dict[str, float] = {}  # noqa: RUF012 - never written to
+    best: tuple[float, float] | None = None
+    last_improved = False
+    protocol = ""
+
+    def check(self) -> None:
+        """Nothing can be missing."""
+
+
+class Evaluate(Callback):
+    """Measures G's average each time the images shown pass a multiple of `evaluate_kimg`, and at the run's length `kimg`;
+    never before the first step, nor when a run is interrupted: a resumed run measures just what an unbroken one does.
+
+    The reals are the datamodule's `reals`. Training goes on as if nothing had been: latents are keyed, no global random
+    generator is used. The module is a `seesaw.gan.module.GAN`, or gives `images_shown`, `sample` and `on_distance` as
+    it does. All processes measure the same images and then take the figures of the first.
+
+    Args:
+        extractor: makes the features and names the distances.
+        evaluate_kimg: thousands of images between two measurements.
+        kimg: length of the run; null: it is not known, and the last weights are not measured unless they are due.
+        cache_dir: folder for the statistics of the reals.
+        n: images of each measurement; null: as many as there are reals, at most 10,000.
+        raw: measure the raw G as well; its figures end in `_raw`.
+        batch_size: images that G and the extractor take at once.
+        kernel_subsets: null: the kernel distance is taken over all samples; else over so many subsets of 1000.
+        seed: key of the latents. The same in every run, so that runs differ by their weights alone.
+    """
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        evaluate_kimg: float,
+        kimg: float | None = None,
+        cache_dir: str = "cache",
+        n: int | None = None,
+        raw: bool = False,
+        batch_size: int = 256,
+        kernel_subsets: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not evaluate_kimg > 0:
+            raise ValueError(f"evaluate_kimg must be above 0, not {evaluate_kimg}")
+        self.evaluator = Evaluator(extractor, n, batch_size, kernel_subsets)
+        self.every = max(round(evaluate_kimg * 1000), 1)
+        self.end = float("inf") if kimg is None else round(kimg * 1000)
+        self.cache_dir, self.raw, self.batch_size, self.seed = cache_dir, raw, batch_size, seed
+        self.evaluated_at = 0
+        self.last: dict[str, float] = {}
+        """The figures of the last evaluation."""
+        self.best: tuple[float, float] | None = None
+        """The smallest Fréchet distance of the average, and the kimg at which it was measured."""
+        self.last_improved = False
+        """Whether the last evaluation gave a new best; who saves the weights may reset it."""
+        self.protocol = ""
+        """How the figures of the average were made, in a line."""
+
+    def check(self) -> None:
+        """Raises UserError when the extractor's weights are missing; called before a run begins."""
+        self.evaluator.extractor.prepare(torch.device("cpu"))
+
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Missing weights are told here, before training starts."""
+        self.evaluator.prepare(trainer.datamodule.reals, self.cache_dir, trainer.strategy.root_device)  # type: ignore[attr-defined]
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
+        due = pl_module.images_shown // self.every > self.evaluated_at // self.every
+        if due or pl_module.images_shown >= self.end:
+            self.evaluate(trainer, pl_module)
+
+    def evaluate(self, trainer: Trainer, pl_module: Any) -> None:
+        """Measure now, report, and remember the best."""
+        evaluation = self.measure(pl_module, "ema")
+        values, self.protocol = evaluation.values, evaluation.protocol.label()
+        if self.raw:
+            values |= {f"{name}_raw": value for name, value in self.measure(pl_module, "raw").values.items()}
+        self.last = trainer.strategy.broadcast(values)
+        self.evaluated_at = pl_module.images_shown
+        distance = self.last[self.evaluator.primary]
+        self.last_improved = self.best is None or distance < self.best[0]
+        if self.last_improved:
+            self.best = (distance, self.evaluated_at / 1000)
+        report(trainer, self.last)
+        pl_module.on_distance(distance)
+
+    def measure(self, pl_module: Any, which: Which) -> Evaluation:
+        """Figures and protocol of the module's present weights. The evaluator must be prepared."""
+        n = self.evaluator.count
+        chunks = pl_module.sample(n, self.seed, ema=which == "ema", batch_size=self.batch_size)
+        return self.evaluator.evaluate(chunks, n, which)
+
+    def state_dict(self) -> dict[str, Any]:
+        best = None if self.best is None else list(self.best)
+        return {"evaluated_at": self.evaluated_at, "last": dict(self.last), "best": best, "protocol": self.protocol}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.evaluated_at, self.last = state_dict["evaluated_at"], dict(state_dict["last"])
+        self.protocol = state_dict["protocol"]
+        self.best = None if state_dict["best"] is None else (state_dict["best"][0], state_dict["best"][1])

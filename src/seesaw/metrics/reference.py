@@ -1,0 +1,100 @@
+"""The statistics of the reals, computed once for a set and an extractor, and kept on disk."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from seesaw.functional.distances import RunningMoments
+from seesaw.metrics.extractors import Extractor
+
+KEPT = 10_000
+"""At most so many features are kept, evenly spaced over the set, for the kernel distance and the halves."""
+
+
+class Reals(Protocol):
+    """A set of real images; `seesaw.data.images.ImageSet` is one."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """int64 (B,) to uint8 (B, C, H, W)."""
+
+    @property
+    def identity(self) -> str:
+        """A hash of shape and pixels."""
+
+    @property
+    def description(self) -> str:
+        """Name and shape."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a distance needs of the reals: moments of all `count` of them, features (at most 10,000, d) of some."""
+
+    key: str
+    count: int
+    mean: Tensor
+    cov: Tensor
+    features: Tensor
+
+
+def reference_of(reals: Reals, extractor: Extractor, cache_dir: str | Path, batch_size: int = 256) -> Reference:
+    """The reference of `reals`, read from `cache_dir/reference` or computed and written there.
+
+    A file that is torn, or another's, is computed anew. `extractor` must be prepared.
+    """
+    key = reference_key(reals, extractor)
+    path = Path(cache_dir) / "reference" / f"{key}.pt"
+    kept = _read(path, key)
+    if kept is None:
+        kept = _compute(reals, extractor, key, batch_size)
+        _write(path, kept)
+    return kept
+
+
+def reference_key(reals: Reals, extractor: Extractor) -> str:
+    """The name of the cache file: a hash of the reals' content and size and of all that makes their features."""
+    shape = tuple(reals.gather(torch.zeros(1, dtype=torch.int64)).shape[1:])
+    parts = (reals.identity, len(reals), shape, extractor.name, extractor.weights_hash, extractor.resize, KEPT)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> Reference:
+    n = len(reals)
+    keep = torch.zeros(n, dtype=torch.bool)
+    keep[torch.linspace(0, n - 1, min(n, KEPT), dtype=torch.float64).long()] = True
+    running, kept = RunningMoments(extractor.dim), []
+    for indices in torch.arange(n).split(batch_size):
+        features = extractor(reals.gather(indices)).cpu()
+        running.add(features)
+        kept.append(features[keep[indices]])
+    mean, cov = running.result()
+    return Reference(key, n, mean, cov, torch.cat(kept))
+
+
+def _read(path: Path, key: str) -> Reference | None:
+    try:
+        kept = Reference(**torch.load(path, weights_only=True))
+    except Exception:  # of bytes that are no file of torch's, almost any error comes
+        return None
+    return kept if kept.key == key else None
+
+
+def _write(path: Path, reference: Reference) -> None:
+    """Beside its place and then renamed, so that another process never reads half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(asdict(reference), file)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,86 @@
+"""Checkpoints that are never torn, describe themselves, and load with `weights_only`."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.plugins import TorchCheckpointIO
+
+from seesaw.metrics.callback import Evaluate
+from seesaw.types import UserError
+
+
+class AtomicIO(TorchCheckpointIO):
+    """Written beside, synced to the disk, renamed: whatever kills the run, the newest whole file stays."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
+            temporary.unlink(missing_ok=True)
+            raise UserError(f"{path} could not be written ({reason(error)}); the checkpoint before it is untouched") from error
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
+    return "the disk is full, or the file system refused it"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A checkpoint's content on the CPU; UserError if there is none or it is not one of ours."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such checkpoint")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path} is not a checkpoint that can be read: {type(error).__name__}") from error
+    if not isinstance(checkpoint, dict) or "progress" not in checkpoint or "config" not in checkpoint:
+        raise UserError(f"{path} is not a checkpoint of seesaw: it holds no configuration")
+    return checkpoint
+
+
+class Checkpoints(Callback):
+    """checkpoints/last.ckpt every `every_kimg` and at the end, best.ckpt whenever the distance falls.
+
+    Must stand after the evaluation in the list of callbacks: it asks whether the distance has just improved.
+    """
+
+    def __init__(self, folder: Path, every_kimg: float, config: dict[str, Any], evaluation: Callback) -> None:
+        self.folder, self.every, self.config = folder, max(int(every_kimg * 1000), 1), config
+        self.evaluation = evaluation
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.before = int(pl_module.images_shown)  # type: ignore[arg-type]
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        before, self.before = self.before, int(pl_module.images_shown)  # type: ignore[arg-type]
+        self.save_best(trainer)
+        if trainer.should_stop or before // self.every != self.before // self.every:
+            self.save_last(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After the last evaluation, which the plateau and the best value took notice of."""
+        self.save_best(trainer)
+        self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+
+    def save_best(self, trainer: Trainer) -> None:
+        if isinstance(self.evaluation, Evaluate) and self.evaluation.last_improved:
+            self.evaluation.last_improved = False
+            trainer.save_checkpoint(self.folder / "best.ckpt")
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["config"] = self.config

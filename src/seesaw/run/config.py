@@ -1,0 +1,110 @@
+"""The options that every run has, where the configuration lies, and the help page. Imports neither torch nor Hydra, so
+that `--help` and mistakes in names answer at once."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from seesaw.run.check import did_you_mean, misfits, shown
+
+
+def option(default: Any, help: str, least: float = -math.inf, above: float = -math.inf) -> Any:
+    """A field of RunConfig: its default, its one-line help, and a bound, inclusive (`least`) or exclusive (`above`)."""
+    return field(default=default, metadata={"help": help, "least": least, "above": above})
+
+
+@dataclass
+class RunConfig:
+    """The top level of the configuration, beside the groups. Thousands of images (`kimg`) are the unit of time."""
+
+    seed: int = option(0, "seed of initial weights, latents, data order and every other random draw", least=0)
+    kimg: float = option("${model.recipe.kimg}", "length of the run in thousands of real images shown", above=0)
+    batch_size: int = option("${model.recipe.batch_size}", "real images per step, over all devices together", least=1)
+    run_dir: str | None = option(None, "folder of the run; null: a new one under runs/")
+    cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}", "folder of what outlives a run: prepared data, statistics")
+    resume: str | None = option(None, "null: start anew; auto: go on where the run stopped; or a checkpoint's path")
+    precision: Literal["auto", "exact"] = option("auto", "auto, or exact: float32 and bit-reproducible")
+    log_kimg: float = option(1, "thousands of images between two points of a curve", above=0)
+    checkpoint_kimg: float = option(25, "thousands of images between two writes of checkpoints/last.ckpt", above=0)
+    evaluate_kimg: float = option(25, "thousands of images between two measurements of the distance", above=0)
+    sample_kimg: float = option(25, "thousands of images between two grids of samples", above=0)
+    dry_run: bool = option(False, "compose, check, build, print sizes, stop")
+
+
+OPTIONS: dict[str, Field[Any]] = {f.name: f for f in fields(RunConfig)}
+
+
+def config_dir() -> Path:
+    """The repository's `conf/` when seesaw is imported from a checkout, else the copy inside the installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1]
+    if (checkout / "train.py").is_file() and (checkout / "conf" / "train.yaml").is_file():
+        return checkout / "conf"
+    return package / "conf"
+
+
+def groups(folder: Path) -> dict[str, list[str]]:
+    """Group → its options, as the folders and files under `folder` give them."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(folder.glob("*/**/*.yaml")):
+        relative = file.relative_to(folder)
+        if relative.parts[0] != "hydra":
+            found.setdefault(relative.parts[0], []).append("/".join(relative.with_suffix("").parts[1:]))
+    return found
+
+
+def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
+    """What is wrong with the top level of the resolved configuration, one sentence each; empty when all is well."""
+    known = [*OPTIONS, *group_names]
+    out = [f"{k}: there is no such option or group{did_you_mean(k, known)}" for k in cfg if k not in known]
+    types = get_type_hints(RunConfig)
+    for name, fld in OPTIONS.items():
+        if name not in cfg:
+            out.append(f"{name} is missing: give {name}=…, {fld.metadata['help']}")
+            continue
+        wrong = misfits(cfg[name], types[name], name)
+        out += wrong or _out_of_range(name, cfg[name], fld)
+    return out
+
+
+def _out_of_range(name: str, value: Any, fld: Field[Any]) -> list[str]:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return []
+    least, above = fld.metadata["least"], fld.metadata["above"]
+    if value >= least and value > above and math.isfinite(value):
+        return []
+    bound = f"at least {least}" if least > -math.inf else f"a finite number above {above}"
+    return [f"{name}: {shown(value)} is out of range; give {bound}"]
+
+
+def help_text(program: str, folder: Path) -> str:
+    """The page of `--help`: groups with their options (the default marked by *), and the options of every run."""
+    from omegaconf import OmegaConf
+
+    primary = OmegaConf.to_container(OmegaConf.load(folder / "train.yaml"))
+    assert isinstance(primary, dict)
+    defaults = {k: v for entry in primary["defaults"] if isinstance(entry, dict) for k, v in entry.items()}
+    lines = ["seesaw trains a GAN: compose, check, build, fit.", "", f"usage: {program} [-m] [group=option …] [key=value …]"]
+    lines += ["", "Groups (* is the default; a model or a data set may choose another):"]
+    for group, names in groups(folder).items():
+        marked = "  ".join(f"*{n}" if n == defaults.get(group) else n for n in names)
+        lines.append(f"  {group:<12} {marked}")
+    lines += ["", "Options of every run:"]
+    for name, fld in OPTIONS.items():
+        default = shown(fld.default).strip("'")
+        lines.append(f"  {f'{name}={default}':<40} {fld.metadata['help']}")
+    return "\n".join([*lines, *_FOOTER])
+
+
+_FOOTER = [
+    "",
+    "Flags:",
+    "  -m, --multirun        run every combination of comma-separated values: -m seed=0,1,2 balance=none,ttur",
+    "  --cfg job --resolve   print the composed configuration and stop",
+    "  -sc install=bash      print the shell completion; switch it on by eval \"$(python train.py -sc install=bash)\"",
+    "  --hydra-help          Hydra's own flags",
+    "",
+    "Any key of the composed configuration can be set: model.optimizers.G.lr=1e-4. SEESAW_TRACE=1 shows full traces.",
+]

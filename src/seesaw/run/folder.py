@@ -1,0 +1,168 @@
+"""The run folder: where it lies, what it holds of a former attempt, and its status."""
+
+import errno
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from seesaw.errors import UserError
+
+MAY_DIFFER = (
+    "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "dry_run", "trainer",
+    "log_kimg", "checkpoint_kimg", "evaluate_kimg", "sample_kimg",
+)  # fmt: skip
+"""Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the entry knows of a run. `run_dir` as the user gave it; `choices`: group -> chosen option."""
+
+    choices: dict[str, str]
+    overrides: list[str] = field(default_factory=list)
+    run_dir: str | None = None
+    sweep_dir: Path | None = None
+    number: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What a progress bar shows."""
+        return f"{self.choices['model']} {self.choices['data']}"
+
+    def prefix(self, seed: int) -> str:
+        """The run's name without its time: model, data, balance and seed."""
+        return "-".join([self.choices["model"], self.choices["data"], self.choices["balance"], f"s{seed}"])
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder, and what it holds: a checkpoint to go on from, or None; whether the run has reached its length."""
+
+    path: Path
+    checkpoint: Path | None = None
+    finished: bool = False
+
+
+def decide(cfg: DictConfig, job: Job) -> RunFolder:
+    """The one place that decides where a run lives and from where it goes on. Creates and writes nothing.
+
+    An explicit run_dir; else, in a sweep, <sweep dir>/<job number>; else a new folder under runs/. Raises UserError where
+    a folder holds another run, or one that `resume` does not mention.
+    """
+    if job.sweep_dir is not None:
+        if job.run_dir is not None:
+            raise UserError(f"run_dir={job.run_dir} in a sweep would give all jobs one folder; leave it out")
+        path: Path | None = job.sweep_dir / str(job.number)
+    else:
+        path = None if job.run_dir is None else Path(job.run_dir).expanduser()
+    if cfg.resume not in (None, "auto"):
+        return from_checkpoint(cfg, job, path)
+    if path is None:
+        path = latest(cfg, job) if cfg.resume == "auto" else None
+        path = path or new_folder(job.prefix(cfg.seed))
+    last = path / "checkpoints" / "last.ckpt"
+    if not last.is_file():
+        return RunFolder(path)
+    if cfg.resume is None:
+        raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
+    refuse_differences(cfg, path)
+    shown = read_status(path).get("images_shown", 0)
+    return RunFolder(path, last, finished=shown >= round(cfg.kimg * 1000))
+
+
+def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:
+    """resume=PATH: the weights and the state of that file; in its own folder unless run_dir names another."""
+    checkpoint = Path(cfg.resume).expanduser()
+    if not checkpoint.is_file():
+        raise UserError(f"resume={cfg.resume}: there is no such file; give null, auto or the path of a checkpoint")
+    origin = checkpoint.resolve().parent.parent
+    if (origin / "config.yaml").is_file():
+        refuse_differences(cfg, origin)
+    return RunFolder(path or new_folder(job.prefix(cfg.seed)), checkpoint)
+
+
+def new_folder(prefix: str) -> Path:
+    """A name that two runs begun in one second do not share."""
+    return Path("runs") / f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def latest(cfg: DictConfig, job: Job) -> Path | None:
+    """The newest run of the same name and configuration, for resume=auto without run_dir."""
+    found = [f.parent for f in Path("runs").glob(f"{job.prefix(cfg.seed)}-*/config.yaml")]
+    found = [f for f in found if (f / "checkpoints" / "last.ckpt").is_file() and not differences(saved_config(f), cfg)]
+    return max(found, key=lambda f: (f / "config.yaml").stat().st_mtime, default=None)
+
+
+def saved_config(path: Path) -> dict[str, Any]:
+    try:
+        saved = yaml.safe_load((path / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}") from error
+    return dict(saved)
+
+
+def refuse_differences(cfg: DictConfig, path: Path) -> None:
+    wrong = differences(saved_config(path), cfg)
+    if wrong:
+        allowed = ", ".join(MAY_DIFFER)
+        raise UserError(f"{path} was begun with another configuration: {'; '.join(wrong)}; only {allowed} may change")
+
+
+def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
+    """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ."""
+    now = cfg.copy()
+    for key in MAY_DIFFER:
+        now[key] = saved.get(key)
+    left, right = flat(saved), flat(OmegaConf.to_container(now, resolve=True))
+    keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
+    return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]
+
+
+def flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Every leaf by its dotted key; a list is a leaf."""
+    if not isinstance(node, dict) or not node:
+        return {path: node}
+    return {k: v for key, child in node.items() for k, v in flat(child, f"{path}.{key}" if path else str(key)).items()}
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text whole or not at all. UserError when the disk is full or the folder cannot be written."""
+    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise UserError(f"{path} cannot be written: {reason}; choose another place by run_dir=…") from error
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """status.json of a run folder; empty when there is none."""
+    try:
+        return dict(json.loads((path / "status.json").read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+class Status:
+    """status.json: state (running, finished, interrupted, failed), progress, the reason of a failure, distances."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.values: dict[str, Any] = {"pid": os.getpid(), "started": now()}
+
+    def update(self, state: str, images_shown: int, **more: Any) -> None:
+        self.values |= {"state": state, "images_shown": images_shown, "kimg": images_shown / 1000, "updated": now(), **more}
+        write(self.path / "status.json", json.dumps(self.values, indent=2) + "\n")
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -1,0 +1,27 @@
+"""From the group `logger` to the trackers of a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+
+from seesaw.run.csv_log import CSVLog
+from seesaw.run.tracker import RunInfo, Tracker
+
+
+def build_loggers(
+    cfg_logger: Mapping[str, Any], run_dir: Path, run_name: str, config: dict[str, Any], resume: bool
+) -> list[Tracker]:
+    """`metrics.csv` always, then the trackers that the group names.
+
+    Args:
+        cfg_logger: name to a node with `_target_` and `_partial_: true`, which is then called with the `RunInfo`. Empty
+            for `logger=csv` and `logger=none`, so that several groups can be combined: `logger=[wandb,tensorboard]`.
+        run_dir: the run folder.
+        run_name: shown name of the run.
+        config: the resolved configuration as plain containers; trackers that can keep it with the run.
+        resume: whether the run folder's record is continued.
+    """
+    run = RunInfo(run_dir, run_name, config, resume)
+    return [CSVLog(run), *(instantiate(node, _convert_="all")(run) for node in cfg_logger.values())]

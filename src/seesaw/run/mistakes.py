@@ -1,0 +1,96 @@
+"""What Hydra, OmegaConf and constructors raise, as one sentence each: what, where, what is allowed."""
+
+import re
+from typing import Any
+
+from seesaw.errors import UserError
+from seesaw.run.check import did_you_mean
+from seesaw.run.config import OPTIONS, config_dir, groups
+
+
+def sentence(error: BaseException, arguments: list[str]) -> str | None:
+    """The sentence, or None where the error is nobody's mistake that we know of."""
+    from hydra.errors import HydraException, MissingConfigException
+    from hydra.errors import InstantiationException as Building
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, Building):
+        return of_building(error, arguments)
+    if isinstance(error, MissingConfigException):
+        return of_missing_option(error)
+    if isinstance(error, HydraException):
+        return of_composition(error, arguments)
+    if isinstance(error, OmegaConfBaseException):
+        return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}"
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def of_building(error: Any, arguments: list[str]) -> str | None:
+    """A constructor refused its arguments: the key, and its own words."""
+    cause = error.__cause__
+    while cause is not None and type(cause).__name__ == "InstantiationException":
+        cause = cause.__cause__
+    key = re.search(r"full_key: (\S+)", str(error))
+    where = f"{key.group(1)}: " if key else ""
+    if isinstance(cause, UserError):
+        return str(cause)
+    return f"{where}{cause}" if isinstance(cause, ValueError) else None
+
+
+def of_missing_option(error: Any) -> str:
+    """group=name where there is no such file."""
+    missing = str(error.missing_cfg_file or first_line(error))
+    group, _, name = missing.rpartition("/")
+    known = groups(config_dir()).get(group, [])
+    return f"{group}={name}: there is no such option in the group {group}{did_you_mean(name, known)}"
+
+
+def of_composition(error: Exception, arguments: list[str]) -> str:
+    """An override that fits nothing, or cannot be parsed."""
+    text = str(error.__cause__ or error) + "\n" + str(error)
+    key = re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text)
+    if key and "already at" in text:
+        return f"{key.group(1)}: it is already there; set it without the +"
+    if key:
+        return unknown_key(key.group(1), arguments)
+    group = re.search(r"(?:Could not find match for override|No match in the defaults list) '?([^'\s]+)'?", text)
+    if "parsing override" in text:
+        return first_line(error) + "; an override is key=value, and a value with special characters stands in quotes"
+    return first_line(error) if not group else unknown_key(group.group(1), arguments)
+
+
+def unknown_key(key: str, arguments: list[str]) -> str:
+    """The first part of a dotted key that does not exist, with what does at that place."""
+    parts = key.split(".")
+    if parts[0] not in [*OPTIONS, *groups(config_dir())]:
+        return f"{key}: there is no option or group '{parts[0]}'{did_you_mean(parts[0], [*OPTIONS, *groups(config_dir())])}"
+    node, path = composed_without(key, arguments), ""
+    for part in parts:
+        if not isinstance(node, dict) or part not in node:
+            known = list(node) if isinstance(node, dict) else []
+            return f"{key}: there is no '{part}' in {path or 'the configuration'}{did_you_mean(part, known)}"
+        node, path = node[part], f"{path}.{part}" if path else part
+    return f"{key}: it cannot be set so; give {key}=VALUE"
+
+
+def composed_without(key: str, arguments: list[str]) -> Any:
+    """The configuration of the other overrides; of none where they are wrong too, or a sweep."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    others = [a for a in arguments if "=" in a and not a.lstrip("+~").startswith(f"{key}=") and "," not in a]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        try:
+            cfg = compose("train", others)
+        except Exception:
+            cfg = compose("train")
+    return OmegaConf.to_container(cfg)

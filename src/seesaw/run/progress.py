@@ -1,0 +1,112 @@
+"""The progress bar, in thousands of images."""
+
+import sys
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from tqdm import tqdm
+
+_FORMAT = "{desc}  {kimg} kimg  [{bar:16}]  {speed} img/s{figures}  {left} left"
+_DISTANCES = ("fid", "kid", "frechet_", "kernel_")
+_QUIET_SECONDS = 60.0  # without a terminal: the longest silence
+
+
+class KimgBar(Callback):
+    """`dcgan digits  62/150 kimg  [######..........]  1,840 img/s  D 0.61  G 1.84  frechet_digits 3.2  01:12 left`
+
+    Redrawn at most twice a second. Where standard output is no terminal (a file, a pipe) it prints a plain line each tenth of
+    the way, and after a minute without one. The figures are `pl_module.known`, plain floats of the last window: the bar
+    reads nothing from a device.
+
+    Args:
+        target_images: the run's length, in images.
+        title: what stands in front, such as "dcgan digits".
+    """
+
+    def __init__(self, target_images: int, title: str) -> None:
+        self.target_images, self.title = target_images, title
+        self._bar: _Bar | None = None
+        self._distances: dict[str, float] = {}  # kept, since most windows measure none
+        self._printed_at, self._printed_tenth = 0.0, 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        terminal = sys.stdout.isatty()
+        self._bar = _Bar(
+            total=self.target_images, initial=_images(pl_module), desc=self.title, file=sys.stdout if terminal else _Nowhere(),
+            mininterval=0.5, miniters=1, dynamic_ncols=terminal, bar_format=_FORMAT, ascii=".#",
+        )  # fmt: skip
+        self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        if self._bar is None:
+            return
+        known: dict[str, float] = pl_module.known  # type: ignore[assignment]
+        self._distances |= {k: v for k, v in known.items() if k.startswith(_DISTANCES) and not k.endswith("_raw")}
+        self._bar.figures = _figures(known, self._distances)
+        self._bar.update(_images(pl_module) - self._bar.n)
+        late = time.monotonic() - self._printed_at > _QUIET_SECONDS
+        if not sys.stdout.isatty() and (late or self._tenth() > self._printed_tenth):
+            print(self._bar.plain(), flush=True)
+            self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _tenth(self) -> int:
+        assert self._bar is not None
+        return int(10 * self._bar.n // max(self.target_images, 1))
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class _Bar(tqdm):
+    """tqdm counting images, with our own fields; `figures` is put together only by those who redraw."""
+
+    figures = ""
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().format_dict
+        done = fields["n"] - fields["initial"]
+        rate = fields["rate"] or (done / fields["elapsed"] if fields["elapsed"] and done else 0.0)
+        left = tqdm.format_interval(max(self.total - self.n, 0) / rate) if rate else "?"
+        kimg = f"{_kimg(self.n)}/{_kimg(self.total)}"
+        return fields | {"kimg": kimg, "speed": f"{rate:,.0f}", "figures": self.figures, "left": left}
+
+    def plain(self) -> str:
+        return _FORMAT.replace("  [{bar:16}]", "").format(**self.format_dict | {"desc": self.desc.rstrip(": ")})
+
+    def set_description(self, desc: str | None = None, refresh: bool | None = True) -> None:
+        raise NotImplementedError("the title is fixed")
+
+
+class _Nowhere:
+    """A stream that tqdm may write to when there is no terminal: its control characters would fill a log file."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def _images(pl_module: LightningModule) -> int:
+    return pl_module.images_shown  # type: ignore[return-value]
+
+
+def _kimg(images: float) -> str:
+    return f"{images / 1000:.0f}" if images >= 10_000 or images % 1000 == 0 else f"{images / 1000:.1f}"
+
+
+def _figures(known: dict[str, float], distances: dict[str, float]) -> str:
+    shown = {"D": known.get("loss/D"), "G": known.get("loss/G"), **dict(sorted(distances.items())[:1])}
+    return "".join(f"  {name} {value:.3g}" for name, value in shown.items() if value is not None)

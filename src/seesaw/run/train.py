@@ -1,0 +1,143 @@
+"""One run, from a checked configuration to its last checkpoint. Knows no model."""
+
+import logging
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from seesaw.metrics.report import report
+from seesaw.run.build import build, precision, sizes
+from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
+from seesaw.run.folder import Job, RunFolder, Status, decide, write
+from seesaw.run.life import Life
+from seesaw.run.loggers import build_loggers
+from seesaw.run.pictures import Samples, curves
+from seesaw.run.progress import KimgBar
+from seesaw.run.tracker import Tracker
+
+
+def run(cfg: DictConfig, job: Job) -> float | None:
+    """Train; returns the best distance, or None where none was measured: the number that a search minimises.
+
+    Raises UserError for what the user can mend, SystemExit(130 or 143) after a signal, with everything saved.
+    """
+    quiet()
+    folder = decide(cfg, job)
+    if folder.finished:
+        print(f"{folder.path} has reached {cfg.kimg:g} kimg; nothing is left to do (a larger kimg goes on)")
+        return None
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    model, data = build(config)
+    evaluation = instantiate(config["metrics"], _convert_="all")
+    data.prepare()  # type: ignore[attr-defined]
+    evaluation.check()
+    if cfg.dry_run:
+        print(sizes(model, data, config))
+        return None
+    write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    print(f"run folder: {folder.path}", flush=True)
+    resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
+    trackers = build_loggers(config["logger"], folder.path, name_of(job, folder), config, resume=resumed)
+    if folder.checkpoint is not None:
+        shown = load(folder.checkpoint)["progress"]["images_shown"]
+        for tracker in trackers:
+            tracker.cut(shown)
+    return follow(folder, config, job, model, data, evaluation, trackers)
+
+
+def follow(
+    folder: RunFolder,
+    config: dict[str, Any],
+    job: Job,
+    model: pl.LightningModule,
+    data: pl.LightningDataModule,
+    evaluation: Any,
+    trackers: list[Tracker],
+) -> float | None:
+    """Fit, and whatever happens leave a status, curves and closed trackers behind."""
+    life, status = Life(config["kimg"]), Status(folder.path)
+    trainer = make_trainer(folder, config, job, life, evaluation, trackers)
+    model.on_report = lambda images_shown, values: report(trainer, values, images_shown)  # type: ignore[assignment]
+    status.update("running", 0)
+    code, state, more = 1, "failed", {}
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
+        code, state = (0, "finished") if life.signal is None else (128 + life.signal, "interrupted")
+        return ended(folder, life, evaluation, model)
+    except KeyboardInterrupt:
+        code, state = 130, "interrupted"
+        raise
+    except Exception as error:
+        more = {"reason": f"{type(error).__name__}: {error}"}
+        raise
+    finally:
+        model.read(float("inf"))  # type: ignore[operator]
+        figures = summary(evaluation)
+        status.update(state, model.images_shown, exit_code=code, protocol=evaluation.protocol, **figures, **more)  # type: ignore[arg-type]
+        curves(folder.path)
+        for tracker in trackers:
+            tracker.summarise(figures)
+            tracker.finish(code)
+
+
+def ended(folder: RunFolder, life: Life, evaluation: Any, model: pl.LightningModule) -> float | None:
+    """Say where the run stands; after a signal end the process with its code."""
+    kimg = model.images_shown / 1000  # type: ignore[operator]
+    if life.signal is not None:
+        print(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={folder.path}", flush=True)
+        raise SystemExit(128 + life.signal)
+    figures = "  ".join(f"{name} {value:.4g}" for name, value in evaluation.last.items())
+    print(f"finished {kimg:g} kimg: {folder.path}  {figures}", flush=True)
+    return None if evaluation.best is None else evaluation.best[0]
+
+
+def make_trainer(
+    folder: RunFolder, config: dict[str, Any], job: Job, life: Life, evaluation: Any, trackers: list[Tracker]
+) -> pl.Trainer:
+    """The callbacks stand in the order in which they must act after a batch: the length of the run or a signal first,
+    then what looks at the model, then what saves it with all that was seen."""
+    callbacks = [
+        life,
+        Samples(folder.path, config["sample_kimg"], seed=0),
+        evaluation,
+        Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation),
+        KimgBar(life.images, job.title),
+    ]
+    return pl.Trainer(
+        **config["trainer"],
+        **precision(config["precision"], config["trainer"]["accelerator"]),
+        max_epochs=-1,
+        logger=trackers,
+        callbacks=callbacks,
+        plugins=[AtomicIO()],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=folder.path,
+    )
+
+
+def summary(evaluation: Any) -> dict[str, float]:
+    """Best and last distance, as W&B's summary and status.json show them."""
+    figures = {f"last/{name}": value for name, value in evaluation.last.items()}
+    if evaluation.best is not None:
+        figures |= {f"best/{evaluation.evaluator.primary}": evaluation.best[0], "best/kimg": evaluation.best[1]}
+    return figures
+
+
+def name_of(job: Job, folder: RunFolder) -> str:
+    """The tracker's name for the run: in a sweep its overrides, else its folder."""
+    return (" ".join(job.overrides) or "defaults") if job.sweep_dir is not None else folder.path.name
+
+
+def quiet() -> None:
+    """Lightning's advice is for other programs than this one: the mid-epoch saves and the eval-mode average are meant."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for module in ("pytorch_lightning", "lightning_fabric", "torch.optim"):
+        warnings.filterwarnings("ignore", module=module)

@@ -1,0 +1,84 @@
+"""What one does with a finished or a running run: find its checkpoint, bring its model back, sample, measure."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+
+from seesaw.run.checkpoints import load
+from seesaw.run.pictures import grid, save_png
+from seesaw.types import UserError
+
+
+def checkpoint_of(run: Path, which: str) -> Path:
+    """The checkpoint file that `run` names: itself, or <run>/checkpoints/<which>.ckpt."""
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise UserError(f"{run}: there is no such run folder or checkpoint")
+    path = run / "checkpoints" / f"{which}.ckpt"
+    if not path.is_file():
+        there = sorted(p.name for p in (run / "checkpoints").glob("*.ckpt"))
+        raise UserError(f"{run} holds no {which}.ckpt; there is {', '.join(there) or 'no checkpoint yet'}")
+    return path
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def restore(path: Path) -> tuple[pl.LightningModule, dict[str, Any], int]:
+    """The model as it was saved, on this machine's device; its configuration; the images it had been shown."""
+    checkpoint = load(path)
+    config = checkpoint["config"]
+    model = instantiate(config["model"], _convert_="all")
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.to(device()).eval(), config, checkpoint["progress"]["images_shown"]
+
+
+def sample(run: Path, which: str, count: int, seed: int, raw: bool, out: Path) -> str:
+    """Write a grid of `count` images of latents keyed by `seed`; returns the line to print."""
+    if count < 1:
+        raise UserError(f"--count is {count}; it must be at least 1")
+    path = checkpoint_of(run, which)
+    model, _, shown = restore(path)
+    images = torch.cat([chunk.cpu() for chunk in model.sample(count, seed, ema=not raw)])  # type: ignore[operator]
+    save_png(grid(images), out)
+    return f"{out}: {count} samples of the {'raw' if raw else 'averaged'} generator of {path} at {shown / 1000:g} kimg"
+
+
+def evaluate(run: Path, which: str, raw: bool, n: int | None, weights: str | None) -> str:
+    """Measure a checkpoint as its run did, or by FID when `weights` names Inception's; returns the lines to print.
+
+    The figures and their protocol are added to <run>/evaluations.jsonl.
+    """
+    path = checkpoint_of(run, which)
+    model, config, shown = restore(path)
+    node = metrics_node(config, weights) | ({} if n is None else {"n": n})
+    callback = instantiate(node, _convert_="all")
+    data = instantiate(config["data"], _convert_="all")
+    callback.evaluator.prepare(data.prepare(), config["cache_dir"], device())
+    evaluation = callback.measure(model, "raw" if raw else "ema")
+    row = {"checkpoint": str(path), "kimg": shown / 1000, **evaluation.values, "protocol": evaluation.protocol.as_dict()}
+    row["half_floor"] = callback.evaluator.half_floor(seed=0)
+    with open(path.parent.parent / "evaluations.jsonl", "a") as file:
+        file.write(json.dumps(row) + "\n")
+    lines = [f"{name:<28}{value:.6g}" for name, value in evaluation.values.items()]
+    lines.append(f"{'one half of reals to other':<28}{row['half_floor']:.6g}")
+    return "\n".join([f"{path} at {shown / 1000:g} kimg", *lines, f"protocol: {evaluation.protocol.label()}"])
+
+
+def metrics_node(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
+    """The run's own metrics, or FID with the weights that are given ("auto": where torch hub keeps them)."""
+    if weights is not None:
+        file = None if weights == "auto" else weights
+        extractor = {"_target_": "seesaw.metrics.extractors.InceptionExtractor", "weights": file}
+        own = {k: v for k, v in config["metrics"].items() if k in ("evaluate_kimg", "cache_dir", "n")}
+        rest = {"_target_": "seesaw.metrics.callback.Evaluate", "evaluate_kimg": 1.0, "cache_dir": config["cache_dir"]}
+        return rest | own | {"extractor": extractor, "batch_size": 64, "kernel_subsets": 100}
+    if "extractor" not in config["metrics"]:
+        raise UserError("the run has metrics=none; give --fid FILE (or --fid auto) to measure with Inception")
+    return dict(config["metrics"])

@@ -1,0 +1,153 @@
+import random
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.utils import make_grid
+
+from seesaw.run.csv_log import CSVLog
+from seesaw.run.pictures import _PANELS, Samples, _draw, _lines, curves, grid, save_png
+from seesaw.run.tracker import RunInfo
+
+
+def noise(*shape):
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_grid_equals_torchvision_where_nothing_is_enlarged():
+    images = noise(10, 3, 64, 80)
+    expected = make_grid(images.float() / 255, nrow=4, padding=3, pad_value=96 / 255)
+    assert torch.equal(grid(images, columns=4, pad=3), expected.mul(255).round().byte())
+
+
+@pytest.mark.parametrize(("size", "factor"), [(8, 8), (16, 4), (28, 3), (32, 2), (64, 1), (128, 1)])
+def test_small_images_are_repeated_pixel_by_pixel(size, factor):
+    images = noise(5, 1, size, size)
+    sheet = grid(images)
+    side = size * factor
+    assert sheet.shape == (1, 2 * (side + 2) + 2, 3 * (side + 2) + 2)  # 5 images: 3 columns, 2 rows
+    second_row_first = sheet[:, side + 4 : 2 * side + 4 : factor, 2 : side + 2 : factor]
+    assert torch.equal(second_row_first, images[3])
+    assert (sheet[:, side + 4 :, -side - 2 :] == 96).all()  # the place of the missing sixth
+
+
+def test_grid_refuses_what_is_no_uint8_batch():
+    for wrong in (torch.rand(4, 3, 8, 8), noise(3, 8, 8), noise(0, 3, 8, 8)):
+        with pytest.raises(ValueError, match="uint8"):
+            grid(wrong)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_keeps_every_pixel(tmp_path, channels):
+    image = noise(channels, 20, 30)
+    save_png(image, tmp_path / "deep" / "x.png")
+    read = np.asarray(Image.open(tmp_path / "deep" / "x.png"))
+    assert np.array_equal(read, image[0] if channels == 1 else image.permute(1, 2, 0))
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["x.png"]
+
+
+class Painter(pl.LightningModule):
+    """`sample` paints the images shown so far: brighter with EMA."""
+
+    def __init__(self, batch, shown=0):
+        super().__init__()
+        self.automatic_optimization = False
+        self.batch, self.images_shown, self.seeds = batch, shown, set()
+
+    def training_step(self, batch, index):
+        self.images_shown += self.batch
+
+    def configure_optimizers(self):
+        return []
+
+    def sample(self, n, seed, ema=True, batch_size=256):
+        self.seeds.add(seed)
+        for size in (n - n // 3, n // 3):  # in chunks
+            yield torch.full((size, 1, 8, 8), self.images_shown // 100 + (100 if ema else 0), dtype=torch.uint8)
+
+
+class Pictures(CSVLog):
+    def __init__(self, run):
+        super().__init__(run)
+        self.pictures = []
+
+    def log_picture(self, name, image, step):
+        self.pictures.append((name, step, int(image[0, 5, 5]), tuple(image.shape)))
+
+
+def train(tmp_path, module, steps, sample_kimg):
+    log = Pictures(RunInfo(tmp_path, "x"))
+    trainer = pl.Trainer(max_steps=-1, max_epochs=1, logger=log, callbacks=[Samples(tmp_path, sample_kimg, seed=7)],
+                         accelerator="cpu", log_every_n_steps=1, enable_progress_bar=False, enable_checkpointing=False,
+                         enable_model_summary=False)  # fmt: skip
+    trainer.fit(module, DataLoader(torch.zeros(steps, 1)))
+    return log.pictures
+
+
+def test_samples_at_the_start_each_cadence_and_the_end(tmp_path):
+    module = Painter(300)
+    pictures = train(tmp_path, module, steps=10, sample_kimg=1)
+    side = 8 * (64 + 2) + 2
+    steps = [0, 1200, 2100, 3000]  # the first batches past 1000 and 2000; 3000 is both a cadence and the end
+    assert pictures == [
+        (f"samples/{name}", step, step // 100 + brighter, (1, side, side))
+        for step in steps
+        for name, brighter in (("ema", 100), ("raw", 0))
+    ]
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [f"00000{k}.png" for k in range(4)]
+    assert np.asarray(Image.open(tmp_path / "samples" / "000003.png"))[5, 5] == 130
+    assert module.seeds == {7}
+
+
+def test_a_resumed_run_draws_what_the_unbroken_one_would(tmp_path):
+    assert [p[1] for p in train(tmp_path, Painter(300, shown=1200), steps=4, sample_kimg=1)] == [2100, 2100, 2400, 2400]
+
+
+def test_cadence_must_be_above_zero(tmp_path):
+    with pytest.raises(ValueError, match="above 0"):
+        Samples(tmp_path, 0, seed=1)
+
+
+def write(tmp_path, names, rows=30):
+    log, source = CSVLog(RunInfo(tmp_path, "x")), random.Random(0)
+    for i in range(1, rows):
+        log.log_metrics({name: source.random() + 0.1 for name in names}, i * 1000)
+
+
+def test_curves_show_what_was_measured(tmp_path):
+    write(tmp_path, ["loss/D", "loss/G", "D/accuracy", "frechet_digits", "frechet_digits_raw", "images_per_sec", "updates/G"])
+    assert curves(tmp_path) == tmp_path / "curves.png"
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (1200, 800)
+        colours = {tuple(c) for c in np.asarray(picture.convert("RGB")).reshape(-1, 3)}
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
+    assert (0x00, 0x9E, 0x73) not in colours  # no logits of reals: no such line
+
+
+def test_curves_bear_empty_torn_negative_and_missing(tmp_path):
+    assert curves(tmp_path) is None
+    log = CSVLog(RunInfo(tmp_path, "x"))
+    log.log_metrics({"kernel_digits": -0.01, "loss/D": float("nan"), "frechet_digits": 0.0}, 0)
+    with open(log.path, "a") as file:
+        file.write("1,10")
+    assert curves(tmp_path) is not None
+
+
+@pytest.mark.parametrize(("lowest", "scale"), [(0.01, "log"), (0.0, "linear"), (-0.01, "linear")])
+def test_distances_are_logarithmic_unless_a_point_would_vanish(lowest, scale):
+    (panel,) = [p for p in _PANELS if p.title == "kernel distance"]
+    axes = Figure().add_subplot()
+    _draw(axes, panel, _lines(panel, [{"kimg": 0.0, "kernel_digits": 1.0}, {"kimg": 1.0, "kernel_digits": lowest}]), True, 1.0)
+    assert axes.get_yscale() == scale
+
+
+def test_curves_leave_pyplot_alone(tmp_path):
+    import matplotlib.pyplot as plt
+
+    write(tmp_path, ["loss/D"])
+    curves(tmp_path)
+    assert plt.get_fignums() == []

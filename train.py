@@ -1,0 +1,8 @@
+"""Train a GAN: `python train.py model=dcgan data=digits`. `python train.py --help` lists groups and options."""
+
+import sys
+
+from seesaw.run.entry import main
+
+if __name__ == "__main__":
+    sys.exit(main())
