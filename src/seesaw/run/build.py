@@ -5,13 +5,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 
 def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
     """The model, with initial weights keyed by the seed alone, and the data, not read yet."""
-    data = instantiate(config["data"], _convert_="all")
+    cfg = OmegaConf.create(config)  # with parents, so that an error names the key
+    data = instantiate(cfg.data, _convert_="all")
     torch.manual_seed(config["seed"])
-    return instantiate(config["model"], _convert_="all"), data
+    return instantiate(cfg.model, _convert_="all"), data
 
 
 def precision(option: str, accelerator: str) -> dict[str, Any]:

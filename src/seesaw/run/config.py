@@ -50,7 +50,7 @@ def groups(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in sorted(folder.glob("*/**/*.yaml")):
         relative = file.relative_to(folder)
-        if relative.parts[0] != "hydra":
+        if relative.parts[0] not in ("hydra", "engine"):  # Hydra's own, and what model files start from
             found.setdefault(relative.parts[0], []).append("/".join(relative.with_suffix("").parts[1:]))
     return found
 

@@ -61,6 +61,8 @@ def of_composition(error: Exception, arguments: list[str]) -> str:
     if key:
         return unknown_key(key.group(1), arguments)
     group = re.search(r"(?:Could not find match for override|No match in the defaults list) '?([^'\s]+)'?", text)
+    if "Ambiguous value" in text:
+        return f"{first_line(error).removeprefix('Ambiguous value for argument ')} names several values; add -m to run each of them"
     if "parsing override" in text:
         return first_line(error) + "; an override is key=value, and a value with special characters stands in quotes"
     return first_line(error) if not group else unknown_key(group.group(1), arguments)

@@ -1,0 +1,37 @@
+# Two commands do all the set-up: `make train` and `make test`. Pass overrides in ARGS: make train ARGS="model=mlp seed=2"
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# Tests of small nets run fastest with one thread in each of two processes.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: train test test-all lint clean
+
+train: $(VENV)/installed
+	$(BIN)/python train.py $(ARGS)
+
+test: lint
+	$(PYTEST) -m "not slow" -q
+
+test-all: lint
+	$(PYTEST) -q
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check src tests benchmarks train.py
+	$(BIN)/mypy
+	$(BIN)/hadolint --failure-threshold error Dockerfile
+
+# The stamps make a second call start at once; a changed pyproject.toml installs anew.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit('seesaw needs Python 3.11 or newer; set PYTHON=' if sys.version_info < (3, 11) else 0)"
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

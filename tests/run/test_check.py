@@ -1,0 +1,74 @@
+"""Values against the annotations of what they build."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from torch import Tensor, nn
+
+from seesaw.run.check import allowed, check, did_you_mean, misfits
+from seesaw.types import Schedule
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        (1, int), (1, float), (0.5, float), (True, bool), ("x", str), (None, int | None), ("a", Literal["a", "b"]),
+        ([1, 2], list[int]), ([0.5, 1], tuple[float, float]), ((1, 2, 3), tuple[int, ...]), ([1], Sequence[int]),
+        ({"a": 1}, dict[str, int]), (0.1, Schedule), ("runs", Path), (object, Any), (2e-4, float | Tensor),
+        ({"_target_": "seesaw.gan.schedules.Cosine"}, Schedule),
+        ({"_target_": "torch.nn.ReLU"}, nn.Module),
+        ({"_target_": "torch.optim.Adam", "_partial_": True}, Callable[..., Any]),
+    ],
+)  # fmt: skip
+def test_what_fits(value: Any, annotation: Any) -> None:
+    assert misfits(value, annotation, "key") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "words"),
+    [
+        (True, int, "key: true is not allowed; give an integer"),
+        (1.5, int, "key: 1.5 is not allowed; give an integer"),
+        (True, float, "key: true is not allowed; give a number"),
+        ("hot", float | Tensor, "key: 'hot' is not allowed; give a number"),
+        (None, str, "key: null is not allowed; give a text"),
+        ("c", Literal["a", "b"], "key: 'c' is not allowed; give one of a, b"),
+        ([0.5], tuple[float, float], "key: [0.5] is not allowed; give a list of 2: a number, a number"),
+        ([0.5, "x"], tuple[float, float], "key.1: 'x' is not allowed; give a number"),
+        ([1, "x"], list[int], "key.1: 'x' is not allowed; give an integer"),
+        ({"a": "x"}, dict[str, int], "key.a: 'x' is not allowed; give an integer"),
+        (3, nn.Module, "key: 3 is not allowed; give a node with _target_ that builds a Module"),
+        ({"_target_": "collections.OrderedDict"}, nn.Module, "builds a Module"),
+    ],
+)
+def test_what_does_not_fit(value: Any, annotation: Any, words: str) -> None:
+    (sentence,) = misfits(value, annotation, "key")
+    assert words in sentence
+
+
+def test_unknown_missing_and_unimportable() -> None:
+    config = {
+        "a": {"_target_": "seesaw.gan.balance.TTUR", "d": 2.0},
+        "b": {"_target_": "seesaw.gan.schedules.Linear", "start": 1.0, "end": 0.0},
+        "c": {"_target_": "seesaw.nets.mlp.Generatr"},
+        "d": {"_target_": "seesaw.nowhere.Thing"},
+        "e": {"_target_": "seesaw.gan.schedules.Linear", "_partial_": True},
+    }
+    sentences = {s.partition(":")[0]: s for s in check(config)}
+    assert set(sentences) == {"a.d", "b.kimg", "c._target_", "d._target_"}
+    assert "seesaw.gan.balance.TTUR has no such argument" in sentences["a.d"]
+    assert "needs this argument, a number" in sentences["b.kimg"]
+    assert "did you mean 'Generator'?" in sentences["c._target_"]
+    assert "seesaw.nowhere" in sentences["d._target_"]
+
+
+def test_a_mistake_that_interpolation_copies_is_told_once() -> None:
+    node = {"_target_": "seesaw.gan.balance.TTUR", "G": "x"}
+    assert len(check({"balance": {"ttur": node}, "model": {"balance": {"ttur": node}}})) == 1
+
+
+def test_words() -> None:
+    assert allowed(int | None) == "an integer or null"
+    assert did_you_mean("balence", ["balance", "model"]) == "; did you mean 'balance'? (known: balance, model)"

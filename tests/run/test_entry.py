@@ -1,0 +1,114 @@
+"""The way in, as a person uses it: train.py in a process of its own, and its sentences."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(REPOSITORY / "train.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+# The mistake, and what its sentence must say: where, and what is allowed or what to do.
+NAMES = {
+    "model=dcgann": ["model=dcgann", "did you mean 'dcgan'?"],
+    "balence=ttur": ["no option or group 'balence'", "did you mean 'balance'?"],
+    "modle.G.x=1": ["no option or group 'modle'", "did you mean 'model'?"],
+    "model.G.widht=3": ["no 'widht' in model.G", "did you mean 'width'?"],
+    "experiment=papre": ["experiment=papre", "radford2015"],
+    "balance=[ttur,skipd]": ["balance=skipd", "did you mean 'skip_d'?"],
+    "model.G.width": ["model.G.width", "an override is key=value"],
+    "seed=1,2": ["seed=1,2", "add -m"],
+    "kimg=abc": ["kimg: 'abc' is not allowed; give a number"],
+    "kimg=-1": ["kimg: -1 is out of range", "above 0"],
+    "kimg=.inf": ["kimg: inf is out of range"],
+    "batch_size=0": ["batch_size: 0 is out of range; give at least 1"],
+    "batch_size=2.5": ["batch_size: 2.5 is not allowed; give an integer"],
+    "precision=fast": ["precision: 'fast'", "one of auto, exact"],
+    "dry_run=perhaps": ["dry_run: 'perhaps'", "true or false"],
+    "data=folder": ["data.root must be given"],
+}
+
+
+@pytest.mark.parametrize("override", NAMES)
+def test_a_wrong_name_or_option_is_one_sentence_before_torch_is_imported(override: str, tmp_path: Path) -> None:
+    program = (
+        "import sys; from seesaw.run.entry import main; code = main(sys.argv[1:]); "
+        "assert 'torch' not in sys.modules, 'slow'; sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, override], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    told(done, NAMES[override])
+    assert list(tmp_path.iterdir()) == []
+
+
+def told(done: subprocess.CompletedProcess[str], words: list[str]) -> None:
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("seesaw: ")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+VALUES = {
+    ("model.optimizers.G.lr=hot", "+model.lrr=1", "model.G.up=sideways", "model.optimizers.D.betas=[0.5]"): [
+        "model.optimizers.G.lr: 'hot' is not allowed; give a number",
+        "model.lrr: seesaw.gan.module.GAN has no such argument",
+        "model.G.up: 'sideways' is not allowed; give one of transposed, nearest",
+        "model.optimizers.D.betas: [0.5] is not allowed; give a list of 2",
+    ],
+    ("data.resolution=48",): ["data: resolution must be one of 8, 16", "not 48"],
+    ("data.resolution=512",): ["model.G: resolution is 512; it must be a power of two from 16 to 256"],
+    ("data=folder", "data.root=nowhere"): ["data.root='nowhere' does not exist"],
+}
+
+
+@pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])
+def test_a_wrong_value_is_one_sentence(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    told(train(*overrides, cwd=tmp_path), VALUES[overrides])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_lists_groups_and_options_quickly(tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = train("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("*dcgan", "skip_d", "checkpoint_kimg=25", "-m, --multirun"):
+        assert word in done.stdout
+    assert "torch" not in done.stderr
+    assert (
+        time.monotonic() - began < 20
+    )  # far over a second: only an import of torch on a busy machine would take so long
+
+
+def test_completion(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "train.py"), "-sc", "query=bash"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={"COMP_LINE": "python train.py model=", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert {"model=dcgan", "model=mlp"} <= set(done.stdout.split())
+
+
+def test_dry_run_prints_sizes_and_writes_nothing(tmp_path: Path) -> None:
+    done = train("dry_run=true", "data.resolution=16", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "digits 1797x1x16x16" in done.stdout
+    assert "nets.dcgan.Generator" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_trace_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEESAW_TRACE", "1")
+    done = train("kimg=-1", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "UserError" in done.stderr

@@ -1,0 +1,117 @@
+"""Where a run lives, and what resuming allows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from seesaw.errors import UserError
+from seesaw.run.folder import Job, Status, decide, differences, read_status, write
+
+JOB = Job(choices={"model": "dcgan", "data": "digits", "balance": "none"})
+
+
+def config(**changes: Any) -> DictConfig:
+    base = {
+        "seed": 1, "kimg": 10, "run_dir": None, "cache_dir": "cache", "resume": None, "logger": {}, "metrics": {},
+        "dry_run": False, "trainer": {}, "log_kimg": 1, "checkpoint_kimg": 1, "evaluate_kimg": 1, "sample_kimg": 1,
+        "batch_size": 8, "model": {"lr": 0.1, "end": "${kimg}"},
+    }  # fmt: skip
+    return OmegaConf.create(base | changes)
+
+
+def begun(folder: Path, cfg: DictConfig, images_shown: int = 5000) -> Path:
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "last.ckpt").touch()
+    write(folder / "config.yaml", yaml.safe_dump(OmegaConf.to_container(cfg, resolve=True)))
+    Status(folder).update("interrupted", images_shown)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_new_run_has_a_folder_of_its_own() -> None:
+    one, other = decide(config(), JOB), decide(config(), JOB)
+    assert one.path != other.path
+    assert one.path.parent == Path("runs")
+    assert one.path.name.startswith("dcgan-digits-none-s1-")
+    assert one.checkpoint is None
+    assert not one.path.exists()
+
+
+def test_a_sweep_s_jobs_lie_in_it_and_cannot_share_a_folder(tmp_path: Path) -> None:
+    job = Job(choices=JOB.choices, sweep_dir=tmp_path / "sweep", number=3)
+    assert decide(config(), job).path == tmp_path / "sweep" / "3"
+    with pytest.raises(UserError, match="run_dir=x in a sweep would give all jobs one folder"):
+        decide(config(run_dir="x"), Job(choices=JOB.choices, run_dir="x", sweep_dir=tmp_path, number=0))
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "a", config())
+    job = Job(choices=JOB.choices, run_dir=str(folder))
+    with pytest.raises(UserError, match="already holds a run; go on with it by resume=auto"):
+        decide(config(), job)
+    found = decide(config(resume="auto"), job)
+    assert (found.path, found.checkpoint, found.finished) == (folder, folder / "checkpoints" / "last.ckpt", False)
+    assert decide(config(resume="auto", kimg=5), job).finished
+    assert decide(config(resume="auto"), Job(choices=JOB.choices, run_dir=str(tmp_path / "empty"))).checkpoint is None
+
+
+def test_another_configuration_is_refused_with_its_keys(tmp_path: Path) -> None:
+    job = Job(choices=JOB.choices, run_dir=str(begun(tmp_path / "a", config())))
+    with pytest.raises(UserError) as caught:
+        decide(config(resume="auto", seed=2, model={"lr": 0.2, "end": "${kimg}"}), job)
+    assert "model.lr: 0.1, now 0.2" in str(caught.value)
+    assert "seed: 1, now 2" in str(caught.value)
+    assert "batch_size" not in str(caught.value)
+
+
+def test_what_may_differ_takes_along_what_is_derived_from_it(tmp_path: Path) -> None:
+    saved = OmegaConf.to_container(config(), resolve=True)
+    assert isinstance(saved, dict)
+    assert differences(saved, config(kimg=20, logger={"csv": 1}, evaluate_kimg=7, run_dir="b")) == []
+    assert differences(saved, config(model={"lr": 0.1, "end": 20})) == ["model.end: 10, now 20"]
+    assert differences(saved, config(more=1)) == ["more: absent, now 1"]
+
+
+def test_auto_without_a_folder_finds_the_newest_run_that_agrees() -> None:
+    begun(Path("runs/dcgan-digits-none-s1-a"), config(batch_size=4))
+    folder = begun(Path("runs/dcgan-digits-none-s1-b"), config())
+    begun(Path("runs/dcgan-digits-none-s2-c"), config(seed=2))
+    assert decide(config(resume="auto"), JOB).path == folder
+    assert decide(config(resume="auto", batch_size=3), JOB).checkpoint is None
+
+
+def test_a_checkpoint_by_path(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "a", config())
+    path = str(folder / "checkpoints" / "last.ckpt")
+    found = decide(config(resume=path), JOB)
+    assert str(found.checkpoint) == path
+    assert found.path.parent == Path("runs")
+    with pytest.raises(UserError, match="batch_size: 8, now 9"):
+        decide(config(resume=path, batch_size=9), JOB)
+    with pytest.raises(UserError, match="there is no such file; give null, auto or the path of a checkpoint"):
+        decide(config(resume="nowhere.ckpt"), JOB)
+
+
+def test_status_is_whole_and_keeps_what_was_said(tmp_path: Path) -> None:
+    status = Status(tmp_path)
+    status.update("running", 0)
+    status.update("failed", 1500, reason="why")
+    read = json.loads((tmp_path / "status.json").read_text())
+    assert (read["state"], read["kimg"], read["reason"]) == ("failed", 1.5, "why")
+    assert read == read_status(tmp_path)
+    (tmp_path / "status.json").write_text("{")
+    assert read_status(tmp_path) == {}
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written: .*; choose another place by run_dir="):
+        write(tmp_path / "file" / "config.yaml", "x")

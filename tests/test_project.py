@@ -1,0 +1,116 @@
+"""The project's own rules: arrows between packages, sizes of files and functions, the image, the wheel."""
+
+import ast
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "seesaw").rglob("*.py"))
+
+# What each package may import of seesaw, besides itself: ARCHITECTURE's arrows. `errors` imports nothing and serves all.
+ARROWS = {
+    "errors": set(),
+    "types": {"errors"},
+    "functional": {"types", "errors"},
+    "nets": {"functional", "types", "errors"},
+    "gan": {"functional", "types", "errors"},
+    "data": {"functional", "types", "errors"},
+    "metrics": {"functional", "types", "errors"},
+    "run": {"gan", "data", "metrics", "functional", "types", "errors"},
+    "cli": {"run", "errors"},
+    "__init__": set(),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of seesaw that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return {name for name in found if name.startswith("seesaw.")}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_imports_point_one_way(path: Path) -> None:
+    package = path.relative_to(ROOT / "src" / "seesaw").with_suffix("").parts[0]
+    for name in imported(path):
+        target = name.split(".")[1]
+        assert target == package or target in ARROWS[package], f"{package} must not import {name}"
+
+
+def test_a_net_imports_no_other_net() -> None:
+    for path in (ROOT / "src" / "seesaw" / "nets").glob("*.py"):
+        assert all(n == "seesaw.types" or n.startswith(("seesaw.functional", "seesaw.nets.layers")) for n in imported(path))
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted(ROOT.glob("*/*.py"))], ids=str)
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 350
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno + 1 <= 40, f"{node.name} is long"
+
+
+def test_the_step_knows_no_model() -> None:
+    text = (ROOT / "src/seesaw/run/train.py").read_text() + (ROOT / "src/seesaw/gan/module.py").read_text()
+    assert not any(name in text.lower() for name in ("dcgan", "mlp", "hinge"))
+
+
+def dockerfile() -> list[list[str]]:
+    joined = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    return [line.split() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    sources = [source for line in dockerfile() if line[0] == "COPY" for source in line[1:-1]]
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists()
+        assert source.removeprefix("./") in kept
+
+
+def test_the_base_image_is_pinned_and_no_root_runs() -> None:
+    lines = dockerfile()
+    (base,) = (line[1] for line in lines if line[0] == "FROM")
+    assert ":" in base
+    assert not base.endswith(":latest")
+    assert any(line[0] == "USER" and line[1] not in ("root", "0") for line in lines)
+
+
+def test_hadolint_finds_no_error() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, "--failure-threshold", "error", str(ROOT / "Dockerfile")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_configuration_and_trains_without_the_repository(tmp_path: Path) -> None:
+    """Built in a copy, unpacked elsewhere: `seesaw train` finds the conf/ and the weights inside it."""
+    for name in ("src", "conf", "train.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+        source = ROOT / name
+        shutil.copytree(source, tmp_path / "copy" / name) if source.is_dir() else shutil.copy(source, tmp_path / "copy" / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(tmp_path), str(tmp_path / "copy")]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    conf = {str(p.relative_to(ROOT)) for p in (ROOT / "conf").rglob("*.yaml")}
+    assert conf == {str(p.relative_to(tmp_path / "installed/seesaw")) for p in (tmp_path / "installed/seesaw/conf").rglob("*.yaml")}
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r}); import seesaw; assert 'installed' in seesaw.__file__; "
+        "from seesaw.cli import main; sys.exit(main(['train', 'kimg=0.1', 'logger=none', 'data.resolution=16', "
+        "'model.G.width=4', 'model.D.width=4', 'run_dir=run']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
