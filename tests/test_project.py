@@ -48,10 +48,14 @@ def test_imports_point_one_way(path: Path) -> None:
 
 def test_a_net_imports_no_other_net() -> None:
     for path in (ROOT / "src" / "seesaw" / "nets").glob("*.py"):
-        assert all(n == "seesaw.types" or n.startswith(("seesaw.functional", "seesaw.nets.layers")) for n in imported(path))
+        assert all(
+            n == "seesaw.types" or n.startswith(("seesaw.functional", "seesaw.nets.layers")) for n in imported(path)
+        )
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted(ROOT.glob("*/*.py"))], ids=str)
+@pytest.mark.parametrize(
+    "path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted(ROOT.glob("*/*.py"))], ids=str
+)
 def test_files_and_functions_stay_short(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 350
@@ -90,7 +94,9 @@ def test_the_base_image_is_pinned_and_no_root_runs() -> None:
 
 def test_hadolint_finds_no_error() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
-    done = subprocess.run([hadolint, "--failure-threshold", "error", str(ROOT / "Dockerfile")], capture_output=True, text=True)
+    done = subprocess.run(
+        [hadolint, "--failure-threshold", "error", str(ROOT / "Dockerfile")], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -99,13 +105,16 @@ def test_the_wheel_holds_the_configuration_and_trains_without_the_repository(tmp
     """Built in a copy, unpacked elsewhere: `seesaw train` finds the conf/ and the weights inside it."""
     for name in ("src", "conf", "train.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         source = ROOT / name
-        shutil.copytree(source, tmp_path / "copy" / name) if source.is_dir() else shutil.copy(source, tmp_path / "copy" / name)
+        shutil.copytree(source, tmp_path / "copy" / name) if source.is_dir() else shutil.copy(
+            source, tmp_path / "copy" / name
+        )
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(tmp_path), str(tmp_path / "copy")]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     conf = {str(p.relative_to(ROOT)) for p in (ROOT / "conf").rglob("*.yaml")}
-    assert conf == {str(p.relative_to(tmp_path / "installed/seesaw")) for p in (tmp_path / "installed/seesaw/conf").rglob("*.yaml")}
+    package = tmp_path / "installed" / "seesaw"
+    assert conf == {str(p.relative_to(package)) for p in (package / "conf").rglob("*.yaml")}
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r}); import seesaw; assert 'installed' in seesaw.__file__; "
         "from seesaw.cli import main; sys.exit(main(['train', 'kimg=0.1', 'logger=none', 'data.resolution=16', "

@@ -36,7 +36,7 @@ class KimgBar(Callback):
         terminal = sys.stdout.isatty()
         self._bar = _Bar(
             total=self.target_images, initial=_images(pl_module), desc=self.title, file=sys.stdout if terminal else _Nowhere(),
-            mininterval=0.5, miniters=1, dynamic_ncols=terminal, bar_format=_FORMAT, ascii=".#",
+            mininterval=0.5, miniters=1, smoothing=0.05, dynamic_ncols=terminal, bar_format=_FORMAT, ascii=".#",
         )  # fmt: skip
         self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
 
