@@ -8,6 +8,7 @@ import torch
 from toys import REALS, TASKS, PlainD, PlainG, fit, game, task
 
 from seesaw.gan.module import GAN
+from seesaw.gan.schedules import Plateau
 from seesaw.types import UserError
 
 
@@ -123,8 +124,23 @@ def test_a_resting_d_does_not_move_but_is_still_watched() -> None:
     rested = 40 - gan.updates["D"]
     assert gan.updates["G"] == 40
     assert 0 < rested < 40
+    assert sum(values["rests/D"] for values in reports) == rested - gan.rests["D"] - unread(gan)
+    assert all(values["rests/G"] == 0 for values in reports)
     assert all("D/adversarial" in values for values in reports)
     assert reports[-1]["updates/D"] < reports[-1]["updates/G"]
+
+
+def unread(gan: GAN) -> float:
+    """Rests of D in windows that were sent and not yet read."""
+    return sum(message.known["rests/D"] for message, _ in gan.statistics.mailbox.sent if message.kind == "window")
+
+
+def test_the_plateau_hears_of_the_distance() -> None:
+    gan = task("plain", schedule={"lr": Plateau(factor=0.5, patience=1)})
+    gan.on_distance(3.0)
+    gan.on_distance(3.0)
+    fit(gan, 1)
+    assert gan.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(5e-4)
 
 
 def test_ttur_multiplies_the_optimisers_own_rates() -> None:

@@ -127,28 +127,6 @@ def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes) -> Non
         InceptionExtractor(str(path)).prepare(CPU)
 
 
-@pytest.fixture(scope="module")
-def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of weights as torch-fidelity reads it, with random values."""
-    holder = object.__new__(FeatureExtractorInceptionV3)
-    path = tmp_path_factory.mktemp("inception") / "weights.pth"
-    state: dict[str, torch.Tensor] = {}
-
-    def take(self: torch.nn.Module, state_dict: object, *args: object) -> None:
-        state.update(torch.nn.Module.state_dict(self))
-
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
-        torch.manual_seed(0)
-        torch.save({}, path)
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", take)
-        holder.__init__("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))  # type: ignore[misc]
-        for weight in state.values():
-            if weight.ndim == 4:  # He's initialisation, or the features of all images were alike
-                torch.nn.init.kaiming_normal_(weight)
-    torch.save(state, path)
-    return path
-
-
 def test_inception_is_torch_fidelitys(random_inception: Path) -> None:
     extractor = InceptionExtractor(str(random_inception))
     extractor.prepare(CPU)

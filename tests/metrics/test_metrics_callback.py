@@ -83,7 +83,9 @@ def evaluation(cache: Path, **options: Any) -> Evaluate:
     return Evaluate(ClassifierExtractor("digits"), **{"evaluate_kimg": 0.2, "n": 64, "cache_dir": str(cache)} | options)
 
 
-def fit(callback: pl.Callback, batches: int = 20, batch_size: int = 32, ckpt: Path | None = None) -> tuple[Toy, Kept, pl.Trainer]:
+def fit(
+    callback: pl.Callback, batches: int = 20, batch_size: int = 32, ckpt: Path | None = None
+) -> tuple[Toy, Kept, pl.Trainer]:
     data, kept = Reals(batch_size), Kept()
     toy = Toy(data.reals)
     trainer = pl.Trainer(
@@ -165,8 +167,15 @@ def test_a_resume_keeps_the_best_and_the_rhythm(tmp_path: Path) -> None:
 
     first = evaluation(tmp_path)
     data = Reals()
-    trainer = pl.Trainer(accelerator="cpu", max_steps=10, callbacks=[first, Stops()], logger=False,
-                         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=10,
+        callbacks=[first, Stops()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     trainer.fit(Toy(data.reals), datamodule=data)
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]["Evaluate"]
     assert saved["evaluated_at"] == 224
@@ -181,7 +190,9 @@ def test_a_resume_keeps_the_best_and_the_rhythm(tmp_path: Path) -> None:
 
 def test_missing_weights_are_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("off")))
+    monkeypatch.setattr(
+        torch.hub, "download_url_to_file", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("off"))
+    )
     monkeypatch.setattr(Toy, "training_step", lambda *args: pytest.fail("training started"))
     with pytest.raises(UserError, match=INCEPTION_FILE):
         fit(Evaluate(InceptionExtractor(), 1, cache_dir=str(tmp_path)))

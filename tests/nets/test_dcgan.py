@@ -58,6 +58,12 @@ def test_impossible_resolutions_are_refused(wrong: int) -> None:
             net(wrong, 1)
 
 
+@pytest.mark.parametrize("wrong", ["width", "max_width", "z_dim"])
+def test_sizes_below_one_are_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"{wrong} is 0; it must be at least 1"):
+        Generator(32, 1, **{wrong: 0})
+
+
 def test_initialisation() -> None:
     """N(0, 0.02) for convolutions, N(1, 0.02) for BatchNorm: 1 % of 0.02 on 3.5 million draws is far beyond chance."""
     torch.manual_seed(0)

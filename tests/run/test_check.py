@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytest
 from torch import Tensor, nn
 
 from seesaw.run.check import allowed, check, did_you_mean, misfits
 from seesaw.types import Schedule
+
+
+class MakesOptimizer(Protocol):
+    def __call__(self, params: Any) -> Any: ...
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,7 @@ from seesaw.types import Schedule
         ({"_target_": "seesaw.gan.schedules.Cosine"}, Schedule),
         ({"_target_": "torch.nn.ReLU"}, nn.Module),
         ({"_target_": "torch.optim.Adam", "_partial_": True}, Callable[..., Any]),
+        ({"_target_": "torch.optim.Adam", "_partial_": True}, MakesOptimizer),
     ],
 )  # fmt: skip
 def test_what_fits(value: Any, annotation: Any) -> None:

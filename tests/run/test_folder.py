@@ -94,6 +94,10 @@ def test_a_checkpoint_by_path(tmp_path: Path) -> None:
     found = decide(config(resume=path), JOB)
     assert str(found.checkpoint) == path
     assert found.path.parent == Path("runs")
+    assert decide(config(resume=path), Job(choices=JOB.choices, run_dir=str(folder))).path == folder
+    other = begun(tmp_path / "b", config(seed=2))
+    with pytest.raises(UserError, match="b already holds another run than resume="):
+        decide(config(resume=path), Job(choices=JOB.choices, run_dir=str(other)))
     with pytest.raises(UserError, match="batch_size: 8, now 9"):
         decide(config(resume=path, batch_size=9), JOB)
     with pytest.raises(UserError, match="there is no such file; give null, auto or the path of a checkpoint"):

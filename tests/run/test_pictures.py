@@ -119,7 +119,10 @@ def write(tmp_path, names, rows=30):
 
 
 def test_curves_show_what_was_measured(tmp_path):
-    write(tmp_path, ["loss/D", "loss/G", "D/accuracy", "frechet_digits", "frechet_digits_raw", "images_per_sec", "updates/G"])
+    write(
+        tmp_path,
+        ["loss/D", "loss/G", "D/accuracy", "frechet_digits", "frechet_digits_raw", "images_per_sec", "updates/G"],
+    )
     assert curves(tmp_path) == tmp_path / "curves.png"
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (1200, 800)
@@ -141,7 +144,13 @@ def test_curves_bear_empty_torn_negative_and_missing(tmp_path):
 def test_distances_are_logarithmic_unless_a_point_would_vanish(lowest, scale):
     (panel,) = [p for p in _PANELS if p.title == "kernel distance"]
     axes = Figure().add_subplot()
-    _draw(axes, panel, _lines(panel, [{"kimg": 0.0, "kernel_digits": 1.0}, {"kimg": 1.0, "kernel_digits": lowest}]), True, 1.0)
+    _draw(
+        axes,
+        panel,
+        _lines(panel, [{"kimg": 0.0, "kernel_digits": 1.0}, {"kimg": 1.0, "kernel_digits": lowest}]),
+        True,
+        1.0,
+    )
     assert axes.get_yscale() == scale
 
 

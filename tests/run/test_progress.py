@@ -46,7 +46,9 @@ def test_plain_lines_without_a_terminal(capsys):
 
 def test_a_resumed_run_starts_where_it_stands(capsys):
     fit(Counting(1000, shown=12_000), KimgBar(20_000, "x"), steps=3)
-    kimg = [re.match(r"x  ([\d.]+)/20", line)[1] for line in capsys.readouterr().out.splitlines() if line.startswith("x")]
+    kimg = [
+        re.match(r"x  ([\d.]+)/20", line)[1] for line in capsys.readouterr().out.splitlines() if line.startswith("x")
+    ]
     assert kimg == ["14"]
 
 

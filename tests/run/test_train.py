@@ -230,3 +230,35 @@ def test_sigkill_at_five_moments_and_resumed_is_bit_equal(tmp_path: Path) -> Non
         for name in ("unbroken", "killed")
     ]
     assert timeless[0] == timeless[1]
+
+
+@pytest.mark.slow
+def test_fid_end_to_end_with_a_weights_file(here: Path, random_inception: Path) -> None:
+    """Inception with random weights from a file: the run measures `fid` and `kid`, and `evaluate` repeats the number."""
+    (here / "photos").mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(16):
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(here / "photos" / f"{k}.png")
+    options = [
+        "data=folder",
+        "data.root=photos",
+        "metrics=fid",
+        f"metrics.extractor.weights={random_inception}",
+        "metrics.n=8",
+    ]
+    run = [
+        *SMALL,
+        *options,
+        "metrics.kernel_subsets=null",
+        "kimg=0.032",
+        "evaluate_kimg=1",
+        "run_dir=fid",
+        "logger=none",
+    ]
+    assert main(run) == 0
+    status = read_status(here / "fid")
+    assert status["last/fid"] > 0
+    assert "inception" in status["protocol"]
+    assert seesaw(["evaluate", "fid"]) == 0
+    row = json.loads((here / "fid/evaluations.jsonl").read_text())
+    assert row["fid"] == pytest.approx(status["last/fid"], rel=1e-3)

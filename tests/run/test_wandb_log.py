@@ -57,7 +57,13 @@ def finished(tmp_path_factory):
 def test_offline_run_reads_back(finished):
     log, folder, _ = finished
     run = read_run(folder)
-    assert run.facts == {"id": log.run_id, "project": "seesaw", "name": "dcgan digits", "group": "sweep", "tags": ["a", "b"]}
+    assert run.facts == {
+        "id": log.run_id,
+        "project": "seesaw",
+        "name": "dcgan digits",
+        "group": "sweep",
+        "tags": ["a", "b"],
+    }
     assert run.axes["*"] == "kimg"
     assert run.config["seed"] == 3
     assert run.config["model"] == {"z_dim": 8}
@@ -174,7 +180,14 @@ class _Server(http.server.BaseHTTPRequestHandler):
             return
         name = body.get("variables", {}).get("name")
         project = {"id": "p", "name": "seesaw", "entity": {"id": "e", "name": "me"}}
-        bucket = {"id": "x", "name": name, "displayName": "x", "config": "{}", "historyLineCount": 0, "project": project}
+        bucket = {
+            "id": "x",
+            "name": name,
+            "displayName": "x",
+            "config": "{}",
+            "historyLineCount": 0,
+            "project": project,
+        }
         data = {"upsertBucket": {"bucket": bucket, "inserted": True}, "model": None, "serverInfo": {}}
         answer = json.dumps({"data": data}).encode()
         self.send_response(200)

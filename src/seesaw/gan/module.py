@@ -81,6 +81,7 @@ class GAN(LightningModule):
         self.seed, self.micro_batch, self.log_images = seed, micro_batch, max(int(log_kimg * 1000), 1)
         self.statistics = Statistics()
         self.images_shown, self.batches, self.updates = 0, 0, {"G": 0, "D": 0}
+        self.rests = {"G": 0, "D": 0}  # turns that a gate took, in this window
         self.known: dict[str, float] = {}  # the newest figure of each name, for the progress bar
         self.on_report: Callable[[int, dict[str, float]], None] = lambda images_shown, values: None
         self.seconds, self._mark, self._window_images = 0.0, 0.0, 0
@@ -116,6 +117,8 @@ class GAN(LightningModule):
                 self.statistics.add(name, {label(name, what): v for what, v in values.items()}, rows.stop - first)
             if plays:
                 self.step(phase.player, optimizer)
+            else:
+                self.rests[phase.player] += 1
 
     def see(self, phase: Phase, reals: Tensor, z: Tensor, y: Tensor | None) -> AdversarialBatch:
         return AdversarialBatch(
@@ -181,6 +184,9 @@ class GAN(LightningModule):
         known["images_per_sec"] = self._window_images / max(self.seconds, 1e-9)
         for gate in self.gates:
             known |= gate.report()
+        if self.gates:
+            known |= {f"rests/{p}": float(n) for p, n in self.rests.items()}
+        self.rests = {"G": 0, "D": 0}
         self.statistics.end_window(self.images_shown, known)
         self.seconds, self._window_images = 0.0, 0
 
@@ -220,12 +226,14 @@ class GAN(LightningModule):
             "batches": self.batches,
             "updates": dict(self.updates),
             "window_images": self._window_images,
+            "rests": dict(self.rests),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         progress = checkpoint["progress"]
         self.images_shown, self.batches = progress["images_shown"], progress["batches"]
         self.updates, self._window_images = dict(progress["updates"]), progress["window_images"]
+        self.rests = dict(progress["rests"])
 
     # Sampling
 

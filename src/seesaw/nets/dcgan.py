@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from seesaw.nets.layers import check_resolution, normal_init
+from seesaw.nets.layers import check_positive, check_resolution, normal_init
 from seesaw.types import Fake, Pyramid
 
 
@@ -57,6 +57,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         check_resolution(resolution)
+        check_positive(channels=channels, z_dim=z_dim, width=width, max_width=max_width)
         self.z_dim = z_dim
         sizes = widths(resolution, width, max_width)
         layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim, sizes[0], 4, bias=False)]
@@ -95,6 +96,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         check_resolution(resolution)
+        check_positive(channels=channels, width=width, max_width=max_width, **{f"fc.{k}": w for k, w in enumerate(fc)})
         sizes = widths(resolution, width, max_width)[::-1]
         layers: list[nn.Module] = []
         for k, (before, after) in enumerate(zip([channels, *sizes], sizes, strict=False)):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from seesaw.nets.layers import check_positive
 from seesaw.types import Fake, Pyramid
 
 
@@ -28,6 +29,7 @@ class Generator(nn.Module):
         bounded: bool = True,
     ) -> None:
         super().__init__()
+        check_positive(z_dim=z_dim, **{f"widths.{k}": w for k, w in enumerate(widths)})
         self.z_dim, self.shape = z_dim, (channels, resolution, resolution)
         layers: list[nn.Module] = []
         for k, (before, after) in enumerate(zip([z_dim, *widths], widths, strict=False)):
@@ -60,6 +62,7 @@ class Discriminator(nn.Module):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be at least 0 and under 1")
+        check_positive(**{f"widths.{k}": w for k, w in enumerate(widths)})
         layers: list[nn.Module] = []
         for before, after in zip([channels * resolution**2, *widths], widths, strict=False):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]

@@ -7,13 +7,22 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from seesaw.errors import UserError
+
 
 def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
     """The model, with initial weights keyed by the seed alone, and the data, not read yet."""
+    one_device(config["trainer"])
     cfg = OmegaConf.create(config)  # with parents, so that an error names the key
     data = instantiate(cfg.data, _convert_="all")
     torch.manual_seed(config["seed"])
     return instantiate(cfg.model, _convert_="all"), data
+
+
+def one_device(trainer: dict[str, Any]) -> None:
+    """Several devices need a strategy of their own (alternating players break Lightning's), which is not there yet."""
+    if trainer.get("devices") not in (1, "1", [0]) or trainer.get("num_nodes", 1) != 1:
+        raise UserError(f"trainer.devices is {trainer.get('devices')}; a run takes one device: give trainer.devices=1")
 
 
 def precision(option: str, accelerator: str) -> dict[str, Any]:

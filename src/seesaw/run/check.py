@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 SPECIAL = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
-_SCALARS = {float: "a number", int: "an integer", bool: "true or false", str: "a text", type(None): "null", Path: "a path"}
+_SCALARS = {
+    float: "a number",
+    int: "an integer",
+    bool: "true or false",
+    str: "a text",
+    type(None): "null",
+    Path: "a path",
+}
 _SEQUENCES = (list, abc.Sequence, abc.Iterable, abc.Collection, abc.MutableSequence)
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 
@@ -43,8 +50,11 @@ def did_you_mean(word: str, known: Iterable[str], most: int = 24) -> str:
 
 def shown(value: Any) -> str:
     """The value as a person would read it in a message: at most 60 characters."""
-    text = {None: "null", True: "true", False: "false"}[value] if value is None or value is True or value is False \
+    text = (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or value is True or value is False
         else repr(value)
+    )
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -227,11 +237,12 @@ def _node_fits(node: dict[str, Any], annotation: Any) -> bool:
     except _CannotImport:
         return True  # told at its own place
     origin = typing.get_origin(annotation) or annotation
+    is_protocol = getattr(origin, "_is_protocol", False)
     if node.get("_partial_", False):
-        return origin is abc.Callable
-    result = built if inspect.isclass(built) else typing.get_type_hints(built).get("return", Any)
+        return origin is abc.Callable or is_protocol
+    result = built if inspect.isclass(built) else _hints(built).get("return", Any)
     if origin is abc.Callable:
         return not inspect.isclass(result) or any("__call__" in vars(c) for c in result.__mro__)
-    if not inspect.isclass(result) or not inspect.isclass(origin) or getattr(origin, "_is_protocol", False):
+    if not inspect.isclass(result) or not inspect.isclass(origin) or is_protocol:
         return True
     return issubclass(result, origin)

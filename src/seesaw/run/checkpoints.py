@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins import TorchCheckpointIO
 
 from seesaw.metrics.callback import Evaluate
+from seesaw.run.folder import Status
 from seesaw.types import UserError
 
 
@@ -28,7 +29,9 @@ class AtomicIO(TorchCheckpointIO):
             os.replace(temporary, path)
         except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
             temporary.unlink(missing_ok=True)
-            raise UserError(f"{path} could not be written ({reason(error)}); the checkpoint before it is untouched") from error
+            raise UserError(
+                f"{path} could not be written ({reason(error)}); the checkpoint before it is untouched"
+            ) from error
 
 
 def reason(error: Exception) -> str:
@@ -56,9 +59,11 @@ class Checkpoints(Callback):
     Must stand after the evaluation in the list of callbacks: it asks whether the distance has just improved.
     """
 
-    def __init__(self, folder: Path, every_kimg: float, config: dict[str, Any], evaluation: Callback) -> None:
+    def __init__(
+        self, folder: Path, every_kimg: float, config: dict[str, Any], evaluation: Callback, status: Status
+    ) -> None:
         self.folder, self.every, self.config = folder, max(int(every_kimg * 1000), 1), config
-        self.evaluation = evaluation
+        self.evaluation, self.status = evaluation, status
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.before = int(pl_module.images_shown)  # type: ignore[arg-type]
@@ -76,6 +81,7 @@ class Checkpoints(Callback):
 
     def save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt")
+        self.status.update("running", int(trainer.lightning_module.images_shown))  # type: ignore[arg-type]
 
     def save_best(self, trainer: Trainer) -> None:
         if isinstance(self.evaluation, Evaluate) and self.evaluation.last_improved:

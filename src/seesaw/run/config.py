@@ -86,7 +86,11 @@ def help_text(program: str, folder: Path) -> str:
     primary = OmegaConf.to_container(OmegaConf.load(folder / "train.yaml"))
     assert isinstance(primary, dict)
     defaults = {k: v for entry in primary["defaults"] if isinstance(entry, dict) for k, v in entry.items()}
-    lines = ["seesaw trains a GAN: compose, check, build, fit.", "", f"usage: {program} [-m] [group=option …] [key=value …]"]
+    lines = [
+        "seesaw trains a GAN: compose, check, build, fit.",
+        "",
+        f"usage: {program} [-m] [group=option …] [key=value …]",
+    ]
     lines += ["", "Groups (* is the default; a model or a data set may choose another):"]
     for group, names in groups(folder).items():
         marked = "  ".join(f"*{n}" if n == defaults.get(group) else n for n in names)
@@ -103,7 +107,7 @@ _FOOTER = [
     "Flags:",
     "  -m, --multirun        run every combination of comma-separated values: -m seed=0,1,2 balance=none,ttur",
     "  --cfg job --resolve   print the composed configuration and stop",
-    "  -sc install=bash      print the shell completion; switch it on by eval \"$(python train.py -sc install=bash)\"",
+    '  -sc install=bash      print the shell completion; switch it on by eval "$(python train.py -sc install=bash)"',
     "  --hydra-help          Hydra's own flags",
     "",
     "Any key of the composed configuration can be set: model.optimizers.G.lr=1e-4. SEESAW_TRACE=1 shows full traces.",

@@ -51,18 +51,20 @@ def main(argv: list[str] | None = None) -> int:
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
     except SystemExit as stop:
-        return int(stop.code or 0)
+        code = int(stop.code or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        code = 130
     except Exception as error:
         if traces():
             raise
         print(f"seesaw: {told(error, arguments)}", file=sys.stderr)
         return 1
-    if jobs.failed:
+    else:
+        code = 1 if jobs.failed else 0
+    if jobs.failed:  # also of a sweep that a signal ended
         print(f"seesaw: {jobs.summary(arguments)}", file=sys.stderr)
-    return 1 if jobs.failed else 0
+    return code
 
 
 def job(cfg: Any, jobs: Jobs) -> float | None:
@@ -82,6 +84,7 @@ def describe(cfg: Any) -> Job:
     """The job that Hydra is running."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
     hc = HydraConfig.get()
     choices = {group: str(name) for group, name in hc.runtime.choices.items() if "/" not in group and "@" not in group}
@@ -89,7 +92,7 @@ def describe(cfg: Any) -> Job:
     in_sweep = hc.mode == RunMode.MULTIRUN
     return Job(
         choices=choices,
-        overrides=list(hc.overrides.task),
+        overrides=list(OmegaConf.to_container(hc.overrides.task, resolve=False)),  # type: ignore[arg-type]  # a wrong ${…} is told later
         run_dir=cfg.run_dir,
         sweep_dir=Path(hc.sweep.dir) if in_sweep else None,
         number=hc.job.num if in_sweep else None,
@@ -113,10 +116,20 @@ def checked_run(cfg: Any, described: Job) -> float | None:
 
         wrong = check(config)  # type: ignore[arg-type]
     if wrong:
-        raise UserError("; ".join(wrong))
+        raise UserError("; ".join(as_typed(sentence, described.overrides) for sentence in wrong))
     from seesaw.run.train import run
 
     return run(cfg, described)
+
+
+def as_typed(sentence: str, overrides: list[str]) -> str:
+    """The sentence under the key that the user typed, where an interpolation carried its value to another."""
+    key, _, text = sentence.partition(": ")
+    for override in overrides:
+        typed, _, value = override.lstrip("+").partition("=")
+        if typed != key and typed.rpartition(".")[2] == key.rpartition(".")[2] and f"'{value}' is not" in text:
+            return f"{typed}: {text}"
+    return sentence
 
 
 def traces() -> bool:

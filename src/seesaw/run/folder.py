@@ -78,14 +78,18 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
 
 
 def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:
-    """resume=PATH: the weights and the state of that file; in its own folder unless run_dir names another."""
+    """resume=PATH: the weights and the state of that file, in a new folder unless run_dir names one: the file's own, or one
+    that holds no other run."""
     checkpoint = Path(cfg.resume).expanduser()
     if not checkpoint.is_file():
         raise UserError(f"resume={cfg.resume}: there is no such file; give null, auto or the path of a checkpoint")
     origin = checkpoint.resolve().parent.parent
     if (origin / "config.yaml").is_file():
         refuse_differences(cfg, origin)
-    return RunFolder(path or new_folder(job.prefix(cfg.seed)), checkpoint)
+    path = path or new_folder(job.prefix(cfg.seed))
+    if (path / "checkpoints" / "last.ckpt").is_file() and path.resolve() != origin:
+        raise UserError(f"{path} already holds another run than resume={cfg.resume}; choose another run_dir")
+    return RunFolder(path, checkpoint)
 
 
 def new_folder(prefix: str) -> Path:
@@ -104,7 +108,9 @@ def saved_config(path: Path) -> dict[str, Any]:
     try:
         saved = yaml.safe_load((path / "config.yaml").read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}") from error
+        raise UserError(
+            f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}"
+        ) from error
     return dict(saved)
 
 
@@ -160,7 +166,13 @@ class Status:
         self.values: dict[str, Any] = {"pid": os.getpid(), "started": now()}
 
     def update(self, state: str, images_shown: int, **more: Any) -> None:
-        self.values |= {"state": state, "images_shown": images_shown, "kimg": images_shown / 1000, "updated": now(), **more}
+        self.values |= {
+            "state": state,
+            "images_shown": images_shown,
+            "kimg": images_shown / 1000,
+            "updated": now(),
+            **more,
+        }
         write(self.path / "status.json", json.dumps(self.values, indent=2) + "\n")
 
 

@@ -10,7 +10,7 @@ from seesaw.run.config import OPTIONS, config_dir, groups
 
 def sentence(error: BaseException, arguments: list[str]) -> str | None:
     """The sentence, or None where the error is nobody's mistake that we know of."""
-    from hydra.errors import HydraException, MissingConfigException
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from hydra.errors import InstantiationException as Building
     from omegaconf.errors import OmegaConfBaseException
 
@@ -20,6 +20,8 @@ def sentence(error: BaseException, arguments: list[str]) -> str | None:
         return of_building(error, arguments)
     if isinstance(error, MissingConfigException):
         return of_missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: an override is key=value, and a value with special characters stands in quotes"
     if isinstance(error, HydraException):
         return of_composition(error, arguments)
     if isinstance(error, OmegaConfBaseException):
@@ -62,21 +64,24 @@ def of_composition(error: Exception, arguments: list[str]) -> str:
         return unknown_key(key.group(1), arguments)
     group = re.search(r"(?:Could not find match for override|No match in the defaults list) '?([^'\s]+)'?", text)
     if "Ambiguous value" in text:
-        return f"{first_line(error).removeprefix('Ambiguous value for argument ')} names several values; add -m to run each of them"
-    if "parsing override" in text:
-        return first_line(error) + "; an override is key=value, and a value with special characters stands in quotes"
+        what = first_line(error).removeprefix("Ambiguous value for argument ")
+        return f"{what} names several values; add -m to run each of them"
     return first_line(error) if not group else unknown_key(group.group(1), arguments)
 
 
 def unknown_key(key: str, arguments: list[str]) -> str:
     """The first part of a dotted key that does not exist, with what does at that place."""
     parts = key.split(".")
+    if parts[0] == "hydra":
+        return f"{key}: Hydra has no such option; `--cfg hydra` shows those it has"
     if parts[0] not in [*OPTIONS, *groups(config_dir())]:
         return f"{key}: there is no option or group '{parts[0]}'{did_you_mean(parts[0], [*OPTIONS, *groups(config_dir())])}"
     node, path = composed_without(key, arguments), ""
     for part in parts:
         if not isinstance(node, dict) or part not in node:
             known = list(node) if isinstance(node, dict) else []
+            if part in groups(config_dir()).get(path, []):
+                return f"{key}: {path}={part} is not chosen; add {path}={part} to the command"
             return f"{key}: there is no '{part}' in {path or 'the configuration'}{did_you_mean(part, known)}"
         node, path = node[part], f"{path}.{part}" if path else part
     return f"{key}: it cannot be set so; give {key}=VALUE"

@@ -127,6 +127,8 @@ _PANELS = (
     _Panel("gradient norm", {"grad_norm/D": ("D", _D), "grad_norm/G": ("G", _G)}, "log"),
     _Panel("learning rate", {"lr/D": ("D", _D), "lr/G": ("G", _G)}, "log"),
     _Panel("updates so far", {"updates/D": ("D", _D), "updates/G": ("G", _G)}, zero=True),
+    _Panel("D's advantage", {"balance/advantage": ("", _D)}, level=0.0),
+    _Panel("turns that a gate took, a window", {"rests/D": ("D", _D), "rests/G": ("G", _G)}),
     _Panel("Fréchet distance", {}, "log", prefixes=("fid", "frechet_")),
     _Panel("kernel distance", {}, "log", prefixes=("kid", "kernel_")),
     _Panel("modes found", {}, zero=True, prefixes=("modes_",)),
@@ -144,10 +146,18 @@ def curves(run_dir: Path | str) -> Path | None:
     if not panels:
         return None
     height = math.ceil(len(panels) / 3)
-    figure = Figure(figsize=(12, max(8.0, 2.67 * height)), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+    figure = Figure(
+        figsize=(12, max(8.0, 2.67 * height)), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    )
     FigureCanvasAgg(figure)  # no pyplot: nothing global is touched
     for i, (panel, lines) in enumerate(panels):
-        _draw(figure.add_subplot(height, 3, i + 1), panel, lines, below=i + 3 >= len(panels), end=max(r["kimg"] for r in rows))
+        _draw(
+            figure.add_subplot(height, 3, i + 1),
+            panel,
+            lines,
+            below=i + 3 >= len(panels),
+            end=max(r["kimg"] for r in rows),
+        )
     path, new = run_dir / "curves.png", run_dir / "curves.png.new"
     figure.savefig(new, format="png")
     new.replace(path)

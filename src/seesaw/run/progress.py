@@ -36,7 +36,7 @@ class KimgBar(Callback):
         terminal = sys.stdout.isatty()
         self._bar = _Bar(
             total=self.target_images, initial=_images(pl_module), desc=self.title, file=sys.stdout if terminal else _Nowhere(),
-            mininterval=0.5, miniters=1, smoothing=0.05, dynamic_ncols=terminal, bar_format=_FORMAT, ascii=".#",
+            mininterval=0.5, miniters=1, dynamic_ncols=terminal, bar_format=_FORMAT, ascii=".#",
         )  # fmt: skip
         self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
 
@@ -45,7 +45,7 @@ class KimgBar(Callback):
             return
         known: dict[str, float] = pl_module.known  # type: ignore[assignment]
         self._distances |= {k: v for k, v in known.items() if k.startswith(_DISTANCES) and not k.endswith("_raw")}
-        self._bar.figures = _figures(known, self._distances)
+        self._bar.figures, self._bar.speed = _figures(known, self._distances), known.get("images_per_sec", 0.0)
         self._bar.update(_images(pl_module) - self._bar.n)
         late = time.monotonic() - self._printed_at > _QUIET_SECONDS
         if not sys.stdout.isatty() and (late or self._tenth() > self._printed_tenth):
@@ -69,18 +69,21 @@ class KimgBar(Callback):
 
 
 class _Bar(tqdm):
-    """tqdm counting images, with our own fields; `figures` is put together only by those who redraw."""
+    """tqdm counting images, with our own fields; `figures` is put together only by those who redraw. `speed` is that of the
+    last window, without evaluations; 0 before the first."""
 
     figures = ""
+    speed = 0.0
 
     @property
     def format_dict(self) -> dict[str, Any]:
         fields: dict[str, Any] = super().format_dict
         done = fields["n"] - fields["initial"]
-        rate = fields["rate"] or (done / fields["elapsed"] if fields["elapsed"] and done else 0.0)
+        # Over the whole run, evaluations included: a pause must neither read as a standstill nor be left out of what is left.
+        rate = done / fields["elapsed"] if fields["elapsed"] and done else 0.0
         left = tqdm.format_interval(max(self.total - self.n, 0) / rate) if rate else "?"
         kimg = f"{_kimg(self.n)}/{_kimg(self.total)}"
-        return fields | {"kimg": kimg, "speed": f"{rate:,.0f}", "figures": self.figures, "left": left}
+        return fields | {"kimg": kimg, "speed": f"{self.speed or rate:,.0f}", "figures": self.figures, "left": left}
 
     def plain(self) -> str:
         return _FORMAT.replace("  [{bar:16}]", "").format(**self.format_dict | {"desc": self.desc.rstrip(": ")})

@@ -22,7 +22,9 @@ class TensorBoardLog(Tracker):
             self._module = importlib.import_module("torch.utils.tensorboard")
         except ImportError as error:
             install = "pip install 'seesaw-gan[tensorboard]'"
-            raise UserError(f"logger=tensorboard: the package tensorboard is missing; install it with `{install}`") from error
+            raise UserError(
+                f"logger=tensorboard: the package tensorboard is missing; install it with `{install}`"
+            ) from error
         self._writer: Any = None
         self._purge: int | None = None
 

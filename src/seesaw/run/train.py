@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from seesaw.metrics.report import report
 from seesaw.run.build import build, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
-from seesaw.run.folder import Job, RunFolder, Status, decide, write
+from seesaw.run.folder import Job, RunFolder, Status, decide, read_status, write
 from seesaw.run.life import Life
 from seesaw.run.loggers import build_loggers
 from seesaw.run.pictures import Samples, curves
@@ -29,7 +30,9 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     folder = decide(cfg, job)
     if folder.finished:
         print(f"{folder.path} has reached {cfg.kimg:g} kimg; nothing is left to do (a larger kimg goes on)")
-        return None
+        return next(
+            (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
+        )
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model, data = build(config)
     evaluation = instantiate(config["metrics"], _convert_="all")
@@ -42,11 +45,13 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     print(f"run folder: {folder.path}", flush=True)
     resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
     trackers = build_loggers(config["logger"], folder.path, name_of(job, folder), config, resume=resumed)
+    status = Status(folder.path)
+    shown = 0 if folder.checkpoint is None else load(folder.checkpoint)["progress"]["images_shown"]
+    status.update("running", shown)
     if folder.checkpoint is not None:
-        shown = load(folder.checkpoint)["progress"]["images_shown"]
         for tracker in trackers:
             tracker.cut(shown)
-    return follow(folder, config, job, model, data, evaluation, trackers)
+    return follow(folder, config, job, model, data, evaluation, trackers, status)
 
 
 def follow(
@@ -57,12 +62,12 @@ def follow(
     data: pl.LightningDataModule,
     evaluation: Any,
     trackers: list[Tracker],
+    status: Status,
 ) -> float | None:
     """Fit, and whatever happens leave a status, curves and closed trackers behind."""
-    life, status = Life(config["kimg"]), Status(folder.path)
-    trainer = make_trainer(folder, config, job, life, evaluation, trackers)
+    life = Life(config["kimg"])
+    trainer = make_trainer(folder, config, job, life, evaluation, trackers, status)
     model.on_report = lambda images_shown, values: report(trainer, values, images_shown)  # type: ignore[assignment]
-    status.update("running", 0)
     code, state, more = 1, "failed", {}
     try:
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
@@ -96,7 +101,13 @@ def ended(folder: RunFolder, life: Life, evaluation: Any, model: pl.LightningMod
 
 
 def make_trainer(
-    folder: RunFolder, config: dict[str, Any], job: Job, life: Life, evaluation: Any, trackers: list[Tracker]
+    folder: RunFolder,
+    config: dict[str, Any],
+    job: Job,
+    life: Life,
+    evaluation: Any,
+    trackers: list[Tracker],
+    status: Status,
 ) -> pl.Trainer:
     """The callbacks stand in the order in which they must act after a batch: the length of the run or a signal first,
     then what looks at the model, then what saves it with all that was seen."""
@@ -104,11 +115,11 @@ def make_trainer(
         life,
         Samples(folder.path, config["sample_kimg"], seed=0),
         evaluation,
-        Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation),
+        Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation, status),
         KimgBar(life.images, job.title),
     ]
-    return pl.Trainer(
-        **config["trainer"],
+    make: Callable[..., pl.Trainer] = instantiate(config["trainer"], _convert_="all")
+    return make(
         **precision(config["precision"], config["trainer"]["accelerator"]),
         max_epochs=-1,
         logger=trackers,

@@ -62,7 +62,12 @@ def evaluate(run: Path, which: str, raw: bool, n: int | None, weights: str | Non
     data = instantiate(config["data"], _convert_="all")
     callback.evaluator.prepare(data.prepare(), config["cache_dir"], device())
     evaluation = callback.measure(model, "raw" if raw else "ema")
-    row = {"checkpoint": str(path), "kimg": shown / 1000, **evaluation.values, "protocol": evaluation.protocol.as_dict()}
+    row = {
+        "checkpoint": str(path),
+        "kimg": shown / 1000,
+        **evaluation.values,
+        "protocol": evaluation.protocol.as_dict(),
+    }
     row["half_floor"] = callback.evaluator.half_floor(seed=0)
     with open(path.parent.parent / "evaluations.jsonl", "a") as file:
         file.write(json.dumps(row) + "\n")

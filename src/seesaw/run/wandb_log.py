@@ -117,7 +117,9 @@ class WandbLog(Tracker):
         if run.offline:
             print(f"W&B (offline): view with `wandb leet {folder}`, upload with `wandb sync {folder}`", flush=True)
         elif time.monotonic() - began >= self.finish_timeout:
-            print(f"W&B: the upload took too long; send the rest with `wandb sync --include-online {folder}`", flush=True)
+            print(
+                f"W&B: the upload took too long; send the rest with `wandb sync --include-online {folder}`", flush=True
+            )
         else:
             print(f"W&B: {run.url}", flush=True)
 
@@ -167,7 +169,9 @@ def _has_key(base_url: str) -> bool:
     """Whether W&B will find credentials without asking: in the environment, or in netrc for its server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    file = os.environ.get("NETRC") or next((p for p in (Path.home() / ".netrc", Path.home() / "_netrc") if p.exists()), None)
+    file = os.environ.get("NETRC") or next(
+        (p for p in (Path.home() / ".netrc", Path.home() / "_netrc") if p.exists()), None
+    )
     if file is None:
         return False
     try:
@@ -176,7 +180,6 @@ def _has_key(base_url: str) -> bool:
         return False
     # api.wandb.ai is the name under which older versions stored the key of W&B's own service.
     return urlsplit(base_url).netloc in hosts or ("WANDB_BASE_URL" not in os.environ and "api.wandb.ai" in hosts)
-
 
 
 def _readable_id(name: str) -> str:

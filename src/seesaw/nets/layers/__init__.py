@@ -9,6 +9,13 @@ def check_resolution(resolution: int, low: int = 16, high: int = 256) -> None:
         raise ValueError(f"resolution is {resolution}; it must be a power of two from {low} to {high}")
 
 
+def check_positive(**sizes: int) -> None:
+    """Raise ValueError unless each size is at least 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}; it must be at least 1")
+
+
 def normal_init(net: nn.Module, std: float = 0.02) -> None:
     """Weights N(0, std), BatchNorm scales N(1, std), biases 0: Radford et al. 2015, section 4."""
     for module in net.modules():

@@ -1,0 +1,125 @@
+"""The runs behind the figures in README and docs: python benchmarks/studies.py NAME [--jobs 2]
+
+Resumable: a finished run is not run again. Writes benchmarks/results/NAME.json with machine, date and versions, and prints the
+table. Studies: main_job, mlp, fashion_mnist, skip_d.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+STRONG_D = [
+    "model.optimizers.D.lr=5e-3",
+    "kimg=60",
+    "evaluate_kimg=10",
+    "sample_kimg=60",
+    "penalty=none",
+]  # ten times G's
+STUDIES: dict[str, dict[str, list[str]]] = {
+    "main_job": {f"seed={s}": [f"seed={s}"] for s in (1, 2, 3)},
+    "mlp": {f"seed={s}": ["model=mlp", f"seed={s}"] for s in (1, 2, 3)},
+    "fashion_mnist": {f"seed={s}": ["data=fashion_mnist", f"seed={s}"] for s in (1,)},
+    "skip_d": {
+        f"balance={b} seed={s}": [f"balance={b}", f"seed={s}", *STRONG_D]
+        for b in ("none", "skip_d")
+        for s in (1, 2, 3, 4, 5)
+    },
+}
+
+
+def run(study: str, name: str, overrides: list[str]) -> dict[str, Any]:
+    """One run in a process with one thread, gone on with if it was interrupted; its figures."""
+    folder = ROOT / "runs" / "studies" / study / name.replace(" ", "-")
+    command = [
+        sys.executable,
+        str(ROOT / "train.py"),
+        *overrides,
+        f"run_dir={folder}",
+        "resume=auto",
+        "logger=none",
+        "trainer=cpu",
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "log.txt", "a") as log:
+        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    if done.returncode:
+        raise SystemExit(f"{name} failed: see {folder / 'log.txt'}")
+    status = json.loads((folder / "status.json").read_text())
+    with open(folder / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    last = {key: float(value) for row in rows for key, value in row.items() if value}  # the newest figure of each name
+    speed = statistics.median(float(row["images_per_sec"]) for row in rows if row.get("images_per_sec"))
+    return {
+        "overrides": overrides,
+        "kimg": status["kimg"],
+        "protocol": status["protocol"],
+        "best": {key: value for key, value in status.items() if key.startswith("best/")},
+        "last": {key: value for key, value in last.items() if not key.startswith(("loss", "lr", "images", "kimg"))},
+        "images_per_sec": speed,
+    }
+
+
+def half_floor(overrides: list[str]) -> dict[str, float]:
+    """The Fréchet distance of one random half of the reals to the other: mean and range over 20 halvings."""
+    program = (
+        "import json, sys; from hydra import compose, initialize_config_dir; from omegaconf import OmegaConf\n"
+        "from hydra.utils import instantiate\n"
+        f"with initialize_config_dir({str(ROOT / 'conf')!r}, version_base='1.3'):\n"
+        f"    c = OmegaConf.to_container(compose('train', {overrides!r}), resolve=True)\n"
+        "e = instantiate(c['metrics'], _convert_='all').evaluator\n"
+        "e.prepare(instantiate(c['data'], _convert_='all').prepare(), c['cache_dir'])\n"
+        "f = [e.half_floor(s) for s in range(20)]\n"
+        "print(json.dumps({'mean': sum(f) / 20, 'min': min(f), 'max': max(f)}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
+    args = parser.parse_args()
+    runs = STUDIES[args.study]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        figures = dict(zip(runs, pool.map(lambda item: run(args.study, *item), runs.items()), strict=True))
+    head = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    result = {
+        "command": f"python benchmarks/studies.py {args.study} --jobs {args.jobs}",
+        "date": datetime.date.today().isoformat(),
+        "commit": head,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU, {args.jobs} runs at a time with one thread each",
+        "python": platform.python_version(),
+        "half_floor": half_floor(next(iter(runs.values()))),
+        "runs": figures,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{args.study}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print("half of the reals to the other:", result["half_floor"])
+    for name, row in figures.items():
+        print(
+            name,
+            {
+                k: round(v, 3)
+                for k, v in (row["last"] | row["best"]).items()
+                if "/" not in k or k.startswith(("best", "upd"))
+            },
+        )
+
+
+if __name__ == "__main__":
+    main()
