@@ -201,6 +201,12 @@ class GAN(LightningModule):
                 self.on_report(report.images_shown, report.values)
                 check_finite(report)
 
+    def settle(self) -> None:
+        """Hand over what is still in flight, at the end of a run, whatever its end was."""
+        for report in self.statistics.read(math.inf):
+            if report.kind == "window":
+                self.on_report(report.images_shown, report.values)
+
     def on_train_batch_end(self, *args: Any) -> None:
         self._mark = time.perf_counter()  # what the callbacks took is not training time
 

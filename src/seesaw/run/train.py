@@ -1,6 +1,7 @@
 """One run, from a checked configuration to its last checkpoint. Knows no model."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -73,14 +74,14 @@ def follow(
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         code, state = (0, "finished") if life.signal is None else (128 + life.signal, "interrupted")
         return ended(folder, life, evaluation, model)
-    except KeyboardInterrupt:
-        code, state = 130, "interrupted"
-        raise
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns a second Ctrl-C into exit code 1
+        code, state = 128 + (life.signal or signal.SIGINT), "interrupted"
+        raise SystemExit(code) from None
     except Exception as error:
         more = {"reason": f"{type(error).__name__}: {error}"}
         raise
     finally:
-        model.read(float("inf"))  # type: ignore[operator]
+        model.settle()  # type: ignore[operator]
         figures = summary(evaluation)
         status.update(state, model.images_shown, exit_code=code, protocol=evaluation.protocol, **figures, **more)  # type: ignore[arg-type]
         curves(folder.path)
