@@ -128,7 +128,7 @@ _PANELS = (
     _Panel("learning rate", {"lr/D": ("D", _D), "lr/G": ("G", _G)}, "log"),
     _Panel("updates so far", {"updates/D": ("D", _D), "updates/G": ("G", _G)}, zero=True),
     _Panel("D's advantage", {"balance/advantage": ("", _D)}, level=0.0),
-    _Panel("turns that a gate took, a window", {"rests/D": ("D", _D), "rests/G": ("G", _G)}),
+    _Panel("rests in each window", {"rests/D": ("D", _D), "rests/G": ("G", _G)}),
     _Panel("Fréchet distance", {}, "log", prefixes=("fid", "frechet_")),
     _Panel("kernel distance", {}, "log", prefixes=("kid", "kernel_")),
     _Panel("modes found", {}, zero=True, prefixes=("modes_",)),
