@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,10 @@ def test_a_finished_run_is_left_alone_and_an_occupied_folder_refused(
     assert main(same) == 1
     assert "already holds a run; go on with it by resume=auto" in capsys.readouterr().err
     assert main([*same, "resume=auto", "seed=5"]) == 1
+    assert "seed: 0, now 5" in capsys.readouterr().err
+    alone = finished.parent / "alone.ckpt"  # a checkpoint carries its configuration wherever it is taken
+    shutil.copy(finished / "checkpoints/last.ckpt", alone)
+    assert main([*same, f"resume={alone}", "run_dir=other", "seed=5"]) == 1
     assert "seed: 0, now 5" in capsys.readouterr().err
     assert all(torch.equal(v, before[k]) for k, v in weights(finished).items())
 

@@ -72,20 +72,18 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
         return RunFolder(path)
     if cfg.resume is None:
         raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
-    refuse_differences(cfg, path)
+    refuse_differences(cfg, saved_config(path), path)
     shown = read_status(path).get("images_shown", 0)
     return RunFolder(path, last, finished=shown >= round(cfg.kimg * 1000))
 
 
 def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:
     """resume=PATH: the weights and the state of that file, in a new folder unless run_dir names one: the file's own, or one
-    that holds no other run."""
+    that holds no other run. Its configuration is in the file, so it is compared when that is read."""
     checkpoint = Path(cfg.resume).expanduser()
     if not checkpoint.is_file():
         raise UserError(f"resume={cfg.resume}: there is no such file; give null, auto or the path of a checkpoint")
     origin = checkpoint.resolve().parent.parent
-    if (origin / "config.yaml").is_file():
-        refuse_differences(cfg, origin)
     path = path or new_folder(job.prefix(cfg.seed))
     if (path / "checkpoints" / "last.ckpt").is_file() and path.resolve() != origin:
         raise UserError(f"{path} already holds another run than resume={cfg.resume}; choose another run_dir")
@@ -114,8 +112,9 @@ def saved_config(path: Path) -> dict[str, Any]:
     return dict(saved)
 
 
-def refuse_differences(cfg: DictConfig, path: Path) -> None:
-    wrong = differences(saved_config(path), cfg)
+def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path) -> None:
+    """UserError with the differing keys, where `path` was begun with another configuration."""
+    wrong = differences(saved, cfg)
     if wrong:
         allowed = ", ".join(MAY_DIFFER)
         raise UserError(f"{path} was begun with another configuration: {'; '.join(wrong)}; only {allowed} may change")

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from seesaw.metrics.report import report
 from seesaw.run.build import build, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
-from seesaw.run.folder import Job, RunFolder, Status, decide, read_status, write
+from seesaw.run.folder import Job, RunFolder, Status, decide, read_status, refuse_differences, write
 from seesaw.run.life import Life
 from seesaw.run.loggers import build_loggers
 from seesaw.run.pictures import Samples, curves
@@ -34,6 +34,11 @@ def run(cfg: DictConfig, job: Job) -> float | None:
         return next(
             (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
         )
+    shown = 0
+    if folder.checkpoint is not None:
+        saved = load(folder.checkpoint)
+        refuse_differences(cfg, saved["config"], folder.checkpoint)
+        shown = saved["progress"]["images_shown"]
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model, data = build(config)
     evaluation = instantiate(config["metrics"], _convert_="all")
@@ -47,7 +52,6 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
     trackers = build_loggers(config["logger"], folder.path, name_of(job, folder), config, resume=resumed)
     status = Status(folder.path)
-    shown = 0 if folder.checkpoint is None else load(folder.checkpoint)["progress"]["images_shown"]
     status.update("running", shown)
     if folder.checkpoint is not None:
         for tracker in trackers:
