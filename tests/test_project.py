@@ -123,3 +123,9 @@ def test_the_wheel_holds_the_configuration_and_trains_without_the_repository(tmp
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """pytest imports them by base name: a second one of a name is not run."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -88,9 +88,6 @@ class _Bar(tqdm):
     def plain(self) -> str:
         return _FORMAT.replace("  [{bar:16}]", "").format(**self.format_dict | {"desc": self.desc.rstrip(": ")})
 
-    def set_description(self, desc: str | None = None, refresh: bool | None = True) -> None:
-        raise NotImplementedError("the title is fixed")
-
 
 class _Nowhere:
     """A stream that tqdm may write to when there is no terminal: its control characters would fill a log file."""
