@@ -12,10 +12,10 @@ from seesaw.gan.statistics import Statistics
 
 def test_window_means_weigh_by_samples() -> None:
     statistics = Statistics()
-    statistics.add("D", {"loss/D": torch.tensor([1.0, 3.0]), "D/x": torch.tensor(0.5)}, 2)
-    statistics.add("D", {"loss/D": torch.tensor([5.0]), "D/x": torch.tensor(2.0)}, 1)
+    statistics.add({"loss/D": torch.tensor([1.0, 3.0]), "D/x": torch.tensor(0.5)}, 2)
+    statistics.add({"loss/D": torch.tensor([5.0]), "D/x": torch.tensor(2.0)}, 1)
     statistics.end_batch(3, 3, send=False)
-    statistics.add("G", {"loss/G": torch.tensor([7.0] * 3)}, 3)
+    statistics.add({"loss/G": torch.tensor([7.0] * 3)}, 3)
     statistics.end_batch(6, 3, send=False)
     statistics.end_window(6, {"lr/G": 0.1})
     assert statistics.read(6) == []  # sent just now: not before the next batch
@@ -25,10 +25,20 @@ def test_window_means_weigh_by_samples() -> None:
     assert report.values == pytest.approx({"lr/G": 0.1, "loss/D": (1 + 3 + 5) / 3, "D/x": 1.0, "loss/G": 7.0})
 
 
+def test_a_name_that_comes_with_others_another_time_is_one_mean() -> None:
+    statistics = Statistics()
+    statistics.add({"D/adversarial": torch.tensor(1.0), "D/r1": torch.tensor(0.5)}, 8)
+    statistics.end_batch(8, 8, send=False)
+    statistics.add({"D/adversarial": torch.tensor(4.0)}, 8)  # a rest
+    statistics.end_batch(16, 8, send=False)
+    statistics.end_window(16, {})
+    assert statistics.read(math.inf)[0].values == pytest.approx({"D/adversarial": 2.5, "D/r1": 0.5})
+
+
 def test_batches_are_read_one_batch_late_and_in_order() -> None:
     statistics, seen = Statistics(), []
     for shown in (8, 16, 24):
-        statistics.add("D", {"D/x": torch.tensor(float(shown))}, 8)
+        statistics.add({"D/x": torch.tensor(float(shown))}, 8)
         statistics.end_batch(shown, 8, send=True)
         seen.append([report.values["D/x"] for report in statistics.read(shown)])
     assert seen == [[], [8.0], [16.0]]
@@ -37,11 +47,11 @@ def test_batches_are_read_one_batch_late_and_in_order() -> None:
 
 def test_what_is_in_flight_is_saved() -> None:
     statistics, other = Statistics(), Statistics()
-    statistics.add("D", {"D/x": torch.tensor(2.0)}, 8)
+    statistics.add({"D/x": torch.tensor(2.0)}, 8)
     statistics.end_batch(8, 8, send=True)
     other.load_state_dict(statistics.state_dict())
     for s in (statistics, other):
-        s.add("D", {"D/x": torch.tensor(4.0)}, 8)
+        s.add({"D/x": torch.tensor(4.0)}, 8)
         s.end_batch(16, 8, send=True)
         s.end_window(16, {})
     assert statistics.read(math.inf) == other.read(math.inf)
@@ -50,7 +60,7 @@ def test_what_is_in_flight_is_saved() -> None:
 def test_a_value_that_is_not_finite_shows_in_the_window() -> None:
     statistics = Statistics()
     for value in (1.0, math.inf, 2.0):
-        statistics.add("D", {"D/x": torch.tensor(value)}, 1)
+        statistics.add({"D/x": torch.tensor(value)}, 1)
         statistics.end_batch(1, 1, send=False)
     statistics.end_window(1, {})
     assert not math.isfinite(statistics.read(math.inf)[0].values["D/x"])

@@ -139,7 +139,9 @@ def task(name: str, **options: Any) -> GAN:
         return GAN(PlainG(norm=True), PlainD(dropout=0.3), game(), schedule=schedule, **options)
     if name == "gated":
         balance = {"skip_d": SkipD(rest_above=0.02, wake_below=0.01, half_life=8.0, longest_rest=3), "ttur": TTUR()}
-        return GAN(PlainG(), PlainD(), game(), balance=balance, **options)
+        phases = game()
+        phases["D"] = Phase("D", {"adversarial": CrossEntropyD(), "r1": R1(0.1)})  # r1 is left out while D rests
+        return GAN(PlainG(), PlainD(), phases, balance=balance, **options)
     if name == "growing":
         return GAN(GrowingG(), GrowingD(), game(), view=GrowingView(1), growth=Growing(64, 40, 1), **options)
     if name == "scales":

@@ -114,7 +114,7 @@ class GAN(LightningModule):
                 else:
                     values = phase.watch(seen)
                 values |= self.scores(phase, seen)
-                self.statistics.add(name, {label(name, what): v for what, v in values.items()}, rows.stop - first)
+                self.statistics.add({label(name, what): v for what, v in values.items()}, rows.stop - first)
             if plays:
                 self.step(phase.player, optimizer)
             else:
@@ -137,7 +137,7 @@ class GAN(LightningModule):
     def step(self, player: str, optimizer: Any) -> None:
         if self._window_images == 0:  # once a window: the norm costs a pass over the gradients
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self.statistics.add(f"grad_norm/{player}", {f"grad_norm/{player}": nn.utils.get_total_norm(grads)}, 1)
+            self.statistics.add({f"grad_norm/{player}": nn.utils.get_total_norm(grads)}, 1)
         self.learning_rates.apply(player, optimizer.optimizer, self.images_shown)
         optimizer.step()
         self.updates[player] += 1

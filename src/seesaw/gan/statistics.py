@@ -1,6 +1,6 @@
 """Statistics of training that never stall it: summed on the device, sent to the host, read a batch later.
 
-A group (a phase, say) is a set of named values that always come together. `add` gives the values of one micro-batch;
+`add` gives the named values of one micro-batch; a name may come with other ones another time (a resting phase has fewer terms);
 `end_batch` adds the batch to the window and, where someone decides by batches, sends it; `end_window` sends the window.
 `read` gives what was sent before the last batch: on a GPU it has long arrived, so nothing waits.
 """
@@ -56,12 +56,20 @@ class Mailbox:
             message, event = self.sent.pop(0)
             if event is not None:
                 event.synchronize()
-            means = {
-                name: total / max(count, 1e-12)
-                for name, count, total in zip(message.names, message.counts, message.sums.tolist(), strict=True)
-            }
-            reports.append(Report(message.kind, message.images_shown, message.images, message.known | means))
+            reports.append(Report(message.kind, message.images_shown, message.images, message.known | means(message)))
         return reports
+
+
+def means(message: Message) -> dict[str, float]:
+    """The mean of each name over all the sums it has a part in. Reads the host's copy."""
+    totals: dict[str, tuple[float, float]] = {}
+    for name, count, total in zip(message.names, message.counts, message.sums.tolist(), strict=True):
+        before = totals.get(name, (0.0, 0.0))
+        totals[name] = (before[0] + count, before[1] + total)
+    return {name: total / max(count, 1e-12) for name, (count, total) in totals.items()}
+
+
+Names = tuple[str, ...]
 
 
 class Statistics(nn.Module):
@@ -69,25 +77,24 @@ class Statistics(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.names: dict[str, list[str]] = {}
-        self.batch: dict[str, tuple[float, Tensor]] = {}  # group -> (count, sums)
-        self.window: dict[str, tuple[float, Tensor]] = {}
+        self.batch: dict[Names, tuple[float, Tensor]] = {}  # what came together -> (count, sums)
+        self.window: dict[Names, tuple[float, Tensor]] = {}
         self.mailbox = Mailbox()
 
-    def add(self, group: str, values: dict[str, Tensor], n: int) -> None:
+    def add(self, values: dict[str, Tensor], n: int) -> None:
         """Count each value's mean as `n` samples. Nothing is read."""
-        self.names.setdefault(group, list(values))
         sums = torch.stack([v.detach().float().mean() for v in values.values()]).mul_(n)
-        if group in self.batch:
-            count, before = self.batch[group]
-            self.batch[group] = (count + n, before + sums)
+        names = tuple(values)
+        if names in self.batch:
+            count, before = self.batch[names]
+            self.batch[names] = (count + n, before + sums)
         else:
-            self.batch[group] = (n, sums)
+            self.batch[names] = (n, sums)
 
     def end_batch(self, images_shown: int, images: int, send: bool) -> None:
-        for group, (n, sums) in self.batch.items():
-            count, before = self.window.get(group, (0.0, torch.zeros_like(sums)))
-            self.window[group] = (count + n, before.to(sums.device) + sums)
+        for names, (n, sums) in self.batch.items():
+            count, before = self.window.get(names, (0.0, torch.zeros_like(sums)))
+            self.window[names] = (count + n, before.to(sums.device) + sums)
         if send:
             self._send("batch", self.batch, images_shown, images, {})
         self.batch = {}
@@ -101,21 +108,16 @@ class Statistics(nn.Module):
         return self.mailbox.open(images_shown)
 
     def _send(
-        self, kind: str, groups: dict[str, tuple[float, Tensor]], shown: int, images: int, known: dict[str, float]
+        self, kind: str, sums: dict[Names, tuple[float, Tensor]], shown: int, images: int, known: dict[str, float]
     ) -> None:
-        names = [name for group in groups for name in self.names[group]]
-        counts = [count for group, (count, _) in groups.items() for _ in self.names[group]]
-        sums = torch.cat([sums for _, sums in groups.values()])
-        self.mailbox.send(Message(kind, shown, images, names, counts, known, sums))
+        names = [name for together in sums for name in together]
+        counts = [count for together, (count, _) in sums.items() for _ in together]
+        self.mailbox.send(Message(kind, shown, images, names, counts, known, torch.cat([s for _, s in sums.values()])))
 
     def get_extra_state(self) -> dict[str, Any]:
         torch.cuda.synchronize() if torch.cuda.is_initialized() else None
-        return {
-            "names": self.names,
-            "window": self.window,
-            "sent": [tuple(message) for message, _ in self.mailbox.sent],
-        }
+        return {"window": dict(self.window), "sent": [tuple(message) for message, _ in self.mailbox.sent]}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.names, self.window = state["names"], dict(state["window"])
+        self.window = dict(state["window"])
         self.mailbox.sent = [(Message(*message), None) for message in state["sent"]]
