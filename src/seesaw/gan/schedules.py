@@ -9,6 +9,8 @@ from torch import nn
 class ScheduleModule(nn.Module):
     """A schedule that may have a state, which is saved with the model. The base watches no distance."""
 
+    needs_distance = False
+
     def observe(self, distance: float) -> None:
         """Told of each new distance of the EMA generator to the reals."""
 
@@ -52,6 +54,8 @@ class Plateau(ScheduleModule):
 
     A stuck GAN often converges at a lower learning rate. Needs a metric with a distance.
     """
+
+    needs_distance = True
 
     def __init__(self, factor: float = 0.5, patience: int = 3, threshold: float = 0.01, lowest: float = 0.01) -> None:
         super().__init__()

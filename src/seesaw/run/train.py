@@ -11,6 +11,9 @@ import yaml
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from seesaw.errors import UserError
+from seesaw.gan.schedules import ScheduleModule
+from seesaw.metrics.callback import NoMetrics
 from seesaw.metrics.report import report
 from seesaw.run.build import build, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
@@ -44,6 +47,10 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     evaluation = instantiate(config["metrics"], _convert_="all")
     data.prepare()  # type: ignore[attr-defined]
     evaluation.check()
+    if isinstance(evaluation, NoMetrics) and any(
+        isinstance(m, ScheduleModule) and m.needs_distance for m in model.modules()
+    ):
+        raise UserError("schedule=plateau waits for a distance, and metrics=none measures none; choose other metrics")
     if cfg.dry_run:
         print(sizes(model, data, config))
         return None
