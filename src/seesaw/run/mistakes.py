@@ -1,11 +1,19 @@
 """What Hydra, OmegaConf and constructors raise, as one sentence each: what, where, what is allowed."""
 
+import errno
 import re
 from typing import Any
 
 from seesaw.errors import UserError
 from seesaw.run.check import did_you_mean
 from seesaw.run.config import OPTIONS, config_dir, groups
+
+DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission is denied",
+}
 
 
 def sentence(error: BaseException, arguments: list[str]) -> str | None:
@@ -24,6 +32,10 @@ def sentence(error: BaseException, arguments: list[str]) -> str | None:
         return f"{error.override}: an override is key=value, and a value with special characters stands in quotes"
     if isinstance(error, HydraException):
         return of_composition(error, arguments)
+    if isinstance(error, OSError) and error.errno in DISK:
+        where = f"{error.filename}: " if error.filename else ""
+        what = "make room or choose another place by run_dir=… or cache_dir=…, then go on with resume=auto"
+        return f"{where}{DISK[error.errno]}; {what}"
     if isinstance(error, OmegaConfBaseException):
         return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}"
     return None
