@@ -154,6 +154,28 @@ def test_a_longer_run_goes_on_under_the_same_wandb_id(here: Path) -> None:
         assert torch.equal(value, weights(here / "longer")[name]), name
 
 
+def test_a_run_that_failed_past_its_checkpoint_is_not_finished(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The disk is full at the last save: the status says how far it got, the checkpoint where to go on."""
+    from seesaw.run.checkpoints import AtomicIO
+    from seesaw.types import UserError
+
+    run = [*SMALL, *CADENCE, "run_dir=full", "logger=none"]
+    save = AtomicIO.save_checkpoint
+
+    def full(self: AtomicIO, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        if checkpoint["progress"]["images_shown"] == 800:
+            raise UserError("the disk is full")
+        save(self, checkpoint, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AtomicIO, "save_checkpoint", full)
+        assert main(run) == 1
+    assert "seesaw: the disk is full" in capfd.readouterr().err
+    assert read_status(here / "full")["kimg"] == 0.8
+    assert main([*run, "resume=auto"]) == 0
+    assert (read_status(here / "full")["state"], read_status(here / "full")["kimg"]) == ("finished", 0.8)
+
+
 def test_a_sweep_s_jobs_are_runs_of_their_own_and_a_failure_does_not_stop_it(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,11 +43,10 @@ class Job:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder, and what it holds: a checkpoint to go on from, or None; whether the run has reached its length."""
+    """A run's folder, and the checkpoint to go on from, or None."""
 
     path: Path
     checkpoint: Path | None = None
-    finished: bool = False
 
 
 def decide(cfg: DictConfig, job: Job) -> RunFolder:
@@ -73,8 +72,7 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
     if cfg.resume is None:
         raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
     refuse_differences(cfg, saved_config(path), path)
-    shown = read_status(path).get("images_shown", 0)
-    return RunFolder(path, last, finished=shown >= round(cfg.kimg * 1000))
+    return RunFolder(path, last)
 
 
 def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:

@@ -32,16 +32,16 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     """
     quiet()
     folder = decide(cfg, job)
-    if folder.finished:
-        print(f"{folder.path} has reached {cfg.kimg:g} kimg; nothing is left to do (a larger kimg goes on)")
-        return next(
-            (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
-        )
     shown = 0
     if folder.checkpoint is not None:
         saved = load(folder.checkpoint)
         refuse_differences(cfg, saved["config"], folder.checkpoint)
         shown = saved["progress"]["images_shown"]
+        if shown >= round(cfg.kimg * 1000):  # the checkpoint tells, not the status: a failed run may have got further
+            print(f"{folder.checkpoint} has reached {cfg.kimg:g} kimg; nothing is left to do (a larger kimg goes on)")
+            return next(
+                (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
+            )
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model, data = build(config)
     evaluation = instantiate(config["metrics"], _convert_="all")
