@@ -1,5 +1,6 @@
 """What `conf/data/*.yaml` builds: each set is a subclass of `ImageData`; its constructor names what the user may set."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -29,7 +30,7 @@ class Batches(IterableDataset[Batch]):
             yield Batch(self.reals.gather(indices), self.reals.labels(indices))
 
 
-class ImageData(pl.LightningDataModule):
+class ImageData(pl.LightningDataModule, ABC):
     """A set of real images in memory, given as endless batches that start at the image number where training stands.
 
     Subclasses say in `load` where the images come from; their constructors name the options that the user sets.
@@ -56,9 +57,9 @@ class ImageData(pl.LightningDataModule):
         self.resolution, self.channels = resolution, channels
         self.batch_size, self.seed, self.cache_dir = batch_size, seed, cache_dir
 
+    @abstractmethod
     def load(self) -> ImageSet:
         """Read the set at `self.resolution` with `self.channels`."""
-        raise NotImplementedError
 
     @cached_property
     def reals(self) -> ImageSet:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
@@ -46,21 +47,24 @@ class Extractor(Protocol):
         """What else the features of a set tell, by the metric's name; empty where there is nothing."""
 
 
-class _Frozen:
+class _Frozen(ABC):
     """The part that all extractors share: one file of weights, one network that never learns."""
 
     def __init__(self) -> None:
         self.device = torch.device("cpu")
 
     @property
+    @abstractmethod
     def path(self) -> Path:
-        raise NotImplementedError
+        """The file of the weights."""
 
+    @abstractmethod
     def load(self) -> nn.Module:
-        raise NotImplementedError
+        """The network with its weights."""
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
+        """uint8 (B, C, H, W) to features (B, dim), both on `device`."""
 
     @cached_property
     def network(self) -> nn.Module:
