@@ -56,7 +56,8 @@ def load(path: Path) -> dict[str, Any]:
 class Checkpoints(Callback):
     """checkpoints/last.ckpt every `every_kimg` and at the end, best.ckpt whenever the distance falls.
 
-    Must stand after the evaluation in the list of callbacks: it asks whether the distance has just improved.
+    Must stand after `Life`, which says in the last batch that the run ends, and after the evaluation, which says whether the
+    distance has just improved.
     """
 
     def __init__(
@@ -73,11 +74,6 @@ class Checkpoints(Callback):
         self.save_best(trainer)
         if trainer.should_stop or before // self.every != self.before // self.every:
             self.save_last(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After the last evaluation, which the plateau and the best value took notice of."""
-        self.save_best(trainer)
-        self.save_last(trainer)
 
     def save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt")
