@@ -37,7 +37,8 @@ class Stage(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What the data loader gives: `real` uint8 (B, C, H, W), and int64 labels (B,) where the set has them."""
+    """What the data loader gives: `real` uint8 (B, C, H, W), or points as float32 (B, 2, 1, 1), and int64 labels (B,) where
+    the set has them."""
 
     real: Tensor
     y: Tensor | None = None

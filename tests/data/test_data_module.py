@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from seesaw.data.images import ImageSet
-from seesaw.data.module import Digits, FashionMNIST, Folder, ImageData
+from seesaw.data.module import ImageData
+from seesaw.data.sets import Digits, FashionMNIST, Folder
 from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,45 +21,87 @@ class ImageSet:
     """The real images of one data set at one resolution.
 
     Args:
-        images: uint8 (N, C, H, W), N >= 1; any tensor that can be indexed, one that maps a file included.
+        images: uint8 (N, C, H, W), N >= 1; any tensor that can be indexed, one that maps a file included. Points of the
+            plane are float32 (N, 2, 1, 1).
         name: what the set is called in `description`.
         y: int64 labels (N,) in [0, classes), or None where the set has none.
         classes: how many labels there are; None exactly when `y` is None.
+        kept_identity: the value of `identity` where it is known, as of prepared sets; None: it is computed when asked for.
     """
 
     images: Tensor
     name: str
     y: Tensor | None = None
     classes: int | None = None
+    kept_identity: str | None = None
 
     def __post_init__(self) -> None:
-        assert self.images.dtype == torch.uint8, self.images.dtype
         assert self.images.ndim == 4, self.images.shape
+        assert self.images.dtype == torch.uint8 or self.shape[2:] == (1, 1), self.images.dtype
         assert (self.y is None) == (self.classes is None)
         assert self.y is None or (self.y.dtype == torch.int64 and self.y.shape == self.images.shape[:1])
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        n, c, h, w = self.images.shape
+        return n, c, h, w
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the images take."""
+        return self.images.nbytes
+
     def gather(self, indices: Tensor) -> Tensor:
-        """The images at `indices`, int64 (B,): uint8 (B, C, H, W), a copy."""
-        return self.images.index_select(0, indices)
+        """The images at `indices`, int64 (B,): (B, C, H, W), a copy, where the images lie."""
+        return self.images.index_select(0, indices.to(self.images.device))
 
     def labels(self, indices: Tensor) -> Tensor | None:
         """The labels at `indices`, int64 (B,), or None where the set has none."""
-        return None if self.y is None else self.y.index_select(0, indices)
+        return None if self.y is None else self.y.index_select(0, indices.to(self.y.device))
+
+    def to(self, device: torch.device) -> "ImageSet":
+        """The set with its images and labels in the memory of `device`; a file's map becomes plain memory."""
+        y = None if self.y is None else self.y.to(device)
+        images = self.images.to(device) if device.type != "cpu" else self.images.clone()
+        return replace(self, images=images, y=y, kept_identity=self.identity)
+
+    def level(self, resolution: int) -> "ImageSet":
+        """The same images at a smaller power of two: averages over squares of pixels, rounded to the nearest value."""
+        if resolution == self.shape[-1]:
+            return self
+        return replace(self, images=box_average(self.images, resolution), kept_identity=None)
 
     @property
     def description(self) -> str:
         """Name and shape, such as `digits 1797x1x32x32`."""
-        return f"{self.name} {'x'.join(map(str, self.images.shape))}"
+        return f"{self.name} {'x'.join(map(str, self.shape))}"
 
     @cached_property
     def identity(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of shape and pixels: equal for equal sets on every machine."""
-        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
-        digest.update(self.images.contiguous().numpy().data)
+        if self.kept_identity is not None:
+            return self.kept_identity
+        digest = hashlib.sha256(str(self.shape).encode())
+        digest.update(self.images.cpu().contiguous().numpy().data)
         return digest.hexdigest()[:16]
+
+
+def box_average(images: Tensor, resolution: int, chunk: int = 1024) -> Tensor:
+    """uint8 (N, C, H, H) to uint8 (N, C, resolution, resolution), each pixel the rounded mean of a square of
+    H / resolution pixels a side: what a growing model's small scales see.
+    """
+    n, c, h, _ = images.shape
+    if resolution < 1 or h % resolution:
+        raise ValueError(f"resolution must divide {h}, not {resolution}")
+    small = torch.empty(n, c, resolution, resolution, dtype=torch.uint8, device=images.device)
+    for begin in range(0, n, chunk):
+        part = F.avg_pool2d(images[begin : begin + chunk].float(), h // resolution)
+        small[begin : begin + chunk] = part.round_()
+    return small
 
 
 def resize(images: Tensor, resolution: int, chunk: int = 1024) -> Tensor:

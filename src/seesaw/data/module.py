@@ -1,61 +1,116 @@
-"""What `conf/data/*.yaml` builds: each set is a subclass of `ImageData`; its constructor names what the user may set."""
+"""What every data set shares: the reals, and endless batches of them that start where training stands."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict, Unpack
 
 import pytorch_lightning as pl
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from seesaw.data.folder import Crop, check_options, folder
-from seesaw.data.images import ImageSet
+from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.sampler import BatchSize, EndlessBatches
-from seesaw.data.sources import Split, digits, fashion_mnist
-from seesaw.types import Batch
+from seesaw.types import Batch, UserError
 
 RESOLUTIONS = tuple(2**k for k in range(3, 11))
+Memory = Literal["auto", "map", "ram", "device"]
+Level = Callable[[int], int]
+"""The resolution of the reals as a function of the images shown (growing models)."""
+
+DEVICE_SHARE = 4
+"""`memory=auto` puts a set on the GPU if it takes at most one part in so many of what is free there: the rest is for the nets."""
+
+
+class Common(TypedDict):
+    """The options that all sets have.
+
+    resolution: height and width of the images: a power of two from 8 to 1024.
+    channels: 1 (grey) or 3 (RGB).
+    batch_size: images of a batch over all processes; a number or a function of the images shown.
+    seed: key of the order of the images.
+    cache_dir: folder for what outlives a run: downloads, prepared images, lists of bad ones.
+    flip: whether each image is also seen mirrored, once an epoch of twice the length (as xflip of Karras et al. 2020,
+        "Training GANs with limited data"). Distances are to the set as it is.
+    memory: where batches are gathered from. `map`: where the set lies, the prepared file or RAM; `ram`: always RAM;
+        `device`: the GPU's memory; `auto`: the GPU if the set takes at most a quarter of what is free there, else `map`.
+    level: the resolution of the reals as a function of the images shown; null: always `resolution`.
+    """
+
+    resolution: int
+    channels: int
+    batch_size: BatchSize
+    seed: NotRequired[int]
+    cache_dir: NotRequired[str]
+    flip: NotRequired[bool]
+    memory: NotRequired[Memory]
+    level: NotRequired[Level | None]
 
 
 class Batches(IterableDataset[Batch]):
     """The reals in the order that the sampler gives. As an iterable set it is left alone by Lightning, which would put
     its own `DistributedSampler` in the place of any other sampler.
+
+    Args:
+        reals: the set.
+        sampler: over its indices; with `flip` over twice as many, the upper half being the mirrored images.
+        flip: see `Common`. level: see `Common`.
     """
 
-    def __init__(self, reals: ImageSet, sampler: EndlessBatches) -> None:
-        self.reals, self.sampler = reals, sampler
+    def __init__(self, reals: ImageSet, sampler: EndlessBatches, flip: bool = False, level: Level | None = None) -> None:
+        self.reals, self.sampler, self.flip = reals, sampler, flip
+        self.level = level or (lambda images_shown: reals.shape[-1])
 
     def __iter__(self) -> Iterator[Batch]:
+        n, shown, reals = len(self.reals), self.sampler.start, self.reals
         for indices in self.sampler:
-            yield Batch(self.reals.gather(indices), self.reals.labels(indices))
+            resolution = self.level(shown)
+            if resolution != reals.shape[-1]:  # a growing model's next scale
+                reals = self.reals.level(resolution)
+            here = indices % n
+            images = reals.gather(here)
+            yield Batch(mirrored(images, indices >= n) if self.flip else images, reals.labels(here))
+            shown += len(indices) * self.sampler.world_size
+
+
+def mirrored(images: Tensor, which: Tensor) -> Tensor:
+    """`images` (B, C, H, W) with left and right exchanged in those that `which`, bool (B,), names."""
+    return torch.where(which.to(images.device)[:, None, None, None], images.flip(-1), images)
 
 
 class ImageData(pl.LightningDataModule, ABC):
-    """A set of real images in memory, given as endless batches that start at the image number where training stands.
+    """A set of real images, given as endless batches that start at the image number where training stands.
 
-    Subclasses say in `load` where the images come from; their constructors name the options that the user sets.
+    Subclasses say in `load` where the images come from; their constructors name the options of their own, and pass the
+    common ones on.
 
     Args:
-        resolution: height and width of the images: a power of two from 8 to 1024.
-        channels: 1 (grey) or 3 (RGB).
-        batch_size: images of a batch over all processes; a number or a function of the images shown.
-        seed: key of the order of the images.
-        cache_dir: folder for what outlives a run: downloads, lists of bad images.
+        common: see `Common`.
 
     Raises:
-        ValueError: resolution or channels is not one of the allowed values.
+        ValueError: an option is not one of the allowed values.
     """
 
-    def __init__(
-        self, resolution: int, channels: int, batch_size: BatchSize, seed: int = 0, cache_dir: str = "cache"
-    ) -> None:
+    def __init__(self, **common: Unpack[Common]) -> None:
         super().__init__()
+        if unknown := set(common) - set(Common.__annotations__):  # Python itself does not hold a TypedDict's keys
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument '{min(unknown)}'")
+        self.resolution, self.channels = common["resolution"], common["channels"]
+        self.check_shape(self.resolution, self.channels)
+        self.batch_size, self.seed = common["batch_size"], common.get("seed", 0)
+        self.cache_dir, self.flip = common.get("cache_dir", "cache"), common.get("flip", False)
+        self.memory: Memory = common.get("memory", "auto")
+        if self.memory not in ("auto", "map", "ram", "device"):
+            raise ValueError(f"memory must be one of auto, map, ram, device, not {self.memory!r}")
+        self.level = common.get("level")
+
+    def check_shape(self, resolution: int, channels: int) -> None:
+        """Raise ValueError where the set cannot have this shape."""
         if resolution not in RESOLUTIONS:
             raise ValueError(f"resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, not {channels}")
-        self.resolution, self.channels = resolution, channels
-        self.batch_size, self.seed, self.cache_dir = batch_size, seed, cache_dir
 
     @abstractmethod
     def load(self) -> ImageSet:
@@ -99,70 +154,31 @@ class ImageData(pl.LightningDataModule, ABC):
         """
         trainer = self.trainer
         assert trainer is not None
-        start: Any = (
-            trainer.lightning_module.images_shown
-        )  # an int; mypy takes every attribute of a Module for a tensor
+        start: Any = trainer.lightning_module.images_shown  # an int; mypy takes every attribute of a Module for a tensor
         sampler = EndlessBatches(
-            len(self.reals),
+            len(self.reals) * (2 if self.flip else 1),
             self.batch_size,
             self.seed,
             start=start,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        pin = trainer.strategy.root_device.type == "cuda"
-        return DataLoader(Batches(self.reals, sampler), batch_size=None, num_workers=0, pin_memory=pin)
+        device = trainer.strategy.root_device
+        reals = self.placed(device)
+        pin = device.type == "cuda" and reals.gather(torch.zeros(1, dtype=torch.int64)).device.type == "cpu"
+        batches = Batches(reals, sampler, self.flip, self.level)
+        return DataLoader(batches, batch_size=None, num_workers=0, pin_memory=pin)
 
-
-class Digits(ImageData):
-    """scikit-learn's handwritten digits: see `seesaw.data.sources.digits`."""
-
-    def load(self) -> ImageSet:
-        return digits(self.resolution, self.channels)
-
-
-class FashionMNIST(ImageData):
-    """Fashion-MNIST: see `seesaw.data.sources.fashion_mnist` for `root` and `split`."""
-
-    def __init__(
-        self,
-        resolution: int,
-        channels: int,
-        batch_size: BatchSize,
-        seed: int = 0,
-        cache_dir: str = "cache",
-        root: str | None = None,
-        split: Split = "train",
-    ) -> None:
-        super().__init__(resolution, channels, batch_size, seed, cache_dir)
-        if split not in ("train", "test"):
-            raise ValueError(f"split must be one of train, test, not {split!r}")
-        self.root, self.split = root, split
-
-    def load(self) -> ImageSet:
-        return fashion_mnist(self.resolution, self.channels, self.root, self.split, self.cache_dir)
-
-
-class Folder(ImageData):
-    """One's own images: see `seesaw.data.folder.folder` for `root`, `crop`, `background` and `max_bad`."""
-
-    def __init__(
-        self,
-        root: str,
-        resolution: int,
-        channels: int,
-        batch_size: BatchSize,
-        seed: int = 0,
-        cache_dir: str = "cache",
-        crop: Crop = "center",
-        background: str = "white",
-        max_bad: float = 0.05,
-    ) -> None:
-        super().__init__(resolution, channels, batch_size, seed, cache_dir)
-        check_options(crop, background, max_bad)
-        self.root, self.crop, self.background, self.max_bad = root, crop, background, max_bad
-
-    def load(self) -> ImageSet:
-        return folder(
-            self.root, self.resolution, self.channels, self.crop, self.background, self.max_bad, self.cache_dir
-        )
+    def placed(self, device: torch.device) -> ImageSet:
+        """The set where `memory` wants it, for a run on `device`."""
+        size = self.reals.nbytes
+        if self.memory == "ram":
+            n, c, h, _ = self.reals.shape
+            require_memory(n, c, h)
+            return self.reals.to(torch.device("cpu"))
+        if device.type != "cuda" or self.memory == "map":
+            if self.memory == "device":
+                raise UserError(f"data.memory=device needs a GPU, and the run is on {device.type}: give data.memory=auto")
+            return self.reals
+        fits = size * DEVICE_SHARE <= torch.cuda.mem_get_info(device)[0]
+        return self.reals.to(device) if fits or self.memory == "device" else self.reals

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from seesaw.functional.keys import key, reseed
+from seesaw.functional.pixels import to_stored, to_unit
 from seesaw.gan.augment import Identity
 from seesaw.gan.balance import Gate, LrScale
 from seesaw.gan.batch import AdversarialBatch
@@ -89,7 +90,7 @@ class GAN(LightningModule):
     # The step
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        reals = batch.real.to(self.dtype, memory_format=torch.channels_last).div_(127.5).sub_(1)
+        reals = to_unit(batch.real, cast(torch.dtype, self.dtype))
         optimizers = dict(zip("GD", self.optimizers(), strict=True))
         moving = [self.G, self.G_ema, self.D, self.view]
         self.growth.advance(self.images_shown, moving, [o.optimizer for o in optimizers.values()])
@@ -245,7 +246,8 @@ class GAN(LightningModule):
 
     @torch.no_grad()
     def sample(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Tensor]:
-        """Finest-scale images of n latents keyed by `seed` alone: uint8 (b, C, H, W) on the device, chunk by chunk.
+        """Finest-scale images of n latents keyed by `seed` alone: uint8 (b, C, H, W) on the device, chunk by chunk; points of
+        the plane are float32 (b, 2, 1, 1).
 
         BatchNorm's statistics are estimated anew for the averaged weights, on latents of their own key. Training goes on as
         if nothing had been: no global generator is used, no mode and no buffer of the players changes.
@@ -259,8 +261,7 @@ class GAN(LightningModule):
             G = self.G.eval()
         try:
             for part in z.split(batch_size):
-                images = G(part.to(self.device)).images[-1].float()
-                yield images.add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
+                yield to_stored(G(part.to(self.device)).images[-1])
         finally:
             self.G.train(training)
 

@@ -120,10 +120,10 @@ def _check_node(node: dict[str, Any], path: str) -> Iterable[str]:
         yield f"{path}._target_: {error}"
         return
     try:
-        parameters = inspect.signature(built).parameters
+        hints = _hints(built)
+        parameters = _parameters(built, hints)
     except (ValueError, TypeError):  # some builtins tell no signature
         return
-    hints = _hints(built)
     named = [p for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     given = {k: v for k, v in node.items() if k not in SPECIAL}
     given |= {p.name: v for p, v in zip(named, node.get("_args_", []), strict=False)}
@@ -178,6 +178,20 @@ def _hints(built: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(target)
     except (NameError, TypeError):
         return {}
+
+
+def _parameters(built: Callable[..., Any], hints: dict[str, Any]) -> dict[str, inspect.Parameter]:
+    """The signature by name. `**options: Unpack[T]` counts as the keys of the TypedDict T, whose annotations join `hints`."""
+    parameters = dict(inspect.signature(built).parameters)
+    for p in list(parameters.values()):
+        if p.kind is p.VAR_KEYWORD and typing.get_origin(hints.get(p.name)) is typing.Unpack:
+            (options,) = typing.get_args(hints[p.name])
+            del parameters[p.name]
+            for name, annotation in typing.get_type_hints(options).items():
+                hints[name] = annotation
+                default = p.empty if name in options.__required_keys__ else None
+                parameters[name] = inspect.Parameter(name, p.KEYWORD_ONLY, default=default)
+    return parameters
 
 
 def _plain(annotation: Any) -> Any:
