@@ -143,7 +143,7 @@ def task(name: str, **options: Any) -> GAN:
         phases["D"] = Phase("D", {"adversarial": CrossEntropyD(), "r1": R1(0.1)})  # r1 is left out while D rests
         return GAN(PlainG(), PlainD(), phases, balance=balance, **options)
     if name == "growing":
-        return GAN(GrowingG(), GrowingD(), game(), view=GrowingView(1), growth=Growing(64, 40, 1), **options)
+        return GAN(GrowingG(), GrowingD(), game(), view=GrowingView(), growth=Growing(64, 40, 8), **options)
     if name == "scales":
         return GAN(ScalesG(), ScalesD(), game(), view=AllScales(2), **options)
     assert name == "style"

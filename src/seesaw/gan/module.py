@@ -24,7 +24,7 @@ from seesaw.gan.phases import Phase
 from seesaw.gan.schedules import Constant, ScheduleModule
 from seesaw.gan.statistics import Report, Statistics
 from seesaw.gan.views import SingleScale
-from seesaw.types import Batch, Schedule, UserError, at
+from seesaw.types import Batch, Pyramid, Schedule, UserError, at
 
 
 class GAN(LightningModule):
@@ -244,10 +244,16 @@ class GAN(LightningModule):
 
     # Sampling
 
-    @torch.no_grad()
     def sample(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Tensor]:
         """Finest-scale images of n latents keyed by `seed` alone: uint8 (b, C, H, W) on the device, chunk by chunk; points of
         the plane are float32 (b, 2, 1, 1).
+        """
+        for pyramid in self.sample_pyramids(n, seed, ema, batch_size):
+            yield pyramid[-1]
+
+    @torch.no_grad()
+    def sample_pyramids(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Pyramid]:
+        """All that G gives for n latents keyed by `seed` alone, coarse to fine, stored as `sample` stores the finest.
 
         BatchNorm's statistics are estimated anew for the averaged weights, on latents of their own key. Training goes on as
         if nothing had been: no global generator is used, no mode and no buffer of the players changes.
@@ -261,7 +267,7 @@ class GAN(LightningModule):
             G = self.G.eval()
         try:
             for part in z.split(batch_size):
-                yield to_stored(G(part.to(self.device)).images[-1])
+                yield [to_stored(images) for images in G(part.to(self.device)).images]
         finally:
             self.G.train(training)
 

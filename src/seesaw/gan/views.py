@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seesaw.gan.growth import Staged
+from seesaw.gan.growth import COARSEST, Staged
 from seesaw.types import Pyramid
 
 
@@ -34,16 +34,11 @@ class AllScales(nn.Module):
 class GrowingView(Staged):
     """One image at the stage's resolution; in a fade blended with its own 2x2 average, as G's output is (ProGAN).
 
-    Args:
-        deepest: the stage's depth at which the reals are taken whole.
+    The reals may come at that resolution already (`data.level`), or larger.
     """
 
-    def __init__(self, deepest: int) -> None:
-        super().__init__()
-        self.deepest = deepest
-
     def forward(self, reals: Tensor) -> Pyramid:
-        x = F.avg_pool2d(reals, 2 ** (self.deepest - self.depth))
+        x = F.avg_pool2d(reals, reals.shape[-1] // (COARSEST * 2**self.depth))
         if self.depth > 0:
             coarse = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2)
             x = torch.lerp(coarse, x, self.alpha.to(x))

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from seesaw.errors import UserError
+from seesaw.types import at
 
 
 def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
@@ -55,7 +56,9 @@ def sizes(model: pl.LightningModule, data: pl.LightningDataModule, config: dict[
         if count:
             kind = type(net).__module__.removeprefix("seesaw.") + "." + type(net).__name__
             lines.append(f"{name:<14}{kind:<46}{count:>12,}")
-    batches = -(-round(config["kimg"] * 1000) // config["batch_size"])
+    batches, shown, end = 0, 0, round(config["kimg"] * 1000)
+    while shown < end:
+        shown, batches = shown + int(at(data.batch_size, shown)), batches + 1  # type: ignore[attr-defined]
     lines.append(f"data          {data.description}")  # type: ignore[attr-defined]
-    lines.append(f"run           {config['kimg']:g} kimg: {batches:,} batches of {config['batch_size']}")
+    lines.append(f"run           {config['kimg']:g} kimg: {batches:,} batches of {shown / batches:g} images")
     return "\n".join(lines)

@@ -1,10 +1,13 @@
-"""When a run ends: at its length, or in good order at a signal."""
+"""When a run ends: at its length, in good order at a signal, or before it began where its last scale would not fit."""
 
 import signal
 from types import FrameType
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+
+from seesaw.gan.rehearsal import rehearse
+from seesaw.types import at
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -41,3 +44,14 @@ class Life(Callback):
     def _restore(self) -> None:
         for number, handler in getattr(self, "former", {}).items():
             signal.signal(number, handler)
+
+
+class Rehearsal(Callback):
+    """Tries the last scale of a growing model before the first image is shown; see `seesaw.gan.rehearsal`."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        last = pl_module.growth.last_change
+        if last > pl_module.images_shown:
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            size = int(at(data.batch_size, last)) // trainer.world_size
+            rehearse(pl_module, size, (data.channels, data.resolution, data.resolution))

@@ -18,7 +18,7 @@ from seesaw.metrics.report import report
 from seesaw.run.build import build, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
 from seesaw.run.folder import Job, RunFolder, Status, decide, read_status, refuse_differences, write
-from seesaw.run.life import Life
+from seesaw.run.life import Life, Rehearsal
 from seesaw.run.loggers import build_loggers
 from seesaw.run.pictures import Samples, curves
 from seesaw.run.progress import KimgBar
@@ -125,6 +125,7 @@ def make_trainer(
     then what looks at the model, then what saves it with all that was seen."""
     callbacks = [
         life,
+        Rehearsal(),
         Samples(folder.path, config["sample_kimg"], seed=0),
         evaluation,
         Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation, status),

@@ -1,0 +1,28 @@
+"""What a net, a view or any other module needs to grow; the stage is set from outside."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seesaw.types import Stage
+
+
+class Staged(nn.Module):
+    """A module that grows: `depth` says how many scales it has beyond the coarsest, `alpha` how far the newest is faded in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth = 0
+        self.alpha: Tensor
+        self.register_buffer("alpha", torch.ones(()))  # 0-d on the device: a fade compiles once
+
+    def set_stage(self, stage: Stage) -> None:
+        self.depth = stage.depth
+        self.alpha.fill_(stage.alpha)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"depth": self.depth}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.depth = state["depth"]
