@@ -6,16 +6,16 @@ table. Studies: main_job, mlp, fashion_mnist, skip_d.
 
 import argparse
 import csv
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from origin import origin
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -92,15 +92,11 @@ def main() -> None:
     runs = STUDIES[args.study]
     with ThreadPoolExecutor(args.jobs) as pool:
         figures = dict(zip(runs, pool.map(lambda item: run(args.study, *item), runs.items()), strict=True))
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
     result = {
-        "command": f"python benchmarks/studies.py {args.study} --jobs {args.jobs}",
-        "date": datetime.date.today().isoformat(),
-        "commit": head,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU, {args.jobs} runs at a time with one thread each",
-        "python": platform.python_version(),
+        **origin(
+            f"python benchmarks/studies.py {args.study} --jobs {args.jobs}",
+            f"{args.jobs} runs at a time with one thread each",
+        ),
         "half_floor": half_floor(next(iter(runs.values()))),
         "runs": figures,
     }

@@ -31,16 +31,27 @@ def make_set(name: str, root: Path) -> list[str]:
     """A little of the set on disk, and the overrides that point to it."""
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    if name == "folder":
+    if name in ("folder", "celeba", "celeba_hq", "ffhq"):
         for k in range(12):
-            Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(root / f"{k}.png")
-    if name == "fashion_mnist":
+            pixels = rng.integers(0, 256, (218, 178, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / (f"{k + 1:06d}.jpg" if name == "celeba" else f"{k:05d}.png"))
+        return [f"data.root={root}", f"cache_dir={root.parent}"]
+    if name in ("fashion_mnist", "mnist", "stacked_mnist"):
         for part in ("train", "t10k"):
             for kind, shape in (("images-idx3", (12, 28, 28)), ("labels-idx1", (12,))):
                 head = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
                 body = rng.integers(0, 10, shape, dtype=np.uint8).tobytes()
                 (root / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + body))
-    return [] if name == "digits" else [f"data.root={root}"]
+        return [f"data.root={root}"]
+    if name == "cifar10":
+        folder = root / "cifar-10-batches-bin"
+        folder.mkdir(exist_ok=True)
+        for part in ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"):
+            rows = rng.integers(0, 256, (3, 3073), dtype=np.uint8)
+            rows[:, 0] %= 10
+            rows.tofile(folder / f"{part}.bin")
+        return [f"data.root={root}"]
+    return []
 
 
 def small(option: str, root: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""`seesaw train | sample | evaluate`: what one does with runs from the shell."""
+"""`seesaw train | prepare | sample | evaluate`: what one does with sets and runs from the shell."""
 
 import argparse
 import sys
@@ -25,8 +25,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seesaw", description="GAN research with the balance of the players as an axis.")
-    commands = top.add_subparsers(required=True, metavar="train | sample | evaluate")
+    commands = top.add_subparsers(required=True, metavar="train | prepare | sample | evaluate")
     commands.add_parser("train", help="train a GAN: `seesaw train --help`", add_help=False)
+
+    prepare = commands.add_parser("prepare", help="decode a set of images once: `seesaw prepare data=celeba data.resolution=64`")
+    prepare.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="as `train` takes them: data=celeba data.root=…")
+    prepare.add_argument("--levels", action="store_true", help="also every smaller power of two, for growing models")
+    prepare.add_argument("--jobs", type=int, default=None, help="processes that decode (one a core)")
+    prepare.set_defaults(call=call_prepare)
 
     sample = commands.add_parser("sample", help="a grid of a run's samples")
     of_a_run(sample)
@@ -48,6 +54,20 @@ def of_a_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, help="run folder, or a checkpoint file")
     command.add_argument("--which", choices=["last", "best"], default="last", help="which checkpoint of the folder (last)")
     command.add_argument("--raw", action="store_true", help="the raw generator instead of its average")
+
+
+def call_prepare(options: argparse.Namespace) -> str:
+    from seesaw.run.entry import told, traces
+    from seesaw.run.mistakes import plain_notices
+    from seesaw.run.preparing import prepare_set
+
+    plain_notices()
+    try:
+        return prepare_set(options.overrides, options.levels, options.jobs)
+    except Exception as error:
+        if traces():
+            raise
+        raise UserError(told(error, options.overrides)) from None
 
 
 def call_sample(options: argparse.Namespace) -> str:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from seesaw.data.images import ImageSet
 from seesaw.data.module import ImageData
-from seesaw.data.sets import Digits, FashionMNIST, Folder
+from seesaw.data.files import Folder
+from seesaw.data.sets import Digits, FashionMNIST
 from seesaw.data.sampler import EndlessBatches
-from seesaw.types import Batch
+from seesaw.types import Batch, UserError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 
@@ -85,6 +86,41 @@ def test_training_goes_on_at_the_modules_image_number() -> None:
     assert [batch.real[:, 0, 0, 0].tolist() for batch in seen] == stream(6, 4, 10_000_008)
 
 
+def test_flip_shows_every_image_both_ways_in_an_epoch_of_twice_the_length() -> None:
+    """Images whose left half tells their number: 46 pictures, each number once as it is and once mirrored."""
+    data = Counted(resolution=8, channels=1, batch_size=23, flip=True)
+    data.reals.images[..., 4:] = 200
+    seen = torch.cat([batch.real for batch in fit(data, Watcher())[:2]])
+    plain, mirrored = (seen[seen[:, 0, 0, corner] == 200] for corner in (7, 0))
+    assert sorted(plain[:, 0, 0, 0].tolist()) == sorted(mirrored[:, 0, 0, 7].tolist()) == list(range(23))
+    labels = torch.cat(
+        [batch.y for batch in fit(Counted(resolution=8, channels=1, batch_size=23, flip=True), Watcher())]
+    )
+    numbers = seen[:, 0, 0].to(torch.int64).amin(1)
+    assert torch.equal(labels[:46], numbers % 3)
+
+
+def test_a_growing_model_sees_the_levels_that_its_stage_asks_for() -> None:
+    data = Counted(resolution=16, channels=1, batch_size=6, level=lambda shown: 4 if shown < 12 else 8)
+    seen = fit(data, Watcher(images_shown=6))
+    assert [batch.real.shape[-1] for batch in seen] == [4, *[8] * 7]
+    assert [batch.real[:, 0, 0, 0].tolist() for batch in seen] == stream(6, 0, 6)
+
+
+def test_memory_says_where_batches_come_from() -> None:
+    cpu = torch.device("cpu")
+    data = Counted(resolution=8, channels=1, batch_size=6)
+    assert data.placed(cpu) is data.reals
+    in_ram = Counted(resolution=8, channels=1, batch_size=6, memory="ram")
+    copy = in_ram.placed(cpu)
+    assert copy.images.data_ptr() != in_ram.reals.images.data_ptr()
+    assert torch.equal(copy.images, in_ram.reals.images)
+    with pytest.raises(UserError, match=r"data.memory=device needs a GPU, and the run is on cpu"):
+        Counted(resolution=8, channels=1, batch_size=6, memory="device").placed(cpu)
+    with pytest.raises(ValueError, match="memory must be one of auto, map, ram, device, not 'disk'"):
+        Counted(resolution=8, channels=1, batch_size=6, memory="disk")  # type: ignore[arg-type]
+
+
 def test_the_set_is_read_once_and_without_a_trainer() -> None:
     data = Counted(resolution=16, channels=3, batch_size=6)
     assert data.loads == 0
@@ -124,7 +160,7 @@ def test_impossible_options_are_named_before_anything_is_read() -> None:
         Digits(resolution=8, channels=2, batch_size=8)
     with pytest.raises(ValueError, match="split must be one of train, test, not 'val'"):
         FashionMNIST(resolution=8, channels=1, batch_size=8, split="val")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="crop must be one of center, none, not 'middle'"):
+    with pytest.raises(ValueError, match="crop must be one of center, random, none, not 'middle'"):
         Folder(root="unread", resolution=8, channels=1, batch_size=8, crop="middle")  # type: ignore[arg-type]
 
 
@@ -152,7 +188,7 @@ def test_options_of_the_configuration_reach_the_source(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="1 of 2"):
         reals = configured("folder", **options, resolution=16, crop="none").reals
     assert reals.images[0, :, 0, 0].tolist() == [1, 2, 3]
-    assert len(list(cache.iterdir())) == 1
+    assert sorted(p.name.split("-")[0] for p in cache.iterdir()) == ["bad_images", "prepared"]
     assert configured("digits", resolution=16, channels=3).description == "digits 1797x3x16x16"
     with pytest.raises(InstantiationException, match="unexpected keyword argument 'crop'"):
         configured("digits", crop="none")

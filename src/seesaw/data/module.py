@@ -58,7 +58,9 @@ class Batches(IterableDataset[Batch]):
         flip: see `Common`. level: see `Common`.
     """
 
-    def __init__(self, reals: ImageSet, sampler: EndlessBatches, flip: bool = False, level: Level | None = None) -> None:
+    def __init__(
+        self, reals: ImageSet, sampler: EndlessBatches, flip: bool = False, level: Level | None = None
+    ) -> None:
         self.reals, self.sampler, self.flip = reals, sampler, flip
         self.level = level or (lambda images_shown: reals.shape[-1])
 
@@ -154,7 +156,9 @@ class ImageData(pl.LightningDataModule, ABC):
         """
         trainer = self.trainer
         assert trainer is not None
-        start: Any = trainer.lightning_module.images_shown  # an int; mypy takes every attribute of a Module for a tensor
+        start: Any = (
+            trainer.lightning_module.images_shown
+        )  # an int; mypy takes every attribute of a Module for a tensor
         sampler = EndlessBatches(
             len(self.reals) * (2 if self.flip else 1),
             self.batch_size,
@@ -178,7 +182,9 @@ class ImageData(pl.LightningDataModule, ABC):
             return self.reals.to(torch.device("cpu"))
         if device.type != "cuda" or self.memory == "map":
             if self.memory == "device":
-                raise UserError(f"data.memory=device needs a GPU, and the run is on {device.type}: give data.memory=auto")
+                raise UserError(
+                    f"data.memory=device needs a GPU, and the run is on {device.type}: give data.memory=auto"
+                )
             return self.reals
         fits = size * DEVICE_SHARE <= torch.cuda.mem_get_info(device)[0]
         return self.reals.to(device) if fits or self.memory == "device" else self.reals

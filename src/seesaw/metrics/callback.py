@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 
+from seesaw.metrics.drift import COUNT, Drift
 from seesaw.metrics.evaluator import Evaluation, Evaluator
 from seesaw.metrics.extractors import Extractor
 from seesaw.metrics.protocol import Which
@@ -24,8 +25,9 @@ class NoMetrics(Callback):
 
 
 class Evaluate(Callback):
-    """Measures G's average each time the images shown pass a multiple of `evaluate_kimg`, and at the run's length `kimg`;
-    never before the first step, nor when a run is interrupted: a resumed run measures just what an unbroken one does.
+    """Measures G's average, and how far the images of fixed latents have moved (`drift`), each time the images shown pass a
+    multiple of `evaluate_kimg`, and at the run's length `kimg`; never before the first step, nor when a run is
+    interrupted: a resumed run measures just what an unbroken one does.
 
     The reals are the datamodule's `reals`. Training goes on as if nothing had been: latents are keyed, no global random
     generator is used. The module is a `seesaw.gan.module.GAN`, or gives `images_shown`, `sample` and `on_distance` as
@@ -62,6 +64,7 @@ class Evaluate(Callback):
         self.every = max(round(evaluate_kimg * 1000), 1)
         self.end = float("inf") if kimg is None else round(kimg * 1000)
         self.cache_dir, self.raw, self.batch_size, self.seed = cache_dir, raw, batch_size, seed
+        self.drift = Drift()
         self.evaluated_at = 0
         self.last: dict[str, float] = {}
         """The figures of the last evaluation."""
@@ -91,6 +94,8 @@ class Evaluate(Callback):
         values, self.protocol = evaluation.values, evaluation.protocol.label()
         if self.raw:
             values |= {f"{name}_raw": value for name, value in self.measure(pl_module, "raw").values.items()}
+        fixed = pl_module.sample(COUNT, self.seed, batch_size=self.batch_size)
+        values |= self.drift.update(torch.cat([chunk.cpu() for chunk in fixed]))
         self.last = trainer.strategy.broadcast(values)
         self.evaluated_at = pl_module.images_shown
         distance = self.last[self.evaluator.primary]
@@ -108,9 +113,10 @@ class Evaluate(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         best = None if self.best is None else list(self.best)
-        return {"evaluated_at": self.evaluated_at, "last": dict(self.last), "best": best, "protocol": self.protocol}
+        kept = {"evaluated_at": self.evaluated_at, "last": dict(self.last), "best": best, "protocol": self.protocol}
+        return kept | {"images": self.drift.before}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.evaluated_at, self.last = state_dict["evaluated_at"], dict(state_dict["last"])
-        self.protocol = state_dict["protocol"]
+        self.protocol, self.drift.before = state_dict["protocol"], state_dict["images"]
         self.best = None if state_dict["best"] is None else (state_dict["best"][0], state_dict["best"][1])

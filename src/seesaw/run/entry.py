@@ -14,7 +14,7 @@ from typing import Any
 
 from seesaw.run.config import check_options, config_dir, groups, help_text
 from seesaw.run.folder import Job
-from seesaw.run.mistakes import sentence
+from seesaw.run.mistakes import plain_notices, sentence
 
 
 @dataclass
@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     import hydra
 
+    plain_notices()
     jobs = Jobs()
 
     def task(cfg: Any) -> float | None:

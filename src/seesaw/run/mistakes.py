@@ -2,9 +2,10 @@
 
 import errno
 import re
+import warnings
 from typing import Any
 
-from seesaw.errors import UserError
+from seesaw.errors import Notice, UserError
 from seesaw.run.check import did_you_mean
 from seesaw.run.config import OPTIONS, config_dir, groups
 
@@ -39,6 +40,16 @@ def sentence(error: BaseException, arguments: list[str]) -> str | None:
     if isinstance(error, OmegaConfBaseException):
         return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}"
     return None
+
+
+def plain_notices() -> None:
+    """Have our own notices printed as sentences, and leave the warnings of others as they are."""
+    usual = warnings.formatwarning
+
+    def written(message: Any, category: type[Warning], *place: Any, **more: Any) -> str:
+        return f"seesaw: {message}\n" if issubclass(category, Notice) else usual(message, category, *place, **more)
+
+    warnings.formatwarning = written
 
 
 def first_line(error: BaseException) -> str:

@@ -10,7 +10,8 @@ import torch
 import torchvision
 from PIL import Image, ImageOps
 
-from seesaw.data.folder import folder
+from seesaw.data.files import Folder
+from seesaw.data.images import ImageSet
 from seesaw.types import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -20,6 +21,12 @@ def halves(left: tuple[int, ...], right: tuple[int, ...], mode: str = "RGB", siz
     image = Image.new(mode, (size, size), left)
     image.paste(right, (size // 2, 0, size, size))
     return image
+
+
+def folder(root: str, resolution: int, channels: int = 3, **options: object) -> ImageSet:
+    """The set through its data module; its cache lies beside the root unless it is told."""
+    cache = {"cache_dir": str(Path(root).parent / "cache")} | options
+    return Folder(root, resolution=resolution, channels=channels, batch_size=8, **cache).reals  # type: ignore[arg-type]
 
 
 def read(root: Path, tmp_path: Path, **options: object) -> torch.Tensor:
@@ -195,7 +202,7 @@ def test_sub_folders_become_labels(tmp_path: Path) -> None:
         reals = folder(str(tmp_path / "root"), 16, max_bad=0.3, cache_dir=str(tmp_path / "cache"))
     assert reals.y.tolist() == [0, 0, 1]
     assert reals.y.dtype == torch.int64
-    assert reals.classes == 2
+    assert reals.classes == 3, "a class without a good image keeps its number: labels do not hang on broken files"
     (tmp_path / "root" / "cats" / "2.png").unlink()
     assert folder(str(tmp_path / "root" / "cats"), 16).classes is None, "one sub-folder tells nothing"
 
@@ -234,7 +241,7 @@ def test_more_bad_images_than_allowed_is_an_error(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="2 of 10"):
         assert len(read(tmp_path / "root", tmp_path, max_bad=0.2)) == 8
     with pytest.raises(
-        UserError, match=r"2 of 10 images below data.root='.*'0.png'.*data.max_bad=0.19 allows 1"
+        UserError, match=r"2 of 10 images of data.root='.*'0.png'.*data.max_bad=0.19 allows 1"
     ) as caught:
         read(tmp_path / "root", tmp_path, max_bad=0.19)
     assert Path(str(caught.value).split("list is in ")[1]).is_file()
@@ -248,19 +255,19 @@ def test_missing_file_and_empty_folders_are_explained(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.root='.*absent' does not exist"):
         folder(str(tmp_path / "absent"), 16)
     (tmp_path / "file.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"file.png' is a file: give the folder"):
+    with pytest.raises(UserError, match=r"file.png' is a file, but no zip: give the folder or"):
         folder(str(tmp_path / "file.png"), 16)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty' holds no images, but nothing at all: \.jpg, "):
         folder(str(tmp_path / "empty"), 16)
     (tmp_path / "empty" / "faces.zip").write_bytes(b"")
     (tmp_path / "empty" / "read me").write_bytes(b"")
-    with pytest.raises(UserError, match=r"1 of \.zip, 1 of no suffix"):
+    with pytest.raises(UserError, match=r"1 of no suffix, 1 of \.zip: .*give the zip itself"):
         folder(str(tmp_path / "empty"), 16)
 
 
 @pytest.mark.parametrize(("option", "message"), [
-    ({"crop": "centre"}, "crop must be one of center, none, not 'centre'"),
+    ({"crop": "centre"}, "crop must be one of center, random, none, not 'centre'"),
     ({"background": "whyte"}, "not 'whyte'"),
     ({"max_bad": 5}, "max_bad must be a share from 0 to 1, not 5"),
 ])  # fmt: skip

@@ -1,0 +1,26 @@
+"""Where a figure comes from: kept with every result."""
+
+import datetime
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+
+def origin(command: str, how: str = "") -> dict[str, str]:
+    """The command, the day, the commit, the machine and the versions; `how` says what else ran beside it."""
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
+    return {
+        "command": command,
+        "date": datetime.date.today().isoformat(),
+        "commit": head.stdout.strip(),
+        "machine": f"{machine}, {how}" if how else machine,
+        "python": platform.python_version(),
+        "torch": torch.__version__.partition("+")[0],
+    }

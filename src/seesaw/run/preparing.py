@@ -1,0 +1,88 @@
+"""`seesaw prepare data=… `: decode a set once, ahead of training, with the same options that training takes."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from seesaw.data.files import TreeData
+from seesaw.data.prepare import content_hash, prepare, whole
+from seesaw.data.prepared import open_prepared
+from seesaw.errors import UserError
+from seesaw.run.check import check
+from seesaw.run.config import check_options, config_dir, groups
+
+SMALLEST_LEVEL = 4
+
+
+def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
+    """Prepare the set that the overrides name; returns the lines to print.
+
+    Args:
+        overrides: as `python train.py` takes them.
+        levels: also write every smaller power of two down to 4 px, for growing models.
+        jobs: processes; None: one a core.
+
+    Raises:
+        UserError: an override is wrong, the set is not found or too many of its images are bad.
+    """
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs is {jobs}; it must be at least 1")
+    data = instantiate(compose_checked(overrides)["data"], _convert_="all")
+    if not isinstance(data, TreeData):
+        return f"{data.prepare().description}: this set is read into memory when training starts; nothing to prepare"
+    plan = data.plan()
+    there = whole(plan.folder(data.cache_dir)) is not None
+    began = time.perf_counter()
+    folder = prepare(plan, data.cache_dir, jobs)
+    seconds = time.perf_counter() - began
+    if there:
+        verify(folder)
+    return "\n".join(lines(folder, levels, None if there else seconds))
+
+
+def compose_checked(overrides: list[str]) -> dict[str, Any]:
+    """The resolved configuration of these overrides, names and values checked."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("train", overrides)
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command")
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    wrong = check_options(config, list(groups(config_dir()))) or check(config)
+    if wrong:
+        raise UserError("; ".join(wrong))
+    return config
+
+
+def verify(folder: Path) -> None:
+    """Raise UserError where the pixels are not those that were prepared."""
+    index = whole(folder)
+    assert index is not None
+    if content_hash(folder, tuple(index["shape"])) != index["sha256"]:
+        raise UserError(f"{folder}: the pixels are not those that were prepared (a damaged disk?): remove this folder")
+
+
+def lines(folder: Path, levels: bool, seconds: float | None) -> list[str]:
+    """What a person wants to know of a prepared set."""
+    index = whole(folder)
+    assert index is not None
+    reals = open_prepared(folder)
+    n = len(reals)
+    how = "was there already, and its content hash is right" if seconds is None else f"{n / seconds:,.0f} images/s"
+    told = [f"{reals.description}: {how}", f"folder        {folder}", f"content hash  {index['sha256'][:16]}"]
+    if reals.classes is not None:
+        told.append(f"classes       {reals.classes}")
+    if index["bad"]:
+        told.append(f"skipped       {len(index['bad'])} bad images, listed in index.json")
+    resolution = reals.shape[-1] // 2
+    while levels and resolution >= SMALLEST_LEVEL:
+        reals.level(resolution)
+        resolution //= 2
+    kept = sorted(int(p.stem.partition("-")[2]) for p in folder.glob("images-*.u8"))
+    size = sum(p.stat().st_size for p in folder.glob("images-*.u8"))
+    told.append(f"levels        {', '.join(map(str, kept))} px, {size / 2**20:,.1f} MiB")
+    return told
