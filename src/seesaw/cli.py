@@ -28,8 +28,12 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="train | prepare | sample | evaluate")
     commands.add_parser("train", help="train a GAN: `seesaw train --help`", add_help=False)
 
-    prepare = commands.add_parser("prepare", help="decode a set of images once: `seesaw prepare data=celeba data.resolution=64`")
-    prepare.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="as `train` takes them: data=celeba data.root=…")
+    prepare = commands.add_parser(
+        "prepare", help="decode a set of images once: `seesaw prepare data=celeba data.resolution=64`"
+    )
+    prepare.add_argument(
+        "overrides", nargs="+", metavar="KEY=VALUE", help="as `train` takes them: data=celeba data.root=…"
+    )
     prepare.add_argument("--levels", action="store_true", help="also every smaller power of two, for growing models")
     prepare.add_argument("--jobs", type=int, default=None, help="processes that decode (one a core)")
     prepare.set_defaults(call=call_prepare)
@@ -52,7 +56,9 @@ def parser() -> argparse.ArgumentParser:
 
 def of_a_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, help="run folder, or a checkpoint file")
-    command.add_argument("--which", choices=["last", "best"], default="last", help="which checkpoint of the folder (last)")
+    command.add_argument(
+        "--which", choices=["last", "best"], default="last", help="which checkpoint of the folder (last)"
+    )
     command.add_argument("--raw", action="store_true", help="the raw generator instead of its average")
 
 

@@ -10,11 +10,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 
+from seesaw.data.files import Folder
 from seesaw.data.images import ImageSet
 from seesaw.data.module import ImageData
-from seesaw.data.files import Folder
-from seesaw.data.sets import Digits, FashionMNIST
 from seesaw.data.sampler import EndlessBatches
+from seesaw.data.sets import Digits, FashionMNIST
 from seesaw.types import Batch, UserError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"

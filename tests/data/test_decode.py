@@ -38,6 +38,12 @@ def test_each_kind_of_image_is_read_as_one_sees_it(name: str) -> None:
     assert np.abs(pixels[:, 8, -2].astype(int) - right).max() <= tolerance
 
 
+def test_sixteen_bits_of_grey_are_rounded_to_eight() -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (16, 16), dtype=np.uint16)
+    found = decode(encoded(Image.fromarray(values)), "a.png", Decoding(16, 1))[0]
+    assert np.abs(found - values / 257).max() <= 0.5
+
+
 @pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("name", BAD)
 def test_each_bad_image_raises_its_reason(name: str, strict: bool) -> None:
@@ -122,10 +128,10 @@ def test_the_place_of_a_random_crop_comes_from_the_name_alone() -> None:
 
 
 def test_a_random_crop_of_a_given_side_moves_both_ways() -> None:
-    content = numbered_columns(200, 100)
+    content = numbered_columns(200, 200)
     corners = [decode(content, str(k), Decoding(32, 3, "random", side=32))[:2, 0, 0] for k in range(200)]
     assert np.min(corners, axis=0).max() < 10
-    assert (np.max(corners, axis=0) > [158, 58]).all()
+    assert np.max(corners, axis=0).min() > 158
     assert abs(np.corrcoef(np.array(corners, dtype=float).T)[0, 1]) < 0.3, "rows and columns are drawn apart"
 
 

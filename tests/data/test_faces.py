@@ -77,6 +77,14 @@ def test_celeba_is_found_in_each_layout(layout: str, tmp_path: Path) -> None:
         assert found.classes == 2
 
 
+@pytest.mark.parametrize("place", ["root/", "root/img_align_celeba/", "my.zip/", "my.zip/faces/img_align_celeba/"])
+def test_other_images_beside_celebas_are_left_out(place: str, tmp_path: Path) -> None:
+    root = place.partition("/")[0]
+    others = {f"{root}/{name}": trees.face(1) for name in ("docs/preview.jpg", "docs/000009.jpg", "docs/000010.jpg")}
+    trees.write(tmp_path, others | {place + name: content for name, content in trees.images((1, 2, 3, 4)).items()})
+    assert names_of(find_celeba(str(tmp_path / root))) == ["000001.jpg", "000002.jpg", "000003.jpg", "000004.jpg"]
+
+
 def test_splits_and_attributes_are_those_of_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trees.celeba(tmp_path)
     monkeypatch.setattr(torchvision.datasets.CelebA, "_check_integrity", lambda self: True)  # it wants the whole set
@@ -221,6 +229,12 @@ def test_celeba_hq_is_found_in_each_layout(layout: str, tmp_path: Path) -> None:
         assert (found.y, found.classes) == (None, None)
 
 
+def test_masked_celeba_hq_counts_as_the_full_size(tmp_path: Path) -> None:
+    trees.write(tmp_path, {"data512x512/0.png": PICTURE, "CelebAMask-HQ/CelebA-HQ-img/1.jpg": PICTURE})
+    with pytest.warns(UserWarning, match="CelebA-HQ-img' is taken"):
+        assert names_of(find_celeba_hq(str(tmp_path))) == ["1.jpg"]
+
+
 FFHQ = {
     "images1024x1024/00000/00000.png": PICTURE,
     "images1024x1024/LICENSE.txt": b"CC",
@@ -245,6 +259,12 @@ def test_of_ffhqs_folders_the_largest_is_taken_and_the_others_are_told(tmp_path:
     assert names_of(small) == ["00000/00000.png", "01000/01000.png"]
     with pytest.warns(UserWarning, match="holds 2 images, FFHQ has 70,000"):
         find_ffhq(str(folder / "thumbnails128x128"))
+
+
+def test_of_nested_folders_the_inner_one_counts(tmp_path: Path) -> None:
+    trees.write(tmp_path, {"ffhq_1024/thumbnails128x128/0.png": PICTURE, "images256x256/1.png": PICTURE})
+    with pytest.warns(UserWarning, match="images256x256' is taken"):
+        assert names_of(find_ffhq(str(tmp_path))) == ["1.png"]
 
 
 def test_ffhqs_zips_in_a_folder_are_candidates_too(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_missing_file_and_empty_folders_are_explained(tmp_path: Path) -> None:
         folder(str(tmp_path / "empty"), 16)
     (tmp_path / "empty" / "faces.zip").write_bytes(b"")
     (tmp_path / "empty" / "read me").write_bytes(b"")
-    with pytest.raises(UserError, match=r"1 of no suffix, 1 of \.zip: .*give the zip itself"):
+    with pytest.raises(UserError, match=r"1 of \.zip, 1 of no suffix: .*give the zip itself"):
         folder(str(tmp_path / "empty"), 16)
 
 

@@ -156,7 +156,8 @@ def test_two_processes_that_want_one_set_make_it_once(tmp_path: Path) -> None:
         "make = m._make\n"
         "def told(*a): print('made', flush=True); make(*a)\n"
         "m._make = told\n"
-        f"m.prepare(m.Plan('test', open_tree(Path({str(tmp_path / 'set')!r})), m.Decoding(32, 3)), {str(tmp_path / 'cache')!r}, 1)\n"
+        f"plan = m.Plan('test', open_tree(Path({str(tmp_path / 'set')!r})), m.Decoding(32, 3))\n"
+        f"m.prepare(plan, {str(tmp_path / 'cache')!r}, 1)\n"
     )
     started = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     printed = [process.communicate(timeout=60)[0] for process in started]

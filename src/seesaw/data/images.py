@@ -136,6 +136,12 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
     return luma.round_().to(torch.uint8)
 
 
+def brought_to(images: Tensor, resolution: int, channels: int) -> Tensor:
+    """uint8 (N, 1 or 3, H, W) to uint8 (N, channels, resolution, resolution); UserError where memory is too small."""
+    require_memory(len(images), channels, resolution)
+    return to_channels(resize(images, resolution), channels)
+
+
 def free_memory() -> int:
     """Bytes that this process may still take without swapping: Linux's MemAvailable within its container's limit;
     on other systems the half of the machine's memory.

@@ -50,8 +50,8 @@ class Evaluator:
 
     @property
     def primary(self) -> str:
-        """The name of the Fréchet distance: what best.ckpt and the plateau look at. Lower is better."""
-        return self.extractor.frechet
+        """The name of the figure that best.ckpt and the plateau look at. Lower is better."""
+        return self.extractor.primary
 
     @property
     def count(self) -> int:

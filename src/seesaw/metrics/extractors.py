@@ -1,7 +1,7 @@
-"""What turns images into features: the classifiers that ship with the package, and torch-fidelity's Inception."""
+"""What turns images into features, and the classifiers that ship with the package. Networks of other packages have files
+of their own, inception.py and efficientnet.py."""
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -9,14 +9,10 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
-from torchmetrics.image.fid import NoTrainInceptionV3
 
 from seesaw.metrics.classifier import RESIZE, SmallClassifier, to_input
-from seesaw.types import UserError
 
 WEIGHTS = Path(__file__).parent / "weights"
-INCEPTION_FILE = URL_INCEPTION_V3.rsplit("/", 1)[-1]
 
 
 class Extractor(Protocol):
@@ -32,6 +28,8 @@ class Extractor(Protocol):
     frechet: str
     kernel: str
     """The names of the two distances."""
+    primary: str
+    """The name of the figure, lower is better, that best.ckpt and the plateau look at."""
 
     @property
     def weights_hash(self) -> str:
@@ -47,8 +45,8 @@ class Extractor(Protocol):
         """What else the features of a set tell, by the metric's name; empty where there is nothing."""
 
 
-class _Frozen(ABC):
-    """The part that all extractors share: one file of weights, one network that never learns."""
+class Frozen(ABC):
+    """The part that extractors with a network share: one file of weights, one network that never learns."""
 
     def __init__(self) -> None:
         self.device = torch.device("cpu")
@@ -85,22 +83,23 @@ class _Frozen(ABC):
             return self.features(images.to(self.device))
 
 
-class ClassifierExtractor(_Frozen):
+class ClassifierExtractor(Frozen):
     """The 64 last hidden features of the small classifier that ships for this set, and what it says of the classes.
 
     Args:
-        name: the set that it was trained on (benchmarks/train_classifier.py): digits or fashion_mnist.
+        name: the set that it was trained on (benchmarks/train_classifier.py): digits, fashion_mnist or mnist.
     """
 
     dim = SmallClassifier.dim
     resize = RESIZE
 
-    def __init__(self, name: Literal["digits", "fashion_mnist"]) -> None:
+    def __init__(self, name: Literal["digits", "fashion_mnist", "mnist"]) -> None:
         super().__init__()
-        if name not in ("digits", "fashion_mnist"):
-            raise ValueError(f"name must be digits or fashion_mnist, not {name}")
+        if name not in ("digits", "fashion_mnist", "mnist"):
+            raise ValueError(f"name must be one of digits, fashion_mnist, mnist, not {name}")
         self.name: str = name
         self.frechet, self.kernel = f"frechet_{name}", f"kernel_{name}"
+        self.primary = self.frechet
 
     @property
     def path(self) -> Path:
@@ -130,66 +129,3 @@ class ClassifierExtractor(_Frozen):
             f"modes_{self.name}": float(len(assigned.unique())),
             f"confident_{self.name}": (confidence > 0.9).float().mean().item(),
         }
-
-
-class InceptionExtractor(_Frozen):
-    """The 2048 pooled features of the Inception of published FIDs (Heusel et al. 2017), in torch-fidelity's port, with
-    TensorFlow 1's bilinear resize to 299 px (torchmetrics' `antialias=False`). Grey images are repeated to 3 channels.
-
-    Args:
-        weights: the file of weights; null: torch hub's cache, where it is downloaded to when missing.
-    """
-
-    name = "inception"
-    dim = 2048
-    resize = "bilinear as in TensorFlow 1 to 299 px, not antialiased"
-    frechet, kernel = "fid", "kid"
-
-    def __init__(self, weights: str | None = None) -> None:
-        super().__init__()
-        self.weights = weights
-
-    @cached_property
-    def path(self) -> Path:
-        """Where the weights lie, downloaded if need be. UserError when they are nowhere and cannot be fetched."""
-        if self.weights is not None:
-            path = Path(self.weights).expanduser()
-            if not path.is_file():
-                raise UserError(f"metrics.extractor.weights={self.weights}: there is no such file; {_advice()}")
-            return path
-        path = _hub_path()
-        if not path.is_file():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), progress=False)
-            except OSError as error:  # urllib's errors among them
-                raise UserError(
-                    f"metrics=fid: the Inception weights are not at {path} and cannot be downloaded ({error}); {_advice()}"
-                ) from error
-        return path
-
-    def load(self) -> nn.Module:
-        try:  # torch-fidelity unpickles the file without restraint, so that it holds only tensors is checked here
-            torch.load(self.path, map_location="meta", weights_only=True)
-            network = NoTrainInceptionV3("inception-v3-compat", ["2048"], os.fspath(self.path), antialias=False)
-        except Exception as error:  # of bytes that are no file of torch's, almost any error comes
-            line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UserError(f"{self.path} does not hold the Inception weights ({line[:120]}); {_advice()}") from error
-        return network.to(memory_format=torch.channels_last)  # 1.4 times as fast on a CPU
-
-    def features(self, images: Tensor) -> Tensor:
-        return self.network(images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images)
-
-    def describe(self, features: Tensor) -> dict[str, float]:
-        return {}
-
-
-def _hub_path() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
-
-
-def _advice() -> str:
-    return (
-        f"put {INCEPTION_FILE} from torch-fidelity's release v0.2.0 into {_hub_path().parent}, "
-        "give its path as metrics.extractor.weights=PATH, or choose other metrics (metrics=none measures nothing)"
-    )

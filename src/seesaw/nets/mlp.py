@@ -16,7 +16,7 @@ class Generator(nn.Module):
         z_dim: of the standard normal latents.
         widths: of the hidden layers.
         batch_norm: whether the hidden layers from the second on are normalised.
-        bounded: whether tanh ends it; images are in [-1, 1], points of the plane are not.
+        bounded: whether tanh ends it; None: for images, which are in [-1, 1], and not for points of the plane (resolution 1).
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Generator(nn.Module):
         z_dim: int = 100,
         widths: Sequence[int] = (128, 256, 512, 1024),
         batch_norm: bool = True,
-        bounded: bool = True,
+        bounded: bool | None = None,
     ) -> None:
         super().__init__()
         check_positive(z_dim=z_dim, **{f"widths.{k}": w for k, w in enumerate(widths)})
@@ -38,7 +38,7 @@ class Generator(nn.Module):
                 layers.append(nn.BatchNorm1d(after))
             layers.append(nn.LeakyReLU(0.2))
         layers.append(nn.Linear(widths[-1], channels * resolution**2))
-        if bounded:
+        if resolution > 1 if bounded is None else bounded:
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
 

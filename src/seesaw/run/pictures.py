@@ -15,8 +15,10 @@ from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from seesaw.run import scatter
 from seesaw.run.csv_log import Row, read_metrics
 from seesaw.run.tracker import Tracker
+from seesaw.types import Pyramid
 
 _CELL = 64  # images smaller than this are enlarged by a whole factor, so that a person sees them
 
@@ -55,15 +57,39 @@ def save_png(image: Tensor, path: Path | str) -> None:
     new.replace(path)
 
 
+def sheet(samples: Tensor, reals: Any) -> Tensor:
+    """The picture of samples, uint8 (C, H, W): a grid of images, a scatter plot of points over some of the reals."""
+    if samples.shape[-1] > 1:
+        return grid(samples)
+    some = torch.linspace(0, len(reals) - 1, min(len(reals), scatter.MOST), dtype=torch.float64).long()
+    return scatter.scatter(samples, reals.gather(some))
+
+
+def rows_of_scales(pyramid: Pyramid) -> Tensor:
+    """A sheet, uint8 (C, H, W), with a row for each scale, coarse to fine: a column is one latent at every scale.
+
+    Args:
+        pyramid: uint8 (N, C, h, h) each, h powers of two.
+    """
+    largest = pyramid[-1].shape[-1]
+    rows = [
+        x.cpu().repeat_interleave(largest // x.shape[-1], -1).repeat_interleave(largest // x.shape[-1], -2)
+        for x in pyramid
+    ]
+    return grid(torch.cat(rows), columns=len(rows[0]))
+
+
 class Samples(Callback):
-    """The same 64 latents again and again: `<run_dir>/samples/<kimg>.png` (EMA), and samples/ema and samples/raw to the
+    """The same latents again and again: `<run_dir>/samples/<kimg>.png` (EMA), and samples/ema and samples/raw to the
     trackers; before the first image, each `sample_kimg`, and at the end.
+
+    A model that gives several scales also gets `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale.
 
     Args:
         run_dir: the run folder.
-        sample_kimg: thousands of images between two grids, above 0.
+        sample_kimg: thousands of images between two pictures, above 0.
         seed: of the latents.
-        count: images of a grid.
+        count: images of a grid; of points there are 2,500.
     """
 
     def __init__(self, run_dir: Path, sample_kimg: float, seed: int, count: int = 64) -> None:
@@ -91,16 +117,28 @@ class Samples(Callback):
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Every rank samples, since sampling may average buffers over them; rank 0 writes."""
         self._drawn = _images_shown(pl_module)
+        reals = trainer.datamodule.reals  # type: ignore[attr-defined]
         for name, ema in (("ema", True), ("raw", False)):
-            chunks = list(pl_module.sample(self.count, seed=self.seed, ema=ema))  # type: ignore[operator]
+            pyramid = sampled(pl_module, self.count if reals.shape[-1] > 1 else scatter.MOST, self.seed, ema)
             if not trainer.is_global_zero:
                 continue
-            sheet = grid(torch.cat([c.cpu() for c in chunks]))
-            if ema:
-                save_png(sheet, self.run_dir / "samples" / f"{self._drawn // 1000:06d}.png")
-            for tracker in trainer.loggers:
-                if isinstance(tracker, Tracker):
-                    tracker.log_picture(f"samples/{name}", sheet, self._drawn)
+            self._show(trainer, f"samples/{name}", sheet(pyramid[-1], reals), "" if ema else None)
+            if len(pyramid) > 1 and ema:
+                self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "-scales")
+
+    def _show(self, trainer: Trainer, name: str, picture: Tensor, ending: str | None) -> None:
+        """To the trackers, and where it has an ending into the run folder."""
+        if ending is not None:
+            save_png(picture, self.run_dir / "samples" / f"{self._drawn // 1000:06d}{ending}.png")
+        for tracker in trainer.loggers:
+            if isinstance(tracker, Tracker):
+                tracker.log_picture(name, picture, self._drawn)
+
+
+def sampled(model: Any, count: int, seed: int, ema: bool) -> Pyramid:
+    """`count` samples at every scale that the model gives, on the host."""
+    chunks = list(model.sample_pyramids(count, seed=seed, ema=ema))
+    return [torch.cat([c.cpu() for c in scale]) for scale in zip(*chunks, strict=True)]
 
 
 def _images_shown(pl_module: LightningModule) -> int:
@@ -132,7 +170,9 @@ _PANELS = (
     _Panel("Fréchet distance", {}, "log", prefixes=("fid", "frechet_")),
     _Panel("kernel distance", {}, "log", prefixes=("kid", "kernel_")),
     _Panel("modes found", {}, zero=True, prefixes=("modes_",)),
-    _Panel("confident samples (share)", {}, zero=True, prefixes=("confident_",)),
+    _Panel("samples of quality (share)", {}, zero=True, prefixes=("confident_", "high_quality_")),
+    _Panel("reverse KL of modes (nats)", {}, zero=True, prefixes=("reverse_kl_",)),
+    _Panel("drift of fixed latents", {"drift": ("", _G)}, "log"),
     _Panel("images per second", {"images_per_sec": ("", "#555555")}, zero=True),
 )
 

@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 
 from seesaw.run.checkpoints import load
-from seesaw.run.pictures import grid, save_png
+from seesaw.run.pictures import sampled, save_png, sheet
 from seesaw.types import UserError
 
 
@@ -44,9 +44,10 @@ def sample(run: Path, which: str, count: int, seed: int, raw: bool, out: Path) -
     if count < 1:
         raise UserError(f"--count is {count}; it must be at least 1")
     path = checkpoint_of(run, which)
-    model, _, shown = restore(path)
-    images = torch.cat([chunk.cpu() for chunk in model.sample(count, seed, ema=not raw)])  # type: ignore[operator]
-    save_png(grid(images), out)
+    model, config, shown = restore(path)
+    images = sampled(model, count, seed, ema=not raw)[-1]
+    reals = None if images.shape[-1] > 1 else instantiate(config["data"], _convert_="all").prepare()
+    save_png(sheet(images, reals), out)
     return f"{out}: {count} samples of the {'raw' if raw else 'averaged'} generator of {path} at {shown / 1000:g} kimg"
 
 
