@@ -1,7 +1,7 @@
 """The runs behind the figures in README and docs: python benchmarks/studies.py NAME [--jobs 2]
 
 Resumable: a finished run is not run again. Writes benchmarks/results/NAME.json with machine, date and versions, and prints the
-table. Studies: main_job, mlp, fashion_mnist, skip_d.
+table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji.
 """
 
 import argparse
@@ -24,10 +24,38 @@ STRONG_D = [  # D's learning rate is ten times the classic 2e-4 that G keeps; no
     "model.optimizers.G.lr=2e-4", "model.optimizers.D.lr=2e-3", "penalty=none", "schedule=constant", "kimg=60",
     "evaluate_kimg=10", "sample_kimg=60",
 ]  # fmt: skip
+POINTS = {
+    "grid mlp": ["model=mlp", "data=gaussians_grid", "evaluate_kimg=100"],
+    "grid mlp_points": ["model=mlp_points", "data=gaussians_grid", "evaluate_kimg=500"],
+    "ring mlp_points": ["model=mlp_points", "data=gaussians_ring", "evaluate_kimg=500"],
+}
+STACKED = [
+    "model=dcgan_small",
+    "data=stacked_digits",
+    "model.G.z_dim=64",
+    "kimg=200",
+    "evaluate_kimg=100",
+    "sample_kimg=100",
+]
 STUDIES: dict[str, dict[str, list[str]]] = {
     "main_job": {f"seed={s}": [f"seed={s}"] for s in (1, 2, 3)},
     "mlp": {f"seed={s}": ["model=mlp", f"seed={s}"] for s in (1, 2, 3)},
     "fashion_mnist": {f"seed={s}": ["data=fashion_mnist", f"seed={s}", "kimg=300", "evaluate_kimg=100"] for s in (1,)},
+    "gaussians": {f"{name} seed={s}": [*how, f"seed={s}"] for name, how in POINTS.items() for s in (1, 2, 3)},
+    "stacked_digits": {f"penalty={p} seed=1": [*STACKED, f"penalty={p}", "seed=1"] for p in ("none", "r1")},
+    "emoji": {
+        "seed=1": [
+            "seed=1",
+            "model=dcgan_small",
+            "data=folder",
+            "data.root=cache/emoji64",
+            "metrics=efflite0",
+            "model.G.z_dim=64",
+            "kimg=300",
+            "evaluate_kimg=100",
+            "sample_kimg=50",
+        ]
+    },
     "skip_d": {
         f"balance={b} seed={s}": [f"balance={b}", f"seed={s}", *STRONG_D]
         for b in ("none", "skip_d")

@@ -9,8 +9,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.utils import make_grid
 
+from seesaw.data.images import ImageSet
 from seesaw.run.csv_log import CSVLog
-from seesaw.run.pictures import _PANELS, Samples, _draw, _lines, curves, grid, save_png
+from seesaw.run.pictures import _PANELS, Samples, _draw, _lines, curves, grid, rows_of_scales, save_png
 from seesaw.run.tracker import RunInfo
 
 
@@ -53,9 +54,9 @@ def test_png_keeps_every_pixel(tmp_path, channels):
 class Painter(pl.LightningModule):
     """`sample` paints the images shown so far: brighter with EMA."""
 
-    def __init__(self, batch, shown=0):
+    def __init__(self, batch, shown=0, sizes=(8,)):
         super().__init__()
-        self.automatic_optimization = False
+        self.automatic_optimization, self.sizes = False, sizes
         self.batch, self.images_shown, self.seeds = batch, shown, set()
 
     def training_step(self, batch, index):
@@ -64,10 +65,11 @@ class Painter(pl.LightningModule):
     def configure_optimizers(self):
         return []
 
-    def sample(self, n, seed, ema=True, batch_size=256):
+    def sample_pyramids(self, n, seed, ema=True, batch_size=256):
         self.seeds.add(seed)
         for size in (n - n // 3, n // 3):  # in chunks
-            yield torch.full((size, 1, 8, 8), self.images_shown // 100 + (100 if ema else 0), dtype=torch.uint8)
+            value = self.images_shown // 100 + (100 if ema else 0)
+            yield [torch.full((size, 1, h, h), value, dtype=torch.uint8) for h in self.sizes]
 
 
 class Pictures(CSVLog):
@@ -84,8 +86,18 @@ def train(tmp_path, module, steps, sample_kimg):
     trainer = pl.Trainer(max_steps=-1, max_epochs=1, logger=log, callbacks=[Samples(tmp_path, sample_kimg, seed=7)],
                          accelerator="cpu", log_every_n_steps=1, enable_progress_bar=False, enable_checkpointing=False,
                          enable_model_summary=False)  # fmt: skip
-    trainer.fit(module, DataLoader(torch.zeros(steps, 1)))
+    trainer.fit(module, datamodule=Reals(steps))
     return log.pictures
+
+
+class Reals(pl.LightningDataModule):
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+        self.reals = ImageSet(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), "black")
+
+    def train_dataloader(self):
+        return DataLoader(torch.zeros(self.steps, 1))
 
 
 def test_samples_at_the_start_each_cadence_and_the_end(tmp_path):
@@ -101,6 +113,17 @@ def test_samples_at_the_start_each_cadence_and_the_end(tmp_path):
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [f"00000{k}.png" for k in range(4)]
     assert np.asarray(Image.open(tmp_path / "samples" / "000003.png"))[5, 5] == 130
     assert module.seeds == {7}
+
+
+def test_a_model_of_several_scales_gets_a_sheet_with_a_row_for_each(tmp_path):
+    """8 latents across, 4, 8 and 16 px down, all as large as the finest."""
+    pictures = train(tmp_path, Painter(300, sizes=(4, 8, 16)), steps=1, sample_kimg=1)
+    wide, high = 8 * (64 + 2) + 2, 3 * (64 + 2) + 2
+    assert ("samples/scales", 300, 103, (1, high, wide)) in pictures
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["000000-scales.png", "000000.png"]
+    first = rows_of_scales([torch.arange(8).to(torch.uint8).view(8, 1, 1, 1).expand(8, 1, h, h) for h in (4, 16)])
+    assert [int(first[0, 5, 2 + 66 * k + 5]) for k in range(8)] == list(range(8))
+    assert torch.equal(first[:, 2:66], first[:, 68:132])
 
 
 def test_a_resumed_run_draws_what_the_unbroken_one_would(tmp_path):
