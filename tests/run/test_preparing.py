@@ -1,11 +1,18 @@
 """`seesaw prepare`, by its real command line."""
 
 import json
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))  # the trees of the data tests
+import hostile
+import trees
 
 from seesaw.cli import main
 
@@ -72,3 +79,48 @@ def test_mistakes_are_sentences(arguments: list[str], sentence: str, capsys: pyt
 def test_sets_in_memory_need_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "data=digits", "data.resolution=16"]) == 0
     assert "digits 1797x1x16x16: this set is read into memory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_the_users_own_command_trains_on_celeba(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python train.py model=dcgan data=celeba data.root=…` on torchvision's exact layout, and on the zip alone."""
+    monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
+    root = trees.celeba(tmp_path / "root")
+    if kind == "zip":
+        (images,) = root.rglob("img_align_celeba")
+        shutil.make_archive(str(tmp_path / "zip" / "img_align_celeba"), "zip", images.parent, images.name)
+        shutil.rmtree(root)
+        root = tmp_path / "zip"
+    overrides = [
+        "model=dcgan",
+        "data=celeba",
+        f"data.root={root}",
+        "data.resolution=16",
+        "model.G.width=4",
+        "model.D.width=4",
+    ]
+    small = ["kimg=0.016", "batch_size=8", "logger=none", f"run_dir={tmp_path / 'run'}"]
+    with pytest.warns(UserWarning, match="holds 10 images, CelebA has 202,599"):
+        assert main(["train", *overrides, *small]) == 0
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
+
+
+@pytest.mark.parametrize("make", [hostile.make_folder, hostile.make_zip])
+def test_a_hostile_tree_is_prepared_without_its_bad_files(
+    make: Callable[[Path], dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every bad file is listed with a reason; nothing is written but in the cache."""
+    monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "below" / ("set.zip" if make is hostile.make_zip else "set")
+    root.parent.mkdir()
+    bad = set(make(root)) | {f"deep/er/{name}" for name in hostile.BAD}
+    before = sorted(str(p) for p in tmp_path.rglob("*"))
+    with pytest.warns(UserWarning, match="cannot be used"):
+        assert main(["prepare", "data=folder", f"data.root={root}", "data.resolution=16", "data.max_bad=0.9"]) == 0
+    (folder,) = (p for p in (tmp_path / "cache" / "prepared").iterdir() if p.is_dir())
+    index = json.loads((folder / "index.json").read_text())
+    assert set(index["bad"]) == bad
+    assert all(index["bad"].values())
+    assert index["shape"] == [len(hostile.GOOD), 3, 16, 16]
+    after = sorted(str(p) for p in tmp_path.rglob("*") if not p.is_relative_to(tmp_path / "cache"))
+    assert after == before
