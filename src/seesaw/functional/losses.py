@@ -1,4 +1,5 @@
-"""Adversarial losses: logits in, one value a sample out. D calls each `_d` with (real, fake), G calls each `_g` with (fake).
+"""Adversarial losses: logits in, one value a sample out. D calls each `_d` with (real, fake); G calls each `_g` with (fake), or
+with (real, fake) where the loss is relativistic.
 
 All are written on logits, so that none saturates in float32: log(sigmoid(x)) is -softplus(-x).
 """
@@ -34,3 +35,26 @@ def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
 def hinge_g(fake: Tensor) -> Tensor:
     """-D(G(z)). Miyato et al. 2018, eq. 17; no scale of its own."""
     return -fake
+
+
+def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
+    """D(G(z)) - D(x). Arjovsky et al. 2017, eq. 3, as a loss of the critic; 0 at equilibrium, and no scale of its own."""
+    return fake - real
+
+
+def wasserstein_g(fake: Tensor) -> Tensor:
+    """-D(G(z)). Arjovsky et al. 2017, theorem 3."""
+    return -fake
+
+
+def relativistic_hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+    """max(0, 1 - (D(x) - E D(G(z)))) + max(0, 1 + (D(G(z)) - E D(x))). Jolicoeur-Martineau 2019, appendix D.4 (RaHingeGAN).
+
+    The means are over this batch, so it couples the samples and micro-batches do not give the same value. 2 at equilibrium.
+    """
+    return F.relu(1 - (real - fake.mean())) + F.relu(1 + (fake - real.mean()))
+
+
+def relativistic_hinge_g(real: Tensor, fake: Tensor) -> Tensor:
+    """`relativistic_hinge_d` with the roles exchanged; 2 at equilibrium."""
+    return relativistic_hinge_d(fake, real)

@@ -16,6 +16,35 @@ def squared_gradient_norm(logits: Tensor, images: Pyramid) -> Tensor:
     return torch.stack([g.float().square().flatten(1).sum(1) for g in gradients]).sum(0)
 
 
+def gradient_norms(logits: Tensor, images: Pyramid) -> list[Tensor]:
+    """||d D(x) / d x|| of each sample (B,), scale by scale, coarse to fine.
+
+    `logits` (B,) must depend on `images`, which require a gradient. The root is safe at a gradient of 0.
+    """
+    gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return [torch.linalg.vector_norm(g.float().flatten(1), dim=1) for g in gradients]
+
+
+def gradient_penalty(norms: list[Tensor], target: float = 1.0, one_sided: bool = False) -> Tensor:
+    """((||g|| - target) / target)^2 of each sample (B,), the mean over scales; one-sided: 0 where ||g|| <= target.
+
+    Gulrajani et al. 2017, eq. 3, at points between reals and fakes; the target and its scaling: Karras et al. 2018, appendix
+    A.1 and the code (750 on CIFAR-10); over several scales: Karnewar and Wang 2020, section 3.1.
+    """
+    away = [(norm - target) / target for norm in norms]
+    if one_sided:
+        away = [a.relu() for a in away]
+    return torch.stack([a.square() for a in away]).mean(0)
+
+
+def interpolated(real: Pyramid, fake: Pyramid, share: Tensor) -> Pyramid:
+    """Points between reals and fakes, leaves that require a gradient: `share` (B,) of the fake, the same at every scale."""
+    t = share[:, None, None, None]
+    return [
+        torch.lerp(r.detach().float(), f.detach().float(), t).requires_grad_() for r, f in zip(real, fake, strict=True)
+    ]
+
+
 def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
     """||J_w^T y|| of each sample (B,), y = noise / sqrt(H W), noise standard normal like images (B, C, H, W).
 

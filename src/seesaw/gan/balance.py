@@ -92,6 +92,11 @@ class SkipD(Gate):
         for name, phase in phases.items():
             if found := phase.adversarial():
                 term, loss = found
+                if loss.equilibrium == 0:
+                    raise ValueError(
+                        "skip_d needs a loss whose equilibrium tells how far D is ahead; the Wasserstein loss has no scale: "
+                        "choose another loss, or balance=ttur or none"
+                    )
                 self.key = f"{name}/{term}" if self.by == "loss" else f"{name}/accuracy"
                 self.equilibrium = loss.equilibrium
                 return

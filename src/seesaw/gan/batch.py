@@ -65,12 +65,16 @@ class AdversarialBatch:
     @cached_property
     def real_logits(self) -> Tensor:
         """D(reals), (B,), float32 in every precision. Separate from `fake_logits`, so BatchNorm sees each side alone."""
-        return self.D(self._augment(self.real), self.y).float()
+        return self.logits_of(self.real)
 
     @cached_property
     def fake_logits(self) -> Tensor:
         """D(G(z)), (B,), float32 in every precision."""
-        return self.D(self._augment(self.fake), self.y).float()
+        return self.logits_of(self.fake)
+
+    def logits_of(self, images: Pyramid) -> Tensor:
+        """D of any pyramid, through the augmentation, (B,), float32 in every precision."""
+        return self.D(self._augment(images), self.y).float()
 
     def has_made(self, *names: str) -> bool:
         """Whether some term already asked for all of these."""

@@ -71,6 +71,91 @@ class HingeG(Term):
         return losses.hinge_g(batch.fake_logits)
 
 
+class WassersteinD(DiscriminatorLoss):
+    """The critic of Wasserstein's game. Its loss has no scale and 0 no meaning to its logits, so no gate can read it."""
+
+    equilibrium = 0.0
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.wasserstein_d(batch.real_logits, batch.fake_logits)
+
+    def accuracy(self, batch: AdversarialBatch) -> Tensor:
+        """The share of pairs whose real has the higher logit. To look at: it says nothing of an equilibrium."""
+        return paired_accuracy(batch)
+
+
+class WassersteinG(Term):
+    """G maximises the critic's value of its images."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.wasserstein_g(batch.fake_logits)
+
+
+class RelativisticHingeD(DiscriminatorLoss):
+    """The relativistic average hinge loss; couples the samples of a batch. Near 0 in a healthy MSG-GAN, 2 at equilibrium."""
+
+    equilibrium = 2.0
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.relativistic_hinge_d(batch.real_logits, batch.fake_logits)
+
+    def accuracy(self, batch: AdversarialBatch) -> Tensor:
+        """The share of pairs whose real has the higher logit."""
+        return paired_accuracy(batch)
+
+
+class RelativisticHingeG(Term):
+    """G's side of the relativistic average hinge loss: it looks at the reals' logits too."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.relativistic_hinge_g(batch.real_logits, batch.fake_logits)
+
+
+def paired_accuracy(batch: AdversarialBatch) -> Tensor:
+    """1 where the real of a pair has the higher logit, else 0: (B,); 0.5 on average at equilibrium."""
+    return (batch.real_logits > batch.fake_logits).float()
+
+
+class GradientPenalty(Term):
+    """weight ((||d D(x) / d x|| - target) / target)^2 between reals and fakes: WGAN-GP, Gulrajani et al. 2017, eq. 3.
+
+    On a pyramid it is taken at each scale and averaged over them. Each sample's place on the line is drawn uniformly, the
+    same at every scale. It needs a forward of D of its own. BatchNorm and minibatch stddev in D couple the samples.
+
+    Args:
+        weight: lambda, 10 in the papers.
+        target: of the gradient's norm: 1; Karras et al. 2018 took 750 on CIFAR-10.
+        one_sided: whether norms below the target cost nothing.
+    """
+
+    second_order = True
+
+    def __init__(self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False) -> None:
+        super().__init__()
+        if weight < 0 or not target > 0:
+            raise ValueError(f"weight is {weight} and target {target}; weight >= 0 and target > 0 must hold")
+        self.weight, self.target, self.one_sided = weight, target, one_sided
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        share = torch.rand(len(batch.z), device=batch.z.device, dtype=torch.float32)
+        between = penalties.interpolated(batch.real, batch.fake, share)
+        norms = penalties.gradient_norms(batch.logits_of(between), between)
+        return self.weight * penalties.gradient_penalty(norms, self.target, self.one_sided)
+
+
+class Drift(Term):
+    """weight D(x)^2 on reals, which keeps a critic's logits from drifting away from 0: Karras et al. 2018, appendix A.1."""
+
+    def __init__(self, weight: float = 1.0e-3) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ValueError(f"weight is {weight}; it must be at least 0")
+        self.weight = weight
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return self.weight * batch.real_logits.square()
+
+
 class R1(Term):
     """gamma/2 E ||d D(x) / d x||^2 on reals: Mescheder et al. 2018, eq. 9. Shares D's forward with the loss of its phase."""
 

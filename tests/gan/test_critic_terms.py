@@ -1,0 +1,81 @@
+"""The critics' terms in the lazy batch: what they ask for, and what the gates make of them."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from toys import PlainD, PlainG, ScalesD, ScalesG, fit, game, task
+
+from seesaw.functional.penalties import gradient_norms, gradient_penalty, interpolated
+from seesaw.gan.balance import SkipD
+from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.phases import Phase
+from seesaw.gan.terms import (
+    Drift,
+    GradientPenalty,
+    RelativisticHingeD,
+    RelativisticHingeG,
+    WassersteinD,
+    WassersteinG,
+)
+from seesaw.gan.views import AllScales, SingleScale
+
+
+def seen(player: str, G: nn.Module, D: nn.Module, view: Any) -> AdversarialBatch:
+    torch.manual_seed(1)
+    reals, z = torch.randn(6, 1, 8, 8), torch.randn(6, 5)
+    return AdversarialBatch(G, D, reals, z, view=view, augment=lambda images: images, player=player)
+
+
+@pytest.mark.parametrize(("G", "D", "view"), [(PlainG, PlainD, SingleScale()), (ScalesG, ScalesD, AllScales(2))])
+def test_the_penalty_is_that_of_the_functions_at_points_drawn_per_sample(G: Any, D: Any, view: Any) -> None:
+    batch = seen("D", G(), D(), view)
+    torch.manual_seed(5)
+    found = GradientPenalty(10.0)(batch)
+    torch.manual_seed(5)
+    between = interpolated(batch.real, batch.fake, torch.rand(6))
+    expected = 10 * gradient_penalty(gradient_norms(batch.D(between), between))
+    torch.testing.assert_close(found, expected)
+    assert found.requires_grad
+    assert not batch.has_made("real_logits")  # what no term asked for was not computed
+
+
+def test_drift_is_the_square_of_the_reals_logits() -> None:
+    batch = seen("D", PlainG(), PlainD(), SingleScale())
+    torch.testing.assert_close(Drift(1e-3)(batch), 1e-3 * batch.real_logits**2)
+
+
+def test_g_of_a_relativistic_loss_sees_the_reals() -> None:
+    batch = seen("G", PlainG(), PlainD().requires_grad_(False), SingleScale())
+    loss = RelativisticHingeG()(batch).mean()
+    loss.backward()
+    assert batch.has_made("real_logits")
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in batch.G.parameters())
+
+
+def test_accuracy_of_unpaired_critics_is_by_pairs() -> None:
+    batch = seen("D", PlainG(), PlainD(), SingleScale())
+    pairs = [float(r > f) for r, f in zip(batch.real_logits, batch.fake_logits, strict=True)]
+    for term in (WassersteinD(), RelativisticHingeD()):
+        assert term.accuracy(batch).tolist() == pairs
+
+
+def test_no_gate_can_read_wasserstein() -> None:
+    phases = {"D": Phase("D", {"adversarial": WassersteinD()}), "G": Phase("G", {"adversarial": WassersteinG()})}
+    with pytest.raises(ValueError, match="the Wasserstein loss has no scale: choose another loss"):
+        SkipD().bind(phases)
+    SkipD(rest_above=0.9).bind(game(RelativisticHingeD(), RelativisticHingeG()))
+
+
+@pytest.mark.parametrize("name", ["plain", "growing", "scales"])
+def test_wgan_gp_trains_each_shape(name: str) -> None:
+    gan = task(name)
+    gan.phases["D"].terms.clear()
+    made = {"adversarial": WassersteinD(), "gp": GradientPenalty(), "drift": Drift()}
+    phases = {"D": Phase("D", made), "G": Phase("G", {"adversarial": WassersteinG()})}
+    gan.phases = phases
+    before = [p.detach().clone() for p in gan.D.parameters()]
+    fit(gan, 8)
+    assert all(torch.isfinite(p).all() for p in gan.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(before, gan.D.parameters(), strict=True))
