@@ -145,7 +145,7 @@ def task(name: str, **options: Any) -> GAN:
     if name == "growing":
         return GAN(GrowingG(), GrowingD(), game(), view=GrowingView(), growth=Growing(64, 40, 8), **options)
     if name == "scales":
-        return GAN(ScalesG(), ScalesD(), game(), view=AllScales(2), **options)
+        return GAN(ScalesG(), ScalesD(), game(), view=AllScales(), **options)
     assert name == "style"
     phases = {
         "G": Phase("G", {"adversarial": NonSaturatingG()}),

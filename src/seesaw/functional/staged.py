@@ -9,20 +9,22 @@ from seesaw.types import Stage
 
 
 class Staged(nn.Module):
-    """A module that grows: `depth` says how many scales it has beyond the coarsest, `alpha` how far the newest is faded in."""
+    """A module that grows: `depth` says how many scales it has beyond the coarsest, `alpha` how far the newest is faded in, and
+    `fading` whether it is: else the coarser scale's path need not be computed.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.depth = 0
+        self.depth, self.fading = 0, False
         self.alpha: Tensor
         self.register_buffer("alpha", torch.ones(()))  # 0-d on the device: a fade compiles once
 
     def set_stage(self, stage: Stage) -> None:
-        self.depth = stage.depth
+        self.depth, self.fading = stage.depth, stage.alpha < 1
         self.alpha.fill_(stage.alpha)
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"depth": self.depth}
+        return {"depth": self.depth, "fading": self.fading}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.depth = state["depth"]
+        self.depth, self.fading = state["depth"], state["fading"]

@@ -16,17 +16,13 @@ class SingleScale(nn.Module):
 
 
 class AllScales(nn.Module):
-    """`scales` images, each the 2x2 average of the next finer one (MSG-GAN, Karnewar and Wang 2020, section 2.1)."""
-
-    def __init__(self, scales: int) -> None:
-        super().__init__()
-        if scales < 1:
-            raise ValueError(f"scales is {scales}; it must be at least 1")
-        self.scales = scales
+    """Images at 4 px and every doubling up to the reals', each the 2x2 average of the next finer one (MSG-GAN, Karnewar and
+    Wang 2020, section 2.1).
+    """
 
     def forward(self, reals: Tensor) -> Pyramid:
         pyramid = [reals]
-        for _ in range(self.scales - 1):
+        while pyramid[0].shape[-1] > COARSEST:
             pyramid.insert(0, F.avg_pool2d(pyramid[0], 2))
         return pyramid
 

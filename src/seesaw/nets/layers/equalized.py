@@ -1,0 +1,116 @@
+"""Layers of the progressive family (Karras et al. 2018): equalised learning rate, pixel norm, minibatch standard deviation."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GAIN = math.sqrt(2)
+"""He's gain for a (leaky) ReLU that follows."""
+
+
+class EqualConv2d(nn.Module):
+    """A convolution whose weights are kept N(0, 1) and scaled by He's constant gain / sqrt(fan_in) in each forward.
+
+    Karras et al. 2018, section 4.1: Adam then moves every layer at the same relative speed. The weight is scaled, not the
+    input: it is the smaller of the two at all but the coarsest scales.
+
+    Args:
+        before, after: channels. kernel: pixels a side. padding: zeros at each edge.
+        gain: see `GAIN`; 1 where nothing follows.
+        bias: whether there is one, initially 0 and not scaled.
+    """
+
+    def __init__(
+        self, before: int, after: int, kernel: int, padding: int = 0, gain: float = GAIN, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
+        self.scale, self.padding = gain / math.sqrt(before * kernel**2), padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before, H, W) to (B, after, H', W')."""
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class EqualLinear(nn.Module):
+    """A fully connected layer with the same scaling.
+
+    Args:
+        before, after: features. gain: see `GAIN`. bias: see `EqualConv2d`.
+    """
+
+    def __init__(self, before: int, after: int, gain: float = GAIN, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before))
+        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
+        self.scale = gain / math.sqrt(before)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before) to (B, after)."""
+        return F.linear(x, self.weight * self.scale, self.bias)
+
+
+class FromLatent(nn.Module):
+    """Latents (B, z_dim) to features (B, width, 4, 4) with one bias a channel: a 4x4 transposed convolution of one pixel.
+
+    Args:
+        z_dim, width: channels before and after.
+        gain: ProGAN's code takes sqrt(2) / 4, as for a full 4x4 convolution.
+    """
+
+    def __init__(self, z_dim: int, width: int, gain: float) -> None:
+        super().__init__()
+        self.linear = EqualLinear(z_dim, 16 * width, gain, bias=False)
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.width = width
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.linear(z).view(-1, self.width, 4, 4) + self.bias[:, None, None]
+
+
+class PixelNorm(nn.Module):
+    """Each pixel's feature vector (or each latent) to root mean square 1: Karras et al. 2018, section 4.2. In float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C) or (B, C, H, W), the same shape."""
+        wide = x.float()
+        return (wide * torch.rsqrt(wide.square().mean(1, keepdim=True) + 1e-8)).to(x.dtype)
+
+
+class MinibatchStddev(nn.Module):
+    """One more channel: how much the samples of a group differ, so that D sees a lack of variety (Karras et al. 2018, section 3).
+
+    The standard deviation over the group at each feature and pixel, averaged into one number a group. Sample i belongs to the
+    group i mod (B / group), as in the paper's code. It couples samples, so micro-batches do not give the same values.
+
+    Args:
+        group: samples of a group, 4 in ProGAN's code; if the batch does not divide by it, the largest smaller number that
+            divides it. None: the whole batch, as the paper's text has it.
+    """
+
+    def __init__(self, group: int | None = 4) -> None:
+        super().__init__()
+        if group is not None and group < 1:
+            raise ValueError(f"group is {group}; it must be null or at least 1")
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C + 1, H, W)."""
+        b, _, h, w = x.shape
+        group = b if self.group is None else max(g for g in range(1, min(self.group, b) + 1) if b % g == 0)
+        samples = x.float().reshape(group, b // group, -1)
+        spread = (samples.var(0, unbiased=False) + 1e-8).sqrt().mean(1)
+        return torch.cat([x, spread.repeat(group).to(x.dtype).view(b, 1, 1, 1).expand(-1, -1, h, w)], dim=1)
+
+
+def conv3(before: int, after: int) -> nn.Sequential:
+    """A 3x3 convolution with leaky ReLU of slope 0.2; same size."""
+    return nn.Sequential(EqualConv2d(before, after, 3, padding=1), nn.LeakyReLU(0.2))
+
+
+def widths_of(resolution: int, base: int, max_width: int) -> list[int]:
+    """Channels at 4, 8, ..., resolution px: min(base / 2^(r-1), max_width) at 2^r px, as ProGAN's code counts them."""
+    return [min(base // 2 ** (r - 1), max_width) for r in range(2, int(math.log2(resolution)) + 1)]

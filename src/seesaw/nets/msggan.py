@@ -1,0 +1,154 @@
+"""MSG-GAN (Karnewar and Wang 2020, "Multi-Scale Gradients for GANs"), in its ProGAN form: every scale at once, no growing.
+
+G gives an image at every scale through a linear 1x1 convolution of its own; D takes them all, each where its trunk has that
+size, joined by one of the paper's three combine functions. So gradients reach every scale of G directly. Widths are ProGAN's.
+"""
+
+import itertools
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from seesaw.nets.layers import check_positive, check_resolution
+from seesaw.nets.layers.equalized import (
+    GAIN,
+    EqualConv2d,
+    FromLatent,
+    MinibatchStddev,
+    PixelNorm,
+    conv3,
+    widths_of,
+)
+from seesaw.types import Fake, Pyramid
+
+
+class Generator(nn.Module):
+    """z -> 4x4 -> ... -> resolution, with an image at each scale, coarse to fine; linear colours, no tanh.
+
+    As in the authors' code the first block has one pixel norm, at its end, and every layer, colours included, the gain sqrt(2).
+
+    Args:
+        resolution: of the finest scale, a power of two from 8 to 1024. channels: of the images.
+        z_dim: of the latents, which are brought to the hypersphere of radius sqrt(z_dim).
+        base, max_width: channels, see `widths_of`.
+    """
+
+    def __init__(
+        self, resolution: int, channels: int, z_dim: int = 512, base: int = 8192, max_width: int = 512
+    ) -> None:
+        super().__init__()
+        check_resolution(resolution, 8, 1024)
+        check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
+        self.z_dim = z_dim
+        sizes = widths_of(resolution, base, max_width)
+        check_positive(**{"base / resolution * 2": min(sizes)})
+        first = [
+            PixelNorm(),
+            FromLatent(z_dim, sizes[0], GAIN),
+            nn.LeakyReLU(0.2),
+            conv3(sizes[0], sizes[0]),
+            PixelNorm(),
+        ]
+        later = [
+            nn.Sequential(
+                nn.Upsample(scale_factor=2), conv3(before, after), PixelNorm(), conv3(after, after), PixelNorm()
+            )
+            for before, after in itertools.pairwise(sizes)
+        ]
+        self.blocks = nn.ModuleList([nn.Sequential(*first), *later])
+        self.to_rgb = nn.ModuleList(EqualConv2d(width, channels, 1) for width in sizes)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
+        """Latents (B, z_dim) to images (B, C, 4, 4), (B, C, 8, 8), ..., (B, C, resolution, resolution)."""
+        x, images = z, []
+        for block, to_rgb in zip(self.blocks, self.to_rgb, strict=True):
+            x = block(x)
+            images.append(to_rgb(x))
+        return Fake(images)
+
+
+class Combine(nn.Module):
+    """Joins a scale's image o with the trunk's features a: Karnewar and Wang 2020, equations 9 to 11.
+
+    Args:
+        kind: simple [o; a], lin_cat [r(o); a], cat_lin r([o; a]), with r a 1x1 convolution without activation.
+        channels: of o. width: of the result, but for `simple`, which adds the colours to it.
+    """
+
+    def __init__(self, kind: Literal["simple", "lin_cat", "cat_lin"], channels: int, width: int) -> None:
+        super().__init__()
+        if kind not in ("simple", "lin_cat", "cat_lin"):
+            raise ValueError(f"combine is {kind!r}; it must be one of simple, lin_cat, cat_lin")
+        self.kind = kind
+        self.trunk = width // 2 if kind == "lin_cat" else width
+        """Channels of a."""
+        self.out = width + channels if kind == "simple" else width
+        """Channels of the result."""
+        if kind == "lin_cat":
+            self.linear: nn.Module = EqualConv2d(channels, width - width // 2, 1)
+        elif kind == "cat_lin":
+            self.linear = EqualConv2d(channels + width, width, 1, bias=False)
+
+    def forward(self, o: Tensor, a: Tensor) -> Tensor:
+        """(B, channels, H, W) and (B, trunk, H, W) to (B, out, H, W)."""
+        if self.kind == "lin_cat":
+            return torch.cat([self.linear(o), a], dim=1)
+        joined = torch.cat([o.to(a.dtype), a], dim=1)
+        return self.linear(joined) if self.kind == "cat_lin" else joined
+
+
+class Discriminator(nn.Module):
+    """All scales -> a logit. The finest image enters by a 1x1 convolution, the others by `combine` before their block.
+
+    Args:
+        resolution, channels: of the finest images.
+        base, max_width: channels, see `widths_of`.
+        combine: see `Combine`. The authors' MSG-ProGAN takes lin_cat, their MSG-StyleGAN cat_lin.
+        stddev: minibatch standard deviation at the start of `every` block (the paper), or of the `last` (the authors' code).
+        group: samples over which it is taken; null: the whole batch, as the authors' code for MSG-ProGAN does.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        base: int = 8192,
+        max_width: int = 512,
+        combine: Literal["simple", "lin_cat", "cat_lin"] = "lin_cat",
+        stddev: Literal["every", "last"] = "every",
+        group: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_resolution(resolution, 8, 1024)
+        check_positive(channels=channels, base=base, max_width=max_width)
+        if stddev not in ("every", "last"):
+            raise ValueError(f"stddev is {stddev!r}; it must be every or last")
+        sizes = widths_of(resolution, base, max_width)
+        check_positive(**{"base / resolution": min(sizes) // 2})  # lin_cat halves it
+        self.from_rgb = EqualConv2d(channels, sizes[-1], 1)
+        self.combines = nn.ModuleList(Combine(combine, channels, width) for width in sizes[:-1])  # coarse to fine
+        extra = int(stddev == "every")
+        blocks: list[nn.Module] = []
+        for k, width in enumerate(sizes[1:], start=1):  # block k goes from scale k to k - 1
+            before = sizes[-1] if k == len(sizes) - 1 else self.combines[k].out
+            layers = [MinibatchStddev(group)] if extra else []
+            after = self.combines[k - 1].trunk
+            blocks.append(nn.Sequential(*layers, conv3(before + extra, width), conv3(width, after), nn.AvgPool2d(2)))
+        self.blocks = nn.ModuleList(blocks)
+        first = sizes[0]
+        self.last = nn.Sequential(
+            MinibatchStddev(group),
+            conv3(self.combines[0].out + 1, first),
+            EqualConv2d(first, first, 4),
+            nn.LeakyReLU(0.2),
+            EqualConv2d(first, 1, 1),
+            nn.Flatten(0),
+        )
+
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
+        """Images at 4, 8, ..., resolution px to logits (B,)."""
+        x = self.from_rgb(images[-1])
+        for k in reversed(range(len(self.blocks))):
+            x = self.combines[k](images[k], self.blocks[k](x))
+        return self.last(x)

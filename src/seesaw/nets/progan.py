@@ -1,0 +1,119 @@
+"""ProGAN (Karras et al. 2018, "Progressive Growing of GANs"): both players grow from 4x4, scale by scale.
+
+Widths follow the paper's code: 512 channels at 4 to 32 px, then half as many at each doubling (`base` 8192). With
+`max_width` 128 and `z_dim` 128 it is the paper's CIFAR-10 net. A net stands at full depth until a growth sets its stage.
+"""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seesaw.functional.staged import Staged
+from seesaw.nets.layers import check_positive, check_resolution
+from seesaw.nets.layers.equalized import (
+    GAIN,
+    EqualConv2d,
+    EqualLinear,
+    FromLatent,
+    MinibatchStddev,
+    PixelNorm,
+    conv3,
+    widths_of,
+)
+from seesaw.types import Fake, Pyramid
+
+
+class Generator(Staged):
+    """z -> 4x4 -> ... -> the stage's resolution; pixel norm after every layer, a linear 1x1 convolution to colour.
+
+    Args:
+        resolution: of the last scale, a power of two from 8 to 1024. channels: of the images.
+        z_dim: of the latents, which are brought to the hypersphere of radius sqrt(z_dim).
+        base, max_width: channels, see `widths_of`.
+    """
+
+    def __init__(
+        self, resolution: int, channels: int, z_dim: int = 512, base: int = 8192, max_width: int = 512
+    ) -> None:
+        super().__init__()
+        check_resolution(resolution, 8, 1024)
+        check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
+        self.z_dim = z_dim
+        sizes = widths_of(resolution, base, max_width)
+        check_positive(**{"base / resolution * 2": min(sizes)})
+        lrelu = nn.LeakyReLU(0.2)
+        first = [
+            PixelNorm(),
+            FromLatent(z_dim, sizes[0], GAIN / 4),
+            lrelu,
+            PixelNorm(),
+            conv3(sizes[0], sizes[0]),
+            PixelNorm(),
+        ]
+        self.first = nn.Sequential(*first)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Upsample(scale_factor=2), conv3(before, after), PixelNorm(), conv3(after, after), PixelNorm()
+            )
+            for before, after in itertools.pairwise(sizes)
+        )
+        self.to_rgb = nn.ModuleList(EqualConv2d(width, channels, 1, gain=1.0) for width in sizes)
+        self.depth = len(self.blocks)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
+        """Latents (B, z_dim) to one image (B, C, 4 * 2^depth, 4 * 2^depth), in a fade blended with the coarser scale's."""
+        x = coarser = self.first(z)
+        for block in self.blocks[: self.depth]:
+            coarser, x = x, block(x)
+        images = self.to_rgb[self.depth](x)
+        if self.fading:
+            low = F.interpolate(self.to_rgb[self.depth - 1](coarser), scale_factor=2)
+            images = torch.lerp(low, images, self.alpha.to(images.dtype))
+        return Fake([images])
+
+
+class Discriminator(Staged):
+    """The stage's resolution -> ... -> 4x4 -> a logit; no normalisation, minibatch standard deviation at 4x4.
+
+    Args:
+        resolution, channels: of the images at the last scale.
+        base, max_width: channels, see `widths_of`.
+        group: samples over which the minibatch standard deviation is taken; null: the whole batch.
+    """
+
+    def __init__(
+        self, resolution: int, channels: int, base: int = 8192, max_width: int = 512, group: int | None = 4
+    ) -> None:
+        super().__init__()
+        check_resolution(resolution, 8, 1024)
+        check_positive(channels=channels, base=base, max_width=max_width)
+        sizes = widths_of(resolution, base, max_width)
+        check_positive(**{"base / resolution * 2": min(sizes)})
+        self.from_rgb = nn.ModuleList(
+            nn.Sequential(EqualConv2d(channels, width, 1), nn.LeakyReLU(0.2)) for width in sizes
+        )
+        self.blocks = nn.ModuleList(  # block k goes from scale k + 1 to k
+            nn.Sequential(conv3(fine, fine), conv3(fine, coarse), nn.AvgPool2d(2))
+            for coarse, fine in itertools.pairwise(sizes)
+        )
+        self.last = nn.Sequential(
+            MinibatchStddev(group),
+            conv3(sizes[0] + 1, sizes[0]),
+            nn.Flatten(),
+            EqualLinear(16 * sizes[0], sizes[0]),
+            nn.LeakyReLU(0.2),
+            EqualLinear(sizes[0], 1, gain=1.0),
+        )
+        self.depth = len(self.blocks)
+
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
+        """The image at the stage's resolution to logits (B,)."""
+        x = self.from_rgb[self.depth](images[-1])
+        for k in reversed(range(self.depth)):
+            x = self.blocks[k](x)
+            if self.fading and k == self.depth - 1:
+                low = self.from_rgb[k](F.avg_pool2d(images[-1], 2))
+                x = torch.lerp(low, x, self.alpha.to(x.dtype))
+        return self.last(x).squeeze(1)
