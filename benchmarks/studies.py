@@ -51,10 +51,11 @@ STUDIES: dict[str, dict[str, list[str]]] = {
             "data.root=cache/emoji64",
             "metrics=efflite0",
             "model.G.z_dim=64",
-            "kimg=300",
-            "evaluate_kimg=100",
-            "sample_kimg=50",
-        ]
+            "penalty.gamma=2",
+            "kimg=120",
+            "evaluate_kimg=60",
+            "sample_kimg=30",
+        ],
     },
     "skip_d": {
         f"balance={b} seed={s}": [f"balance={b}", f"seed={s}", *STRONG_D]
