@@ -1,6 +1,7 @@
 """The README's pictures from a run: python benchmarks/pictures.py RUN docs/images/digits.png [--curves docs/images/curves.png]
 
-Left 64 samples of the averaged generator of last.ckpt (latents of seed 1), right the first 64 reals of its data set.
+Left 64 samples of the averaged generator of last.ckpt (latents of seed 1), right the first 64 reals of its data set. Of a set of
+points 2,500 samples over the reals. Several runs stand side by side: RUN RUN … OUT.
 """
 
 import argparse
@@ -10,23 +11,35 @@ from pathlib import Path
 import torch
 from hydra.utils import instantiate
 
-from seesaw.run.pictures import grid, save_png
+from seesaw.run.pictures import grid, sampled, save_png, sheet
 from seesaw.run.using import checkpoint_of, restore
+
+
+def picture(run: Path) -> torch.Tensor:
+    """uint8 (C, H, W)."""
+    model, config, _ = restore(checkpoint_of(run, "last"))
+    reals = instantiate(config["data"], _convert_="all").prepare()
+    if reals.shape[-1] == 1:
+        return sheet(sampled(model, 2500, seed=1, ema=True)[-1], reals)
+    samples = grid(sampled(model, 64, seed=1, ema=True)[-1])
+    return beside([samples, grid(reals.gather(torch.arange(64)))])
+
+
+def beside(pictures: list[torch.Tensor]) -> torch.Tensor:
+    """Pictures of one height side by side on white."""
+    gap = torch.full((*pictures[0].shape[:2], 24), 255, dtype=torch.uint8)
+    return torch.cat([x for picture in pictures for x in (gap, picture)][1:], 2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="+")
     parser.add_argument("out", type=Path)
     parser.add_argument("--curves", type=Path)
     args = parser.parse_args()
-    model, config, _ = restore(checkpoint_of(args.run, "last"))
-    samples = grid(torch.cat([chunk.cpu() for chunk in model.sample(64, seed=1)]))  # type: ignore[operator]
-    reals = grid(instantiate(config["data"], _convert_="all").prepare().gather(torch.arange(64)))
-    gap = torch.full((samples.shape[0], samples.shape[1], 24), 255, dtype=torch.uint8)
-    save_png(torch.cat([samples, gap, reals], 2), args.out)
+    save_png(beside([picture(run) for run in args.run]), args.out)
     if args.curves:
-        shutil.copy(args.run / "curves.png", args.curves)
+        shutil.copy(args.run[0] / "curves.png", args.curves)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,10 @@ def make_set(name: str, root: Path) -> list[str]:
     return []
 
 
+SETS = {"karras2018_cifar10": "cifar10", "karras2018_celebahq1024": "celeba_hq"}  # what an experiment chooses itself
+PROGRESSIVE = ("progan", "msggan", "karras2018")
+
+
 def small(option: str, root: Path) -> list[str]:
     """The overrides that choose `group/name`, small; a metric of a set of its own comes with that set."""
     group, name = option.split("/")
@@ -61,16 +65,13 @@ def small(option: str, root: Path) -> list[str]:
     if group == "data" or (group == "metrics" and (CONF / "data" / f"{name}.yaml").exists()):
         overrides += [f"data={name}", *make_set(name, root)]
     if group == "experiment":
-        overrides += ["data.channels=1"]
-    points = "gaussians" in name or name == "mlp_points"
-    if points:
-        overrides = [o for o in overrides if o != "data.resolution=16"] + (
-            [] if "gaussians" in name else ["data=gaussians_ring"]
-        )
-        overrides += ["model=mlp"] if name != "mlp_points" else []
-    if not points and option != "model/mlp":
-        overrides += ["model.G.width=4", "model.D.width=4"]
-    return overrides
+        overrides += make_set(SETS[name], root) if name in SETS else ["data.channels=1"]
+    if "gaussians" in name or name == "mlp_points":
+        overrides.remove("data.resolution=16")
+        return overrides + (["model=mlp"] if "gaussians" in name else ["data=gaussians_ring"])
+    if name.startswith(PROGRESSIVE):
+        return [*overrides, *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64"))]
+    return overrides + ([] if option == "model/mlp" else ["model.G.width=4", "model.D.width=4"])
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -98,7 +99,8 @@ def test_every_model_file_trains_without_a_host_read(
     after = torch.cat([p.detach().flatten() for p in gan.parameters()])
     assert torch.isfinite(after).all()
     assert not torch.equal(before, after)
-    assert next(gan.sample(2, 0)).shape[1:] == reals.shape[1:]
+    side = reals.shape[-1] if gan.growth.last_change == 0 else 4  # a growing model has just begun
+    assert next(gan.sample(2, 0)).shape[1:] == (reals.shape[1], side, side)
 
 
 @pytest.mark.parametrize("option", [o for o in OPTIONS if o.startswith("metrics/")])
