@@ -17,7 +17,8 @@ from seesaw.data.images import ImageSet
 from seesaw.data.sources import digits
 from seesaw.metrics.callback import Evaluate, NoMetrics
 from seesaw.metrics.drift import COUNT
-from seesaw.metrics.extractors import INCEPTION_FILE, ClassifierExtractor, InceptionExtractor
+from seesaw.metrics.extractors import ClassifierExtractor
+from seesaw.metrics.inception import INCEPTION_FILE, InceptionExtractor
 from seesaw.types import UserError
 
 CONF = Path(__file__).parents[2] / "conf" / "metrics"

@@ -81,7 +81,7 @@ def metrics_node(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
     """The run's own metrics, or FID with the weights that are given ("auto": where torch hub keeps them)."""
     if weights is not None:
         file = None if weights == "auto" else weights
-        extractor = {"_target_": "seesaw.metrics.extractors.InceptionExtractor", "weights": file}
+        extractor = {"_target_": "seesaw.metrics.inception.InceptionExtractor", "weights": file}
         own = {k: v for k, v in config["metrics"].items() if k in ("evaluate_kimg", "cache_dir", "n")}
         rest = {"_target_": "seesaw.metrics.callback.Evaluate", "evaluate_kimg": 1.0, "cache_dir": config["cache_dir"]}
         return rest | own | {"extractor": extractor, "batch_size": 64, "kernel_subsets": 100}

@@ -1,0 +1,103 @@
+"""Inception: torch-fidelity's features, FID and KID by them, and what a missing file of weights tells."""
+
+import hashlib
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
+
+from seesaw.data.images import ImageSet
+from seesaw.errors import UserError
+from seesaw.functional.distances import kernel_distance
+from seesaw.metrics.evaluator import Evaluator
+from seesaw.metrics.inception import INCEPTION_FILE, InceptionExtractor
+
+CPU = torch.device("cpu")
+
+
+def images(n: int, channels: int, size: int) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(n)
+    return torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=draw)
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A torch hub without files and without a network."""
+
+    def refuse(url: str, path: str, progress: bool) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_offline_says_where_the_file_goes(offline: Path) -> None:
+    with pytest.raises(UserError) as told:
+        InceptionExtractor().prepare(CPU)
+    text = str(told.value)
+    assert str(offline / INCEPTION_FILE) in text
+    assert "release v0.2.0" in text
+    assert "Name or service not known" in text
+    assert "metrics.extractor.weights=PATH" in text
+    assert URL_INCEPTION_V3.endswith(f"/v0.2.0/{INCEPTION_FILE}")
+    assert "\n" not in text
+
+
+def test_a_path_that_is_not_there(offline: Path) -> None:
+    with pytest.raises(UserError, match=r"metrics.extractor.weights=nowhere\.pth: there is no such file"):
+        InceptionExtractor("nowhere.pth").prepare(CPU)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"other"])
+def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    if content == b"other":
+        torch.save({"a": torch.ones(3)}, path)
+    with pytest.raises(UserError, match="does not hold the Inception weights"):
+        InceptionExtractor(str(path)).prepare(CPU)
+
+
+def test_inception_is_torch_fidelitys(random_inception: Path) -> None:
+    extractor = InceptionExtractor(str(random_inception))
+    extractor.prepare(CPU)
+    theirs = FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(random_inception)
+    )
+    some = images(2, 3, 24)
+    found = extractor(some)
+    assert found.shape == (2, 2048)
+    assert (found[0] - found[1]).abs().max() > 0.1
+    torch.testing.assert_close(found, theirs(some)[0], rtol=1e-4, atol=1e-5)
+    grey = some[:, :1]
+    torch.testing.assert_close(extractor(grey), theirs(grey.repeat(1, 3, 1, 1))[0], rtol=1e-4, atol=1e-5)
+    assert (extractor.frechet, extractor.kernel, extractor.primary) == ("fid", "kid", "fid")
+    assert extractor.describe(found) == {}
+    assert not extractor.network.training
+
+
+def test_a_file_in_torch_hubs_cache_is_used(offline: Path, random_inception: Path) -> None:
+    offline.mkdir(parents=True)
+    (offline / INCEPTION_FILE).symlink_to(random_inception)
+    extractor = InceptionExtractor()
+    assert extractor.path == offline / INCEPTION_FILE
+    assert extractor.weights_hash == hashlib.sha256(random_inception.read_bytes()).hexdigest()[:12]
+
+
+def test_fid_and_kid_by_the_evaluator(random_inception: Path, tmp_path: Path) -> None:
+    evaluator = Evaluator(InceptionExtractor(str(random_inception)), batch_size=3, kernel_subsets=2)
+    some = images(6, 3, 16)
+    evaluator.prepare(ImageSet(some, "random"), tmp_path)
+    found = evaluator.evaluate(iter([some // 4]), 6)
+    assert found.protocol.kernel == "2 subsets of 6"
+    assert set(found.values) == {"fid", "kid"}
+    x, y = (evaluator.extractor(each).double() for each in (some, some // 4))
+    (dx, dy), apart = (f - f.mean(0) for f in (x, y)), x.mean(0) - y.mean(0)
+    # with C1 = X'X / 5 and C2 = Y'Y / 5, the trace of the root is the sum of the singular values of X Y' / 5
+    root = torch.linalg.svdvals(dx @ dy.T).sum()
+    fid = apart.square().sum() + (dx.square().sum() + dy.square().sum() - 2 * root) / 5
+    assert found.values["fid"] == pytest.approx(fid.item(), rel=1e-3)
+    assert found.values["kid"] == pytest.approx(kernel_distance(x, y), rel=1e-3)
