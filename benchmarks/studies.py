@@ -1,7 +1,8 @@
 """The runs behind the figures in README and docs: python benchmarks/studies.py NAME [--jobs 2]
 
 Resumable: a finished run is not run again. Writes benchmarks/results/NAME.json with machine, date and versions, and prints the
-table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji.
+table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
+families_fashion.
 """
 
 import argparse
@@ -37,6 +38,11 @@ STACKED = [
     "evaluate_kimg=100",
     "sample_kimg=100",
 ]
+FAMILIES = {  # about four minutes each on one core; what they show at equal images is read from the same runs
+    "dcgan_small": ["model=dcgan_small", "kimg=240"],
+    "progan_small": ["model=progan_small"],
+    "msggan_small": ["model=msggan_small"],
+}
 STUDIES: dict[str, dict[str, list[str]]] = {
     "main_job": {f"seed={s}": [f"seed={s}"] for s in (1, 2, 3)},
     "mlp": {f"seed={s}": ["model=mlp", f"seed={s}"] for s in (1, 2, 3)},
@@ -56,6 +62,16 @@ STUDIES: dict[str, dict[str, list[str]]] = {
             "evaluate_kimg=60",
             "sample_kimg=30",
         ],
+    },
+    "families_digits": {
+        f"{name} seed={s}": [*how, f"seed={s}", "evaluate_kimg=10", "sample_kimg=20"]
+        for s in (1, 2, 3)
+        for name, how in FAMILIES.items()
+    },
+    "families_fashion": {
+        f"{name} seed={s}": [*how, f"seed={s}", "data=fashion_mnist", "evaluate_kimg=20", "sample_kimg=20"]
+        for s in (1, 2, 3)
+        for name, how in FAMILIES.items()
     },
     "skip_d": {
         f"balance={b} seed={s}": [f"balance={b}", f"seed={s}", *STRONG_D]

@@ -50,3 +50,13 @@ def test_plateau_survives_a_resume() -> None:
 def test_plateau_refuses(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="it must be"):
         Plateau(**wrong)
+
+
+def test_a_plateau_below_zero_is_one_too() -> None:
+    """An unbiased kernel distance can be negative: a slightly worse value is no progress there either."""
+    plateau = Plateau(factor=0.5, patience=2, threshold=0.1)
+    for value in (-0.01, -0.0095, -0.0099):
+        plateau.observe(value)
+    assert plateau(0) == 0.5
+    plateau.observe(-0.02)
+    assert plateau.best == -0.02

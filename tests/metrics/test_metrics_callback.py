@@ -216,11 +216,13 @@ def test_interval_out_of_range(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
 def test_every_option_of_the_group_builds(name: str) -> None:
     top = {"metrics": OmegaConf.load(CONF / f"{name}.yaml"), "cache_dir": "there", "evaluate_kimg": 3, "kimg": 9}
+    top["data"] = {"side": 5, "spacing": 2.0, "modes": 8, "radius": 1.0, "std": 0.1}  # of the sets of points
     callback = instantiate(OmegaConf.create(top).metrics, _convert_="all")
     if name == "none":
         assert isinstance(callback, NoMetrics)
         return
     assert callback.cache_dir == "there"
     assert callback.every == 3000
-    primary = "fid" if name == "fid" else f"frechet_{name}"
+    named = {"fid": "fid", "efflite0": "kid_efflite0"} | {k: f"reverse_kl_{k}" for k in ("gaussians_ring", "gaussians_grid")}
+    primary = named.get(name, f"frechet_{name}")
     assert callback.evaluator.primary == primary

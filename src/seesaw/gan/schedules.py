@@ -70,7 +70,7 @@ class Plateau(ScheduleModule):
         return self.value
 
     def observe(self, distance: float) -> None:
-        if distance < self.best * (1 - self.threshold):
+        if math.isinf(self.best) or distance < self.best - self.threshold * abs(self.best):  # an unbiased kernel distance can be < 0
             self.best, self.stuck = distance, 0
             return
         self.stuck += 1
