@@ -1,8 +1,7 @@
-"""Wasserstein and relativistic losses and the gradient penalty, against loops, closed forms and finite differences."""
+"""Wasserstein and relativistic losses and the gradient penalty, against loops and closed forms."""
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 from seesaw.functional.losses import relativistic_hinge_d, relativistic_hinge_g, wasserstein_d, wasserstein_g
 from seesaw.functional.penalties import gradient_norms, gradient_penalty, interpolated
@@ -33,10 +32,14 @@ def test_relativistic_hinge_agrees_with_a_loop() -> None:
     assert relativistic_hinge_d(even, even).tolist() == [2.0] * 5  # the equilibrium that the gates take
 
 
-@pytest.mark.parametrize("target", [1.0, 5.0])
+@pytest.mark.parametrize("target", [1.0, 10.0])
 @pytest.mark.parametrize("one_sided", [False, True])
 def test_the_penalty_of_a_linear_critic_has_a_closed_form(target: float, one_sided: bool) -> None:
-    """D(x) = <w, x> has the gradient w everywhere: ((||w|| - target) / target)^2, scale by scale, then the mean."""
+    """D(x) = <w, x> has the gradient w everywhere: ((||w|| - target) / target)^2, scale by scale, then the mean.
+
+    One-sided, a scale whose norm is below the target costs nothing.
+    """
+    torch.manual_seed(0)
     weights = [torch.randn(3, 4, 4, dtype=DOUBLE), torch.randn(3, 8, 8, dtype=DOUBLE)]
     images = [torch.randn(5, *w.shape, dtype=DOUBLE, requires_grad=True) for w in weights]
     logits = sum(
@@ -44,9 +47,10 @@ def test_the_penalty_of_a_linear_critic_has_a_closed_form(target: float, one_sid
     )
     found = gradient_penalty(gradient_norms(logits, images), target, one_sided)
     away = [(w.norm().item() - target) / target for w in weights]
+    assert (min(away) < 0 < max(away)) == (target == 10)  # one scale on each side of the target
     expected = sum((max(a, 0) if one_sided else a) ** 2 for a in away) / 2
     assert found.shape == (5,)
-    torch.testing.assert_close(found.double(), torch.full((5,), expected, dtype=DOUBLE), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found, torch.full((5,), expected, dtype=DOUBLE))
 
 
 def test_the_gradient_is_taken_at_the_points_between() -> None:
@@ -58,51 +62,6 @@ def test_the_gradient_is_taken_at_the_points_between() -> None:
     for norm, r, f in zip(gradient_norms(logits, between), real, fake, strict=True):
         expected = torch.stack([((1 - t) * a + t * b).norm() for t, a, b in zip(share, r, f, strict=True)])
         torch.testing.assert_close(norm, expected)
-
-
-class Critic(nn.Module):
-    """A smooth net over two scales."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.layers = nn.ModuleList([nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(1, 2, 3, padding=1)])
-        self.double()
-
-    def forward(self, images: list[Tensor]) -> Tensor:
-        return sum(
-            (torch.tanh(layer(x)).flatten(1).sum(1) for layer, x in zip(self.layers, images, strict=True)),
-            torch.zeros(()),
-        )
-
-
-def test_the_penalty_differentiates_to_the_weights() -> None:
-    """Its derivative by a weight against central differences, in float64 but for the norm's float32."""
-    critic, images = Critic(), [torch.randn(3, 1, 4, 4, dtype=DOUBLE), torch.randn(3, 1, 8, 8, dtype=DOUBLE)]
-
-    def value() -> Tensor:
-        leaves = [x.clone().requires_grad_() for x in images]
-        gradients = torch.autograd.grad(critic(leaves).sum(), leaves, create_graph=True)
-        norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]
-        return gradient_penalty(norms).sum()
-
-    weight = critic.layers[0].weight
-    (analytic,) = torch.autograd.grad(value(), weight)
-    step = 1e-5
-    with torch.no_grad():
-        weight[0, 0, 1, 1] += step
-    up = value().item()
-    with torch.no_grad():
-        weight[0, 0, 1, 1] -= 2 * step
-    down = value().item()
-    assert analytic[0, 0, 1, 1].item() == pytest.approx((up - down) / (2 * step), rel=1e-5)
-    leaves = [x.clone().requires_grad_() for x in images]
-    torch.testing.assert_close(
-        gradient_penalty(gradient_norms(critic(leaves), leaves)).sum().double(),
-        value() * 0 + down,
-        rtol=1e-4,
-        atol=1e-4,
-    )
 
 
 def test_a_critic_that_is_flat_gives_finite_gradients() -> None:

@@ -1,7 +1,8 @@
 """Adversarial losses: logits in, one value a sample out. D calls each `_d` with (real, fake); G calls each `_g` with (fake), or
 with (real, fake) where the loss is relativistic.
 
-All are written on logits, so that none saturates in float32: log(sigmoid(x)) is -softplus(-x).
+All are written on logits, so that none saturates in float32: log(sigmoid(x)) is -softplus(-x). Each value is of its own
+sample, or pair, alone, but for the relativistic average's, which says so.
 """
 
 import math
@@ -9,7 +10,8 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-LOG4 = 2 * math.log(2)
+LOG2 = math.log(2)
+LOG4 = 2 * LOG2
 
 
 def cross_entropy_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -37,6 +39,19 @@ def hinge_g(fake: Tensor) -> Tensor:
     return -fake
 
 
+def least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
+    """(D(x) - 1)^2 + D(G(z))^2. Mao et al. 2017, eq. 9 (0 for fakes, 1 for reals), without its factor 1/2; 1/2 at equilibrium.
+
+    The factor is left out so that, as in the other losses, D's value is the sum of one plain term a side.
+    """
+    return (real - 1).square() + fake.square()
+
+
+def least_squares_g(fake: Tensor) -> Tensor:
+    """(D(G(z)) - 1)^2. Mao et al. 2017, eq. 9, without its factor 1/2; 1/4 at equilibrium."""
+    return (fake - 1).square()
+
+
 def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
     """D(G(z)) - D(x). Arjovsky et al. 2017, eq. 3, as a loss of the critic; 0 at equilibrium, and no scale of its own."""
     return fake - real
@@ -58,3 +73,15 @@ def relativistic_hinge_d(real: Tensor, fake: Tensor) -> Tensor:
 def relativistic_hinge_g(real: Tensor, fake: Tensor) -> Tensor:
     """`relativistic_hinge_d` with the roles exchanged; 2 at equilibrium."""
     return relativistic_hinge_d(fake, real)
+
+
+def relativistic_paired_d(real: Tensor, fake: Tensor) -> Tensor:
+    """-log sigma(D(x) - D(G(z))), real i beside fake i. RSGAN, Jolicoeur-Martineau 2019; RpGAN of R3GAN, Huang et al. 2024,
+    with f(t) = -log(1 + exp(-t)); log 2 at equilibrium.
+    """
+    return F.softplus(fake - real)
+
+
+def relativistic_paired_g(real: Tensor, fake: Tensor) -> Tensor:
+    """`relativistic_paired_d` with the roles exchanged (the form R3GAN trains with); log 2 at equilibrium."""
+    return relativistic_paired_d(fake, real)

@@ -1,19 +1,20 @@
-"""Penalties on gradients: one value a sample, differentiable once more."""
+"""Penalties on gradients: one value a sample, differentiable once more. Squares are summed in float32 at least."""
 
 import torch
 from torch import Tensor
 
+from seesaw.functional.precision import at_least_float32
 from seesaw.types import Pyramid
 
 
 def squared_gradient_norm(logits: Tensor, images: Pyramid) -> Tensor:
     """||d D(x) / d x||^2 of each sample (B,), summed over pixels, channels and scales.
 
-    Mescheder et al. 2018, eq. 9: R1 is gamma/2 times its mean over reals. `logits` (B,) must depend on `images`, which
-    require a gradient. Samples that D couples (BatchNorm, minibatch stddev) enter each other's gradients.
+    Mescheder et al. 2018, eqs. 9 and 10: gamma/2 times its mean is R1 over reals, R2 over fakes. `logits` (B,) must depend
+    on `images`, which require a gradient. Samples that D couples (BatchNorm, minibatch stddev) enter each other's gradients.
     """
     gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return torch.stack([g.float().square().flatten(1).sum(1) for g in gradients]).sum(0)
+    return torch.stack([at_least_float32(g).square().flatten(1).sum(1) for g in gradients]).sum(0)
 
 
 def gradient_norms(logits: Tensor, images: Pyramid) -> list[Tensor]:
@@ -22,7 +23,7 @@ def gradient_norms(logits: Tensor, images: Pyramid) -> list[Tensor]:
     `logits` (B,) must depend on `images`, which require a gradient. The root is safe at a gradient of 0.
     """
     gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return [torch.linalg.vector_norm(g.float().flatten(1), dim=1) for g in gradients]
+    return [torch.linalg.vector_norm(at_least_float32(g).flatten(1), dim=1) for g in gradients]
 
 
 def gradient_penalty(norms: list[Tensor], target: float = 1.0, one_sided: bool = False) -> Tensor:
@@ -39,10 +40,8 @@ def gradient_penalty(norms: list[Tensor], target: float = 1.0, one_sided: bool =
 
 def interpolated(real: Pyramid, fake: Pyramid, share: Tensor) -> Pyramid:
     """Points between reals and fakes, leaves that require a gradient: `share` (B,) of the fake, the same at every scale."""
-    t = share[:, None, None, None]
-    return [
-        torch.lerp(r.detach().float(), f.detach().float(), t).requires_grad_() for r, f in zip(real, fake, strict=True)
-    ]
+    pairs = [(at_least_float32(r.detach()), at_least_float32(f.detach())) for r, f in zip(real, fake, strict=True)]
+    return [torch.lerp(r, f, share[:, None, None, None].to(r)).requires_grad_() for r, f in pairs]
 
 
 def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
@@ -52,4 +51,4 @@ def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
     """
     y = noise / (images.shape[2] * images.shape[3]) ** 0.5
     (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
-    return gradient.float().square().sum(-1).reshape(len(w), -1).mean(1).sqrt()
+    return at_least_float32(gradient).square().sum(-1).reshape(len(w), -1).mean(1).sqrt()

@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from seesaw.functional.precision import at_least_float32
 from seesaw.types import Fake, Pyramid
 
 
@@ -47,7 +48,7 @@ class AdversarialBatch:
         """The view of the reals, a leaf: R1 takes its gradient here, before the augmentation."""
         with torch.no_grad():
             images = self._view(self._reals)
-        return [x.detach().requires_grad_("real" in self._grad_of) for x in images]
+        return [leaf(x, "real" in self._grad_of) for x in images]
 
     @cached_property
     def made(self) -> Fake:
@@ -60,22 +61,30 @@ class AdversarialBatch:
         """G's images; in D's step a leaf of D's graph."""
         if self._player == "G":
             return self.made.images
-        return [x.detach().requires_grad_("fake" in self._grad_of) for x in self.made.images]
+        return [leaf(x, "fake" in self._grad_of) for x in self.made.images]
 
     @cached_property
     def real_logits(self) -> Tensor:
-        """D(reals), (B,), float32 in every precision. Separate from `fake_logits`, so BatchNorm sees each side alone."""
+        """D(reals), (B,), at least float32. Separate from `fake_logits`, so BatchNorm sees each side alone.
+
+        In G's step no graph is kept for it: the reals carry no gradient and D is frozen.
+        """
         return self.logits_of(self.real)
 
     @cached_property
     def fake_logits(self) -> Tensor:
-        """D(G(z)), (B,), float32 in every precision."""
+        """D(G(z)), (B,), at least float32."""
         return self.logits_of(self.fake)
 
     def logits_of(self, images: Pyramid) -> Tensor:
-        """D of any pyramid, through the augmentation, (B,), float32 in every precision."""
-        return self.D(self._augment(images), self.y).float()
+        """D of any pyramid, through the augmentation, (B,), float32 under every autocast (float64 in float64)."""
+        return at_least_float32(self.D(self._augment(images), self.y))
 
     def has_made(self, *names: str) -> bool:
         """Whether some term already asked for all of these."""
         return all(name in vars(self) for name in names)
+
+
+def leaf(images: Tensor, asked: bool) -> Tensor:
+    """`images` cut off their graph. Where a penalty asks for their gradient they are float32 at least, so that it is too."""
+    return at_least_float32(images).detach().requires_grad_() if asked else images.detach()

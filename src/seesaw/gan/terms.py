@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from seesaw.functional import losses, penalties
 from seesaw.gan.batch import AdversarialBatch
-from seesaw.types import Schedule, at
+from seesaw.types import Pyramid, Schedule, at
 
 
 class Term(nn.Module):
@@ -23,13 +23,26 @@ class Term(nn.Module):
 
 
 class DiscriminatorLoss(Term):
-    """D's adversarial term. `equilibrium` is its value where the generator equals the data and D is optimal."""
+    """D's adversarial term.
+
+    equilibrium: its value where the generator equals the data and D is optimal; 0 for a loss without a scale, which no gate
+    can read. boundary: between the logits of reals, above it, and of fakes.
+    """
 
     equilibrium: float
+    boundary = 0.0
 
     def accuracy(self, batch: AdversarialBatch) -> Tensor:
-        """The share of samples that D puts on the right side of 0, as a mean over reals and fakes; 0.5 at equilibrium."""
-        return torch.cat([(batch.real_logits > 0).float(), (batch.fake_logits < 0).float()])
+        """1 for each sample on the right side of the boundary, else 0: (2B,), reals then fakes; 0.5 on average at equilibrium."""
+        return torch.cat([(batch.real_logits > self.boundary).float(), (batch.fake_logits < self.boundary).float()])
+
+
+class PairedLoss(DiscriminatorLoss):
+    """A loss to which only differences of logits mean anything: no logit alone says real or fake."""
+
+    def accuracy(self, batch: AdversarialBatch) -> Tensor:
+        """1 where the real of a pair has the higher logit, else 0: (B,); 0.5 on average at equilibrium."""
+        return (batch.real_logits > batch.fake_logits).float()
 
 
 class CrossEntropyD(DiscriminatorLoss):
@@ -71,17 +84,31 @@ class HingeG(Term):
         return losses.hinge_g(batch.fake_logits)
 
 
-class WassersteinD(DiscriminatorLoss):
-    """The critic of Wasserstein's game. Its loss has no scale and 0 no meaning to its logits, so no gate can read it."""
+class LeastSquaresD(DiscriminatorLoss):
+    """Regression of the logits, without a sigmoid, to 1 for reals and 0 for fakes; 1/2 everywhere at equilibrium."""
+
+    equilibrium, boundary = 0.5, 0.5
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.least_squares_d(batch.real_logits, batch.fake_logits)
+
+
+class LeastSquaresG(Term):
+    """G brings the logits of its images to 1."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.least_squares_g(batch.fake_logits)
+
+
+class WassersteinD(PairedLoss):
+    """The critic of Wasserstein's game, which has to be Lipschitz: it takes a penalty. Its loss has no scale, so no gate can
+    read it; the accuracy is to look at.
+    """
 
     equilibrium = 0.0
 
     def forward(self, batch: AdversarialBatch) -> Tensor:
         return losses.wasserstein_d(batch.real_logits, batch.fake_logits)
-
-    def accuracy(self, batch: AdversarialBatch) -> Tensor:
-        """The share of pairs whose real has the higher logit. To look at: it says nothing of an equilibrium."""
-        return paired_accuracy(batch)
 
 
 class WassersteinG(Term):
@@ -91,17 +118,13 @@ class WassersteinG(Term):
         return losses.wasserstein_g(batch.fake_logits)
 
 
-class RelativisticHingeD(DiscriminatorLoss):
+class RelativisticHingeD(PairedLoss):
     """The relativistic average hinge loss; couples the samples of a batch. Near 0 in a healthy MSG-GAN, 2 at equilibrium."""
 
     equilibrium = 2.0
 
     def forward(self, batch: AdversarialBatch) -> Tensor:
         return losses.relativistic_hinge_d(batch.real_logits, batch.fake_logits)
-
-    def accuracy(self, batch: AdversarialBatch) -> Tensor:
-        """The share of pairs whose real has the higher logit."""
-        return paired_accuracy(batch)
 
 
 class RelativisticHingeG(Term):
@@ -111,9 +134,20 @@ class RelativisticHingeG(Term):
         return losses.relativistic_hinge_g(batch.real_logits, batch.fake_logits)
 
 
-def paired_accuracy(batch: AdversarialBatch) -> Tensor:
-    """1 where the real of a pair has the higher logit, else 0: (B,); 0.5 on average at equilibrium."""
-    return (batch.real_logits > batch.fake_logits).float()
+class RelativisticPairedD(PairedLoss):
+    """The relativistic paired loss: each real beside one fake, so pairs stay apart and micro-batches give the same value."""
+
+    equilibrium = losses.LOG2
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.relativistic_paired_d(batch.real_logits, batch.fake_logits)
+
+
+class RelativisticPairedG(Term):
+    """G's side of the relativistic paired loss, beside the reals that D saw in this batch; R3GAN's code draws fresh ones."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return losses.relativistic_paired_g(batch.real_logits, batch.fake_logits)
 
 
 class GradientPenalty(Term):
@@ -156,10 +190,15 @@ class Drift(Term):
         return self.weight * batch.real_logits.square()
 
 
-class R1(Term):
-    """gamma/2 E ||d D(x) / d x||^2 on reals: Mescheder et al. 2018, eq. 9. Shares D's forward with the loss of its phase."""
+class ZeroCentredPenalty(Term):
+    """gamma/2 ||d D(x) / d x||^2 on one side of D's images, through the augmentation. Shares D's forward with the loss of its
+    phase. BatchNorm and minibatch stddev in D couple the samples.
 
-    grad_of, second_order = frozenset({"real"}), True
+    Args:
+        gamma: at least 0; a number or a schedule.
+    """
+
+    second_order = True
 
     def __init__(self, gamma: Schedule) -> None:
         super().__init__()
@@ -167,9 +206,26 @@ class R1(Term):
             raise ValueError(f"gamma is {gamma}; it must be at least 0")
         self.gamma = gamma
 
+    def penalty(self, logits: Tensor, images: Pyramid, images_shown: int) -> Tensor:
+        return at(self.gamma, images_shown) / 2 * penalties.squared_gradient_norm(logits, images)
+
+
+class R1(ZeroCentredPenalty):
+    """The penalty on reals: Mescheder et al. 2018, eq. 9."""
+
+    grad_of = frozenset({"real"})
+
     def forward(self, batch: AdversarialBatch) -> Tensor:
-        gamma = at(self.gamma, batch.images_shown)
-        return gamma / 2 * penalties.squared_gradient_norm(batch.real_logits, batch.real)
+        return self.penalty(batch.real_logits, batch.real, batch.images_shown)
+
+
+class R2(ZeroCentredPenalty):
+    """The penalty on G's images: Mescheder et al. 2018, eq. 10."""
+
+    grad_of = frozenset({"fake"})
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return self.penalty(batch.fake_logits, batch.fake, batch.images_shown)
 
 
 class PathLength(Term):
