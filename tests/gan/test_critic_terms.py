@@ -61,11 +61,20 @@ def test_accuracy_of_unpaired_critics_is_by_pairs() -> None:
         assert term.accuracy(batch).tolist() == pairs
 
 
-def test_no_gate_can_read_wasserstein() -> None:
+def test_gates_read_the_pairs_of_a_loss_without_a_scale() -> None:
     phases = {"D": Phase("D", {"adversarial": WassersteinD()}), "G": Phase("G", {"adversarial": WassersteinG()})}
-    with pytest.raises(ValueError, match="the Wasserstein loss has no scale: choose another loss"):
-        SkipD().bind(phases)
-    SkipD(rest_above=0.9).bind(game(RelativisticHingeD(), RelativisticHingeG()))
+    gate = SkipD(rest_above=0.6, wake_below=0.2, half_life=1e-6, longest_rest=9)  # the newest batch alone
+    gate.bind(phases)
+    trace = []
+    for accuracy in (0.5, 0.79, 0.81, 0.7, 0.59, 0.9):
+        gate.observe({"D/adversarial": -123.0, "D/accuracy": accuracy}, 8)
+        trace.append((gate.plays(phases["D"]), round(gate.advantage, 6)))
+    expected = [(True, 0.0), (True, 0.58), (False, 0.62), (False, 0.4), (True, 0.18), (False, 0.8)]
+    assert trace == expected
+    gate = SkipD(rest_above=0.9)
+    gate.bind(game(RelativisticHingeD(), RelativisticHingeG()))
+    gate.observe({"D/adversarial": 0.5, "D/accuracy": 0.5}, 10**9)
+    assert gate.advantage == pytest.approx(0.75)  # by its loss: 1 - 0.5 / 2
 
 
 @pytest.mark.parametrize("name", ["plain", "growing", "scales"])

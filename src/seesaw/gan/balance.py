@@ -60,6 +60,10 @@ class SkipD(Gate):
     accuracy, on a running mean. D rests once it exceeds `rest_above` and plays once it is under `wake_below`, or after
     `longest_rest` batches in a row (its running mean goes on, so it may rest again after one step).
 
+    The Wasserstein loss has no scale (its equilibrium is 0), so there `by: loss` reads the accuracy too, which for a critic is
+    the share of pairs whose real has the higher value: 1/2 at equilibrium, 1 when it separates perfectly. The theory wants
+    that critic trained to its optimum, so resting it is an experiment.
+
     Args:
         by: what the advantage is read from.
         rest_above, wake_below: thresholds of the advantage, wake_below <= rest_above < 1. Accuracy 0.8 is an advantage of 0.6.
@@ -92,12 +96,8 @@ class SkipD(Gate):
         for name, phase in phases.items():
             if found := phase.adversarial():
                 term, loss = found
-                if loss.equilibrium == 0:
-                    raise ValueError(
-                        "skip_d needs a loss whose equilibrium tells how far D is ahead; the Wasserstein loss has no scale: "
-                        "choose another loss, or balance=ttur or none"
-                    )
-                self.key = f"{name}/{term}" if self.by == "loss" else f"{name}/accuracy"
+                self.by_loss = self.by == "loss" and loss.equilibrium != 0
+                self.key = f"{name}/{term}" if self.by_loss else f"{name}/accuracy"
                 self.equilibrium = loss.equilibrium
                 return
         raise ValueError("skip_d needs a discriminator loss with an equilibrium, and no phase of D has one")
@@ -108,7 +108,7 @@ class SkipD(Gate):
     def observe(self, seen: Mapping[str, float], images: int) -> None:
         if self.key not in seen:  # its phase was not due in that batch
             return
-        now = 1 - seen[self.key] / self.equilibrium if self.by == "loss" else 2 * seen[self.key] - 1
+        now = 1 - seen[self.key] / self.equilibrium if self.by_loss else 2 * seen[self.key] - 1
         keep = 0.5 ** (images / self.half_life)
         self.advantage = keep * self.advantage + (1 - keep) * now
         if self.resting:

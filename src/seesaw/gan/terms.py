@@ -25,8 +25,8 @@ class Term(nn.Module):
 class DiscriminatorLoss(Term):
     """D's adversarial term.
 
-    equilibrium: its value where the generator equals the data and D is optimal; 0 for a loss without a scale, which no gate
-    can read. boundary: between the logits of reals, above it, and of fakes.
+    equilibrium: its value where the generator equals the data and D is optimal; 0 for a loss without a scale, which gates
+    cannot read. boundary: between the logits of reals, above it, and of fakes.
     """
 
     equilibrium: float
@@ -101,8 +101,8 @@ class LeastSquaresG(Term):
 
 
 class WassersteinD(PairedLoss):
-    """The critic of Wasserstein's game, which has to be Lipschitz: it takes a penalty. Its loss has no scale, so no gate can
-    read it; the accuracy is to look at.
+    """The critic of Wasserstein's game, which has to be Lipschitz: it takes a penalty. Its loss has no scale, so gates
+    read the accuracy of pairs instead.
     """
 
     equilibrium = 0.0
