@@ -24,11 +24,13 @@ def test_shapes(resolution: int, channels: int) -> None:
     assert Discriminator(resolution, channels)(images).shape == (3,)
 
 
-def test_points_of_the_plane_are_not_bounded() -> None:
-    generator = Generator(1, 2, bounded=False)
-    points = generator(100 * torch.randn(64, 100)).images[0]
+@pytest.mark.parametrize("bounded", [None, False])
+def test_points_of_the_plane_are_not_bounded(bounded: bool | None) -> None:
+    z = 1e4 * torch.randn(64, 100)
+    points = Generator(1, 2, batch_norm=False, bounded=bounded)(z).images[0]
     assert points.shape == (64, 2, 1, 1)
     assert points.abs().max() > 1
+    assert Generator(1, 2, batch_norm=False, bounded=True)(z).images[0].abs().max() <= 1
 
 
 def test_dropout_acts_in_training_alone() -> None:

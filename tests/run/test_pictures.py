@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -12,6 +13,7 @@ from torchvision.utils import make_grid
 from seesaw.data.images import ImageSet
 from seesaw.run.csv_log import CSVLog
 from seesaw.run.pictures import _PANELS, Samples, _draw, _lines, curves, grid, rows_of_scales, save_png
+from seesaw.run.scatter import scatter
 from seesaw.run.tracker import RunInfo
 
 
@@ -81,20 +83,20 @@ class Pictures(CSVLog):
         self.pictures.append((name, step, int(image[0, 5, 5]), tuple(image.shape)))
 
 
-def train(tmp_path, module, steps, sample_kimg):
+def train(tmp_path, module, steps, sample_kimg, reals=None):
     log = Pictures(RunInfo(tmp_path, "x"))
     trainer = pl.Trainer(max_steps=-1, max_epochs=1, logger=log, callbacks=[Samples(tmp_path, sample_kimg, seed=7)],
                          accelerator="cpu", log_every_n_steps=1, enable_progress_bar=False, enable_checkpointing=False,
                          enable_model_summary=False)  # fmt: skip
-    trainer.fit(module, datamodule=Reals(steps))
+    trainer.fit(module, datamodule=Reals(steps, reals))
     return log.pictures
 
 
 class Reals(pl.LightningDataModule):
-    def __init__(self, steps):
+    def __init__(self, steps, reals):
         super().__init__()
         self.steps = steps
-        self.reals = ImageSet(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), "black")
+        self.reals = ImageSet(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), "black") if reals is None else reals
 
     def train_dataloader(self):
         return DataLoader(torch.zeros(self.steps, 1))
@@ -126,6 +128,28 @@ def test_a_model_of_several_scales_gets_a_sheet_with_a_row_for_each(tmp_path):
     assert torch.equal(first[:, 2:66], first[:, 68:132])
 
 
+class Shooter(Painter):
+    """`sample_pyramids` gives points of the plane; how many, `asked` tells."""
+
+    def sample_pyramids(self, n, seed, ema=True, batch_size=256):
+        self.asked = n
+        yield [torch.randn(n, 2, 1, 1, generator=torch.Generator().manual_seed(seed))]
+
+
+def test_points_are_drawn_as_a_scatter_plot_over_the_reals(tmp_path):
+    reals = ImageSet(torch.randn(6000, 2, 1, 1), "plane")
+    module = Shooter(300)
+    pictures = train(tmp_path, module, steps=1, sample_kimg=1, reals=reals)
+    assert [(name, step, shape) for name, step, _, shape in pictures] == [
+        (f"samples/{which}", step, (3, 600, 600)) for step in (0, 300) for which in ("ema", "raw")
+    ]
+    assert module.asked == 2500
+    written = torch.from_numpy(np.asarray(Image.open(tmp_path / "samples" / "000000.png")).copy()).permute(2, 0, 1)
+    points = next(module.sample_pyramids(2500, seed=7))[0]
+    some = torch.linspace(0, 5999, 2500, dtype=torch.float64).long()
+    assert torch.equal(written, scatter(points, reals.images[some]))
+
+
 def test_a_resumed_run_draws_what_the_unbroken_one_would(tmp_path):
     assert [p[1] for p in train(tmp_path, Painter(300, shown=1200), steps=4, sample_kimg=1)] == [2100, 2100, 2400, 2400]
 
@@ -152,6 +176,19 @@ def test_curves_show_what_was_measured(tmp_path):
         colours = {tuple(c) for c in np.asarray(picture.convert("RGB")).reshape(-1, 3)}
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
     assert (0x00, 0x9E, 0x73) not in colours  # no logits of reals: no such line
+
+
+@pytest.mark.parametrize("panel", _PANELS, ids=lambda panel: panel.title)
+def test_no_legend_lies_on_a_title(panel):
+    """The longest name of a set, averaged and raw, in a third of the sheet."""
+    names = [*panel.lines, *(f"{panel.prefixes[0]}gaussians_grid{raw}" for raw in ("", "_raw") if panel.prefixes)]
+    figure = Figure(figsize=(12, 8), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = [figure.add_subplot(3, 3, k) for k in range(1, 10)]
+    _draw(panels[4], panel, _lines(panel, [dict.fromkeys(names, 1.0) | {"kimg": 1.0}]), True, 1.0)
+    canvas.draw()
+    title, legend = panels[4]._left_title.get_window_extent(), panels[4].get_legend()
+    assert legend is None or not title.overlaps(legend.get_window_extent())
 
 
 def test_curves_bear_empty_torn_negative_and_missing(tmp_path):

@@ -1,6 +1,5 @@
 """Sets of points in the plane: mixtures of Gaussians, drawn once."""
 
-from abc import abstractmethod
 from typing import Unpack
 
 from torch import Tensor
@@ -14,33 +13,28 @@ class Gaussians(ImageData):
     """A mixture of Gaussians in the plane as float32 "images" (N, 2, 1, 1); the label of a point is its mode.
 
     Args:
+        means: of the modes, (modes, 2).
         std: standard deviation of each mode in each direction.
         n: points of the set.
         points_seed: of the set; not the run's seed, so that all runs share the set.
         common: see `seesaw.data.module.Common`; resolution must be 1, channels 2, flip false.
     """
 
-    def __init__(self, std: float, n: int = 100_000, points_seed: int = 0, **common: Unpack[Common]) -> None:
+    name: str
+
+    def __init__(
+        self, means: Tensor, std: float, n: int = 100_000, points_seed: int = 0, **common: Unpack[Common]
+    ) -> None:
         super().__init__(**common)
         if not std > 0 or n < 1:
             raise ValueError(f"std must be above 0 and n at least 1, not {std} and {n}")
         if self.flip:
             raise ValueError("flip must be false: points have no left and right")
-        self.std, self.n, self.points_seed = std, n, points_seed
+        self.means, self.std, self.n, self.points_seed = means, std, n, points_seed
 
     def check_shape(self, resolution: int, channels: int) -> None:
         if (resolution, channels) != (1, 2):
             raise ValueError(f"points of the plane have resolution 1 and channels 2, not {resolution} and {channels}")
-
-    @property
-    @abstractmethod
-    def means(self) -> Tensor:
-        """(modes, 2)."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What the set is called."""
 
     def load(self) -> ImageSet:
         points, modes = draw(self.means, self.std, self.n, self.points_seed)
@@ -66,12 +60,7 @@ class GaussiansRing(Gaussians):
         points_seed: int = 0,
         **common: Unpack[Common],
     ) -> None:
-        super().__init__(std, n, points_seed, **common)
-        self._means = ring(modes, radius)
-
-    @property
-    def means(self) -> Tensor:
-        return self._means
+        super().__init__(ring(modes, radius), std, n, points_seed, **common)
 
 
 class GaussiansGrid(Gaussians):
@@ -93,9 +82,4 @@ class GaussiansGrid(Gaussians):
         points_seed: int = 0,
         **common: Unpack[Common],
     ) -> None:
-        super().__init__(std, n, points_seed, **common)
-        self._means = grid(side, spacing)
-
-    @property
-    def means(self) -> Tensor:
-        return self._means
+        super().__init__(grid(side, spacing), std, n, points_seed, **common)

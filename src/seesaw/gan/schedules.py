@@ -70,7 +70,8 @@ class Plateau(ScheduleModule):
         return self.value
 
     def observe(self, distance: float) -> None:
-        if math.isinf(self.best) or distance < self.best - self.threshold * abs(self.best):  # an unbiased kernel distance can be < 0
+        # the magnitude, since an unbiased kernel distance can be below 0
+        if math.isinf(self.best) or distance < self.best - self.threshold * abs(self.best):
             self.best, self.stuck = distance, 0
             return
         self.stuck += 1

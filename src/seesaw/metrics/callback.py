@@ -69,7 +69,7 @@ class Evaluate(Callback):
         self.last: dict[str, float] = {}
         """The figures of the last evaluation."""
         self.best: tuple[float, float] | None = None
-        """The smallest Fréchet distance of the average, and the kimg at which it was measured."""
+        """The smallest primary figure of the average (see the extractor), and the kimg at which it was measured."""
         self.last_improved = False
         """Whether the last evaluation gave a new best; who saves the weights may reset it."""
         self.protocol = ""

@@ -127,19 +127,20 @@ class Discriminator(nn.Module):
         sizes = widths_of(resolution, base, max_width)
         check_positive(**{"base / resolution": min(sizes) // 2})  # lin_cat halves it
         self.from_rgb = EqualConv2d(channels, sizes[-1], 1)
-        self.combines = nn.ModuleList(Combine(combine, channels, width) for width in sizes[:-1])  # coarse to fine
+        combines = [Combine(combine, channels, width) for width in sizes[:-1]]  # coarse to fine
+        self.combines = nn.ModuleList(combines)
         extra = int(stddev == "every")
         blocks: list[nn.Module] = []
         for k, width in enumerate(sizes[1:], start=1):  # block k goes from scale k to k - 1
-            before = sizes[-1] if k == len(sizes) - 1 else self.combines[k].out
+            before = sizes[-1] if k == len(sizes) - 1 else combines[k].out
             layers = [MinibatchStddev(group)] if extra else []
-            after = self.combines[k - 1].trunk
+            after = combines[k - 1].trunk
             blocks.append(nn.Sequential(*layers, conv3(before + extra, width), conv3(width, after), nn.AvgPool2d(2)))
         self.blocks = nn.ModuleList(blocks)
         first = sizes[0]
         self.last = nn.Sequential(
             MinibatchStddev(group),
-            conv3(self.combines[0].out + 1, first),
+            conv3(combines[0].out + 1, first),
             EqualConv2d(first, first, 4),
             nn.LeakyReLU(0.2),
             EqualConv2d(first, 1, 1),

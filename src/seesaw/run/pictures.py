@@ -252,10 +252,11 @@ def _draw(axes: Axes, panel: _Panel, lines: list[_Line], below: bool, end: float
     if panel.zero:
         axes.set_ylim(0, 1.08 * max(max(line.values) for line in lines) or 1)
     axes.set_xlim(0, 1.01 * end or 1)  # the same in every panel: events line up
-    axes.set_title(panel.title, loc="left", fontsize=11, fontweight="bold")
+    long = bool(panel.prefixes)  # labels from names of sets find no room beside the title: a line of their own
+    axes.set_title(panel.title, loc="left", fontsize=11, fontweight="bold", pad=22 if long else None)
     if any(line.label for line in lines):  # above the panel, never over the data
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=9, borderaxespad=0.1,
-                    handlelength=1.6, columnspacing=1.0)  # fmt: skip
+        axes.legend(loc="lower left" if long else "lower right", bbox_to_anchor=(0.0 if long else 1.0, 1.0), ncols=4,
+                    frameon=False, fontsize=9, borderaxespad=0.1, handlelength=1.6, columnspacing=1.0)  # fmt: skip
     axes.grid(True, color="#e6e6e6", lw=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
