@@ -1,7 +1,7 @@
 """The README's pictures from a run: python benchmarks/pictures.py RUN docs/images/digits.png [--curves docs/images/curves.png]
 
 Left 64 samples of the averaged generator of last.ckpt (latents of seed 1), right the first 64 reals of its data set. Of a set of
-points 2,500 samples over the reals. Several runs stand side by side: RUN RUN … OUT.
+points 2,500 samples over the reals. Several runs stand side by side: RUN RUN … OUT; with --samples N only N samples of each.
 """
 
 import argparse
@@ -15,14 +15,15 @@ from seesaw.run.pictures import grid, sampled, save_png, sheet
 from seesaw.run.using import checkpoint_of, restore
 
 
-def picture(run: Path) -> torch.Tensor:
+def picture(run: Path, samples: int | None) -> torch.Tensor:
     """uint8 (C, H, W)."""
     model, config, _ = restore(checkpoint_of(run, "last"))
+    if samples is not None:
+        return grid(sampled(model, samples, seed=1, ema=True)[-1])
     reals = instantiate(config["data"], _convert_="all").prepare()
     if reals.shape[-1] == 1:
         return sheet(sampled(model, 2500, seed=1, ema=True)[-1], reals)
-    samples = grid(sampled(model, 64, seed=1, ema=True)[-1])
-    return beside([samples, grid(reals.gather(torch.arange(64)))])
+    return beside([grid(sampled(model, 64, seed=1, ema=True)[-1]), grid(reals.gather(torch.arange(64)))])
 
 
 def beside(pictures: list[torch.Tensor]) -> torch.Tensor:
@@ -36,8 +37,9 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="+")
     parser.add_argument("out", type=Path)
     parser.add_argument("--curves", type=Path)
+    parser.add_argument("--samples", type=int)
     args = parser.parse_args()
-    save_png(beside([picture(run) for run in args.run]), args.out)
+    save_png(beside([picture(run, args.samples) for run in args.run]), args.out)
     if args.curves:
         shutil.copy(args.run[0] / "curves.png", args.curves)
 
