@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
     sample = commands.add_parser("sample", help="a grid of a run's samples")
     of_a_run(sample)
-    sample.add_argument("--count", type=int, default=64, help="images (64)")
+    sample.add_argument("--count", type=int, default=None, help="images (64) or points (2,500)")
     sample.add_argument("--seed", type=int, default=0, help="key of the latents (0)")
     sample.add_argument("--out", type=Path, default=Path("samples.png"), help="the PNG to write (samples.png)")
     sample.set_defaults(call=call_sample)

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 
 from seesaw.run.checkpoints import load
 from seesaw.run.pictures import sampled, save_png, sheet
+from seesaw.run.scatter import MOST
 from seesaw.types import UserError
 
 
@@ -39,12 +40,15 @@ def restore(path: Path) -> tuple[pl.LightningModule, dict[str, Any], int]:
     return model.to(device()).eval(), config, checkpoint["progress"]["images_shown"]
 
 
-def sample(run: Path, which: str, count: int, seed: int, raw: bool, out: Path) -> str:
-    """Write a grid of `count` images of latents keyed by `seed`; returns the line to print."""
-    if count < 1:
+def sample(run: Path, which: str, count: int | None, seed: int, raw: bool, out: Path) -> str:
+    """Write a picture of `count` samples of latents keyed by `seed` (None: 64 images or 2,500 points); returns the line to
+    print.
+    """
+    if count is not None and count < 1:
         raise UserError(f"--count is {count}; it must be at least 1")
     path = checkpoint_of(run, which)
     model, config, shown = restore(path)
+    count = count or (MOST if config["data"]["resolution"] == 1 else 64)
     images = sampled(model, count, seed, ema=not raw)[-1]
     reals = None if images.shape[-1] > 1 else instantiate(config["data"], _convert_="all").prepare()
     save_png(sheet(images, reals), out)
