@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from seesaw.functional.keys import key, reseed
 from seesaw.functional.pixels import to_stored, to_unit
 from seesaw.gan.augment import Identity
-from seesaw.gan.balance import Gate, LrScale
+from seesaw.gan.balance import Gate, InputTransform, LrScale, Part, TermPart
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.ema import update_ema, with_estimated_batch_norm
 from seesaw.gan.growth import FullGrown
@@ -35,7 +35,7 @@ class GAN(LightningModule):
         phases: named, played in this order in every batch in which they are due.
         optimizers: "G" and "D": parameters -> optimizer.
         seed: with the images shown it keys all randomness of training, so runs under other balances see the same noise.
-        balance: named parts, Gate or LrScale.
+        balance: named parts, each of one kind of `seesaw.gan.balance`.
         view: reals -> the pyramid D takes. augment: pyramid -> pyramid on D's input. growth: sets the stage.
         schedule: "lr": factor on both learning rates, of images shown.
         ema_half_life: of G's average, in images; at most 5 % of the images shown.
@@ -53,7 +53,7 @@ class GAN(LightningModule):
         phases: dict[str, Phase],
         optimizers: dict[str, Callable[..., Optimizer]],
         seed: int = 0,
-        balance: dict[str, Gate | LrScale] | None = None,
+        balance: dict[str, Part] | None = None,
         view: nn.Module | None = None,
         augment: nn.Module | None = None,
         growth: FullGrown | None = None,
@@ -70,13 +70,10 @@ class GAN(LightningModule):
         self.phases, self._phases = phases, nn.ModuleDict(phases)  # the second saves the terms' buffers
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
         self.view, self.augment, self.growth = view or SingleScale(), augment or Identity(), growth or FullGrown()
-        self.balance = nn.ModuleDict(balance or {})
-        self.gates = [part for part in self.balance.values() if isinstance(part, Gate)]
-        for gate in self.gates:
-            gate.bind(phases)
+        self.take(balance or {}, phases)
         self.schedule = schedule or {"lr": Constant()}
         self._schedule = nn.ModuleDict(self.schedule)
-        scales = [part for part in self.balance.values() if isinstance(part, LrScale)]
+        scales = [part for part in self.parts if isinstance(part, LrScale)]
         self.learning_rates = LearningRates(phases, self.schedule["lr"], scales)
         self.make_optimizer, self.ema_half_life = optimizers, ema_half_life
         self.seed, self.micro_batch, self.log_images = seed, micro_batch, max(int(log_kimg * 1000), 1)
@@ -87,6 +84,15 @@ class GAN(LightningModule):
         self.on_report: Callable[[int, dict[str, float]], None] = lambda images_shown, values: None
         self.seconds, self._mark, self._window_images = 0.0, 0.0, 0
 
+    def take(self, balance: dict[str, Part], phases: dict[str, Phase]) -> None:
+        """Show the balance parts the phases, and collect them by kind."""
+        self.parts = list(balance.values())
+        self.balance = nn.ModuleDict({n: part for n, part in balance.items() if not isinstance(part, TermPart)})
+        for part in self.parts:
+            part.bind(phases)  # a TermPart joins a phase, which then saves it
+        self.gates = [part for part in self.parts if isinstance(part, Gate)]
+        self.transforms = [part for part in self.parts if isinstance(part, InputTransform)]
+
     # The step
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -94,6 +100,8 @@ class GAN(LightningModule):
         optimizers = dict(zip("GD", self.optimizers(), strict=True))
         moving = [self.G, self.G_ema, self.D, self.view]
         self.growth.advance(self.images_shown, moving, [o.optimizer for o in optimizers.values()])
+        for part in self.parts:
+            part.advance(self.batches, self.images_shown)
         for name, phase in self.phases.items():
             if self.batches % phase.every == 0:
                 self.play(name, phase, reals, batch.y, optimizers[phase.player])
@@ -124,8 +132,15 @@ class GAN(LightningModule):
     def see(self, phase: Phase, reals: Tensor, z: Tensor, y: Tensor | None) -> AdversarialBatch:
         return AdversarialBatch(
             self.G, self.D, reals, z, y,
-            view=self.view, augment=self.augment, player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown,
+            view=self.view, augment=self.into_discriminator,
+            player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown,
         )  # fmt: skip
+
+    def into_discriminator(self, images: Pyramid) -> Pyramid:
+        """What happens to reals and fakes on their way into D: the balance parts' transforms, then the augmentation."""
+        for transform in self.transforms:
+            images = transform(images)
+        return self.augment(images)
 
     @contextmanager
     def turn(self, player: str, optimizer: Any) -> Iterator[None]:
@@ -171,7 +186,7 @@ class GAN(LightningModule):
         self.batches += 1
         self._window_images += images
         update_ema(self.G_ema, self.G, images, at(self.ema_half_life, self.images_shown), self.images_shown)
-        self.statistics.end_batch(self.images_shown, images, send=bool(self.gates))
+        self.statistics.end_batch(self.images_shown, images, send=any(part.listens for part in self.parts))
         now = time.perf_counter()
         self.seconds += now - self._mark
         self._mark = now
@@ -183,8 +198,8 @@ class GAN(LightningModule):
         known = {f"updates/{p}": float(n) for p, n in self.updates.items()}
         known |= {f"lr/{p}": self.learning_rates.at(p, self.images_shown) for p in "GD"}
         known["images_per_sec"] = self._window_images / max(self.seconds, 1e-9)
-        for gate in self.gates:
-            known |= gate.report()
+        for part in self.parts:
+            known |= part.report()
         if self.gates:
             known |= {f"rests/{p}": float(n) for p, n in self.rests.items()}
         self.rests = {"G": 0, "D": 0}
@@ -192,11 +207,11 @@ class GAN(LightningModule):
         self.seconds, self._window_images = 0.0, 0
 
     def read(self, up_to: float) -> None:
-        """Hand what has arrived to the gates and to the loggers."""
+        """Hand what has arrived to the balance parts and to the loggers."""
         for report in self.statistics.read(up_to):
             if report.kind == "batch":
-                for gate in self.gates:
-                    gate.observe(report.values, report.images)
+                for part in self.parts:
+                    part.observe(report.values, report.images)
             else:
                 self.known |= report.values
                 self.on_report(report.images_shown, report.values)

@@ -1,56 +1,10 @@
-"""Balance parts: what keeps one player from running away. A file of the group `balance` is a mapping of named parts.
-
-Each part is of one kind: a Gate says whether a phase plays, an LrScale multiplies a player's learning rate.
-"""
+"""D rests while it wins."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from torch import nn
-
+from seesaw.gan.balance.parts import Gate, adversarial_phase
 from seesaw.gan.phases import Phase
-
-
-class Gate(nn.Module):
-    """Says whether a phase plays, from statistics of earlier batches that are alike on every rank."""
-
-    def bind(self, phases: Mapping[str, Phase]) -> None:
-        """Told once which phases there are, before anything runs. Raises ValueError where the gate has no meaning."""
-
-    def plays(self, phase: Phase) -> bool:
-        """Whether the phase plays in the coming batch."""
-        raise TypeError(f"{type(self).__name__} decides nothing")  # Gate itself is abstract
-
-    def observe(self, seen: Mapping[str, float], images: int) -> None:
-        """Told the statistics of one batch of `images` images, one batch late, in order."""
-
-    def report(self) -> dict[str, float]:
-        """What to log once a window, by name."""
-        return {}
-
-
-class LrScale(nn.Module):
-    """Multiplies a player's learning rate."""
-
-    def scale(self, player: str) -> float:
-        raise TypeError(f"{type(self).__name__} scales nothing")  # LrScale itself is abstract
-
-
-class TTUR(LrScale):
-    """Two time-scale update rule: separate learning rates, one step each (Heusel et al. 2017).
-
-    Multiplies the model's own learning rates. The default turns 2e-4 into SAGAN's G 1e-4 and D 4e-4 (Zhang et al. 2019).
-    """
-
-    def __init__(self, G: float = 0.5, D: float = 2.0) -> None:
-        super().__init__()
-        for player, factor in (("G", G), ("D", D)):
-            if factor <= 0:
-                raise ValueError(f"{player} is {factor}; it must be above 0")
-        self.factors = {"G": G, "D": D}
-
-    def scale(self, player: str) -> float:
-        return self.factors[player]
 
 
 class SkipD(Gate):
@@ -70,6 +24,8 @@ class SkipD(Gate):
         half_life: of the running mean, in images.
         longest_rest: batches.
     """
+
+    listens = True
 
     def __init__(
         self,
@@ -93,14 +49,10 @@ class SkipD(Gate):
         self.advantage, self.resting, self.rested = 0.0, False, 0
 
     def bind(self, phases: Mapping[str, Phase]) -> None:
-        for name, phase in phases.items():
-            if found := phase.adversarial():
-                term, loss = found
-                self.by_loss = self.by == "loss" and loss.equilibrium != 0
-                self.key = f"{name}/{term}" if self.by_loss else f"{name}/accuracy"
-                self.equilibrium = loss.equilibrium
-                return
-        raise ValueError("skip_d needs a discriminator loss with an equilibrium, and no phase of D has one")
+        name, term, loss = adversarial_phase(phases, "skip_d")
+        self.by_loss = self.by == "loss" and loss.equilibrium != 0
+        self.key = f"{name}/{term}" if self.by_loss else f"{name}/accuracy"
+        self.equilibrium = loss.equilibrium
 
     def plays(self, phase: Phase) -> bool:
         return phase.player == "G" or not self.resting

@@ -1,0 +1,66 @@
+"""G learns from its best images alone."""
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+from torch import Tensor
+
+from seesaw.gan.balance.parts import Part, adversarial_phase
+from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.phases import Phase
+from seesaw.gan.terms import Term
+
+
+class TopK(Part):
+    """G's adversarial loss over the k fakes of a batch that D finds most real (Sinha et al. 2020, algorithm 1).
+
+    k = max(decay^e, least) x the batch, rounded down, at least 1, where e counts whole epochs of `epoch_kimg`. Couples the
+    samples of a batch: with micro-batches it is the top k of each. A relativistic loss keeps the pairs of those fakes.
+
+    Args:
+        decay: gamma, of k, an epoch, in (0, 1].
+        least: nu, the part of the batch at which it stops, in (0, 1].
+        epoch_kimg: thousand images; 50 is CIFAR-10's epoch.
+    """
+
+    def __init__(self, decay: float = 0.99, least: float = 0.5, epoch_kimg: float = 50.0) -> None:
+        super().__init__()
+        if not 0 < decay <= 1 or not 0 < least <= 1:
+            raise ValueError(f"decay is {decay} and least {least}; both must be above 0 and at most 1")
+        if epoch_kimg <= 0:
+            raise ValueError(f"epoch_kimg is {epoch_kimg}; it must be above 0")
+        self.decay, self.least, self.epoch_kimg = decay, least, epoch_kimg
+        self.share = 1.0
+
+    def bind(self, phases: Mapping[str, Phase]) -> None:
+        _, name, _ = adversarial_phase(phases, "topk")
+        found = [phase for phase in phases.values() if phase.player == "G" and name in phase.terms]
+        if not found:
+            raise ValueError(
+                f"topk chooses among the values of G's adversarial term, and no phase of G has a term {name}"
+            )
+        for phase in found:
+            phase.terms[name] = TopKOf(cast(Term, phase.terms[name]), self)
+
+    def advance(self, batches: int, images_shown: int) -> None:
+        epochs = math.floor(images_shown / (1000 * self.epoch_kimg))
+        self.share = max(self.decay**epochs, self.least)
+
+    def report(self) -> dict[str, float]:
+        return {"balance/topk": self.share}
+
+
+class TopKOf(Term):
+    """The values of `term` for the fakes with the highest logits: (k,), highest first. `part` tells the share."""
+
+    def __init__(self, term: Term, part: TopK) -> None:
+        super().__init__()
+        self.term, self.parts = term, [part]  # in a list: the module that holds the balance parts owns it
+        self.grad_of, self.second_order = term.grad_of, term.second_order
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        logits = batch.fake_logits
+        k = max(int(self.parts[0].share * len(logits)), 1)
+        values: Tensor = self.term(batch)
+        return values[logits.detach().topk(k).indices]

@@ -1,0 +1,69 @@
+"""Instance noise: its size over time, its shape on a pyramid, that the sides draw their own."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from toys import fit, task
+
+from seesaw.gan.balance import InstanceNoise
+
+
+def test_falls_in_a_line() -> None:
+    part = InstanceNoise(std=0.2, kimg=2.0)
+    trace = []
+    for shown in (0, 500, 1000, 1900, 2000, 9000):
+        part.advance(0, shown)
+        trace.append(part.report()["balance/noise_std"])
+    assert trace == pytest.approx([0.2, 0.15, 0.1, 0.01, 0.0, 0.0])
+    images = [torch.ones(2, 1, 4, 4)]
+    assert part(images) is images
+
+
+def test_the_scales_share_one_noise() -> None:
+    torch.manual_seed(0)
+    images = [torch.zeros(64, 3, size, size) for size in (4, 8, 16)]
+    noisy = InstanceNoise(std=0.1)(images)
+    for coarse, fine in itertools.pairwise(noisy):
+        torch.testing.assert_close(coarse, F.avg_pool2d(fine, 2))
+    stds = [x.std().item() for x in noisy]
+    assert stds == pytest.approx([0.025, 0.05, 0.1], rel=0.05)
+    assert noisy[-1].mean().item() == pytest.approx(0, abs=0.003)
+    assert InstanceNoise(std=0.1)([torch.zeros(5, 2, 1, 1)])[0].shape == (5, 2, 1, 1)
+
+
+def test_d_sees_it_on_both_sides_and_in_both_steps_with_noise_of_its_own() -> None:
+    gan, seen = task("plain", balance={"instance_noise": InstanceNoise(std=0.5, kimg=0.064)}), []
+    augment = gan.augment.forward
+    gan.augment.forward = lambda images: seen.append(images[-1].detach().clone()) or augment(images)
+    fit(gan, 1)
+    real, fake, fake_for_g = seen
+    plain = task("plain")
+    clean = []
+    plain.augment.forward = lambda images: clean.append(images[-1].detach().clone()) or images
+    fit(plain, 1)
+    noise = [a - b for a, b in zip((real, fake), clean[:2], strict=True)]
+    assert [n.std().item() for n in noise] == pytest.approx([0.5, 0.5], rel=0.1)
+    assert abs(torch.corrcoef(torch.stack([n.flatten() for n in noise]))[0, 1].item()) < 0.15
+    assert (fake_for_g - clean[2]).std().item() > 0.4
+
+
+def test_a_resumed_run_is_bit_equal(tmp_path: Path) -> None:
+    def gan() -> object:
+        return task("scales", balance={"instance_noise": InstanceNoise(std=0.3, kimg=0.06)})
+
+    whole, part, other = gan(), gan(), gan()
+    fit(whole, 10)
+    fit(part, 3).save_checkpoint(tmp_path / "a.ckpt")
+    fit(other, 7, ckpt=str(tmp_path / "a.ckpt"), start=24)
+    for key, value in whole.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, other.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("wrong", [{"std": -0.1}, {"kimg": 0.0}])
+def test_refuses(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="std >= 0 and kimg > 0 must hold"):
+        InstanceNoise(**wrong)
