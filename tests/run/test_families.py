@@ -2,6 +2,7 @@
 function and loss, one and three channels."""
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,23 @@ def test_two_steps_resume_and_sample(model: str, loss: str, channels: int, tmp_p
     assert same(whole["state_dict"], gone_on["state_dict"])
     assert same(whole["optimizer_states"], gone_on["optimizer_states"])
     assert any((tmp_path / "cut" / "samples").glob("*-scales.png")) == bool(combine)
+
+
+@pytest.mark.slow
+def test_the_users_own_sweep_over_families_and_balances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train.py -m model=dcgan,msggan balance=ttur,skip_d seed=… data=celeba`: each job a W&B run of its own. Full widths at
+    16 px, a batch or two a job; skip_d has a meaning under MSG-GAN's Wasserstein loss too."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+    import trees
+
+    monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    root = trees.celeba(tmp_path / "celeba")
+    sweep = ["-m", "model=dcgan,msggan", "balance=ttur,skip_d", "seed=1,2", "data=celeba", f"data.root={root}"]
+    small = ["data.resolution=16", "batch_size=8", "kimg=0.016", "trainer=cpu", f"hydra.sweep.dir={tmp_path / 'sweep'}"]
+    with pytest.warns(UserWarning, match="CelebA has 202,599"):
+        assert main([*sweep, *small]) == 0
+    runs = [path.name for path in (tmp_path / "sweep").glob("*/wandb/offline-run-*")]
+    assert len(runs) == len(set(runs)) == 8
+    for model in ("dcgan", "msggan"):
+        assert sum(f"model-{model}-" in name for name in runs) == 4
