@@ -3,6 +3,7 @@
 import hashlib
 import io
 import pickle
+import shutil
 import socket
 import tarfile
 from pathlib import Path
@@ -101,6 +102,25 @@ def test_a_pickle_with_another_sum_is_never_opened(
     with pytest.raises(UserError, match="CIFAR-10 was not found whole"):
         cifar10(32, root=str(tmp_path))
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_download_takes_the_place_of_a_torn_folder(
+    rows: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pickled(tmp_path / "server", rows, monkeypatch)
+    torn = tmp_path / "cache" / "cifar-10-batches-py"
+    torn.mkdir(parents=True)
+    (torn / "data_batch_1").write_bytes(b"half")
+    theirs = torchvision.datasets.CIFAR10
+
+    def fetched(root: str, train: bool, download: bool = False) -> Any:
+        if download:
+            shutil.copytree(tmp_path / "server" / "cifar-10-batches-py", Path(root) / "cifar-10-batches-py")
+        return theirs(root, train=train)
+
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", fetched)
+    assert len(cifar10(32, cache_dir=str(tmp_path / "cache"))) == 5 * N
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["cifar-10-batches-py"]
 
 
 def test_offline_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """CIFAR-10 (Krizhevsky 2009): 50,000 and 10,000 colour images of 32 px in 10 classes."""
 
 import io
+import os
 import tarfile
 import tempfile
 from pathlib import Path
@@ -60,9 +61,10 @@ def _unpacked(archive: Path, split: Split) -> list[tuple[str, bytes]]:
         with tarfile.open(archive) as tar:
             for name in BATCHES[split]:
                 file = tar.extractfile(f"{FOLDER}/{name}")
-                assert file is not None  # a KeyError says that it is missing; None is a folder or a link out
+                if file is None:
+                    raise KeyError(f"{name} is no plain file in it")
                 parts.append((f"{archive}, {name}", file.read(LARGEST)))
-    except (OSError, EOFError, KeyError, AssertionError, tarfile.TarError) as error:
+    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
         raise UserError(f"{archive} cannot be read ({error}): remove it and fetch it again") from error
     return parts
 
@@ -94,7 +96,9 @@ def _pickled(base: Path, split: Split, download: bool) -> tuple[np.ndarray, np.n
             except (OSError, RuntimeError) as error:
                 reason = f"the download failed ({' '.join(str(error).split())})"
                 raise _not_found(base, reason, "try again with a network") from error
-            Path(scratch, PICKLED).rename(base / PICKLED)
+            (base / PICKLED).mkdir(exist_ok=True)  # a torn one may be there
+            for path in Path(scratch, PICKLED).iterdir():
+                os.replace(path, base / PICKLED / path.name)
         found = torchvision.datasets.CIFAR10(str(base), train=train)
     return found.data.transpose(0, 3, 1, 2).copy(), np.asarray(found.targets, dtype=np.int64)
 
