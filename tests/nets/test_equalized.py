@@ -73,29 +73,63 @@ def test_minibatch_stddev_agrees_with_a_loop(batch: int, group: int | None, used
     """6 does not divide by 4: the group is 3. 7 leaves groups of one, whose deviation is 0 (1e-4 for the root's sake)."""
     x = torch.randn(batch, 3, 4, 4, dtype=torch.float64)
     found = MinibatchStddev(group)(x)
-    torch.testing.assert_close(found, torch.from_numpy(stddev_loop(x.numpy(), used)), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(found, torch.from_numpy(stddev_loop(x.numpy(), used)))
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [PixelNorm(), MinibatchStddev(2), nn.Sequential(conv3(3, 3), PixelNorm())],
-    ids=["pixel norm", "stddev", "conv"],
-)
-def test_layers_differentiate_twice(layer: nn.Module) -> None:
-    """As a penalty on gradients needs. float32 inside pixel norm and stddev limits the differences' accuracy."""
-    layer = layer.double()
-    x = torch.randn(4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
-    torch.set_default_dtype(torch.float64)
-    try:
-        assert torch.autograd.gradcheck(layer, (x,), eps=1e-3, atol=1e-2, rtol=1e-2)
-        assert torch.autograd.gradgradcheck(layer, (x,), eps=1e-3, atol=3e-2, rtol=3e-2)
-    finally:
-        torch.set_default_dtype(torch.float32)
+LAYERS = {
+    "conv": lambda: EqualConv2d(3, 2, 3, padding=1),
+    "linear": lambda: nn.Sequential(nn.Flatten(), EqualLinear(27, 5)),
+    "from latent": lambda: nn.Sequential(nn.Flatten(), FromLatent(27, 2, 1.0)),
+    "pixel norm": PixelNorm,
+    "stddev": lambda: MinibatchStddev(2),
+    "stddev of the batch": lambda: MinibatchStddev(None),
+    "all": lambda: nn.Sequential(MinibatchStddev(2), conv3(4, 3), PixelNorm(), EqualConv2d(3, 1, 3)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_differentiate_twice_in_float64(name: str) -> None:
+    """As a penalty on gradients needs, with respect to the input and the weights, at gradcheck's own tolerances."""
+    torch.manual_seed(0)
+    layer = LAYERS[name]().double()
+    names, weights = [n for n, _ in layer.named_parameters()], [p.detach().requires_grad_() for p in layer.parameters()]
+    x = torch.randn(4, 3, 3, 3, dtype=torch.float64, requires_grad=True)
+
+    def run(x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (x,))
+
+    assert run(x, *weights).dtype == torch.float64
+    assert torch.autograd.gradcheck(run, (x, *weights))
+    assert torch.autograd.gradgradcheck(run, (x, *weights))
+
+
+def test_a_collapsed_batch_has_finite_second_derivatives() -> None:
+    """Equal samples: the root of the variance 0 would have an infinite slope."""
+    x = torch.ones(4, 3, 2, 2, requires_grad=True)
+    (g,) = torch.autograd.grad(MinibatchStddev(4)(x).square().sum(), x, create_graph=True)
+    (gg,) = torch.autograd.grad(g.square().sum(), x)
+    assert torch.isfinite(g).all()
+    assert torch.isfinite(gg).all()
+
+
+@pytest.mark.parametrize("layer", [PixelNorm(), MinibatchStddev(4)], ids=["pixel norm", "stddev"])
+def test_norms_are_taken_in_float32_under_low_precision(layer: nn.Module) -> None:
+    """float16 squares overflow at 256, bfloat16 sums keep 8 bits: the results are the float64 ones, rounded once."""
+    torch.manual_seed(0)
+    big = torch.randn(8, 16, 4, 4, dtype=torch.float16) * 5000
+    torch.testing.assert_close(layer(big).double(), layer(big.double()), atol=0, rtol=2**-11)
+    near = (10 + torch.randn(8, 16, 4, 4)).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(near)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), layer(near.double()), atol=0, rtol=2**-8)
 
 
 def test_widths_are_the_papers() -> None:
     assert widths_of(1024, 8192, 512) == [512, 512, 512, 512, 256, 128, 64, 32, 16]
     assert widths_of(32, 8192, 128) == [128] * 4
+    with pytest.raises(ValueError, match="base 8 and max_width 512 give 0 channels at 32 px; at least 1 are needed"):
+        widths_of(32, 8, 512)
 
 
 def test_an_impossible_group_is_refused() -> None:

@@ -1,11 +1,13 @@
 """MSG-GAN: published parameter counts, every scale, the three combine functions."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from seesaw.nets.layers.equalized import EqualConv2d
 from seesaw.nets.msggan import Combine, Discriminator, Generator
 
 G_COUNTS = {32: 20_719_628, 128: 22_933_394, 256: 23_044_309, 1024: 23_079_115}
@@ -26,6 +28,24 @@ def test_parameters_are_those_of_the_authors_code(resolution: int) -> None:
     widths = {32: [512] * 3, 128: [512] * 3 + [256, 128], 256: [512] * 3 + [256, 128, 64]}
     if resolution in widths:  # one channel more before the first 3x3 convolution of each block
         assert every - D_COUNTS[resolution] == sum(9 * w for w in widths[resolution])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("combine", COMBINES)
+def test_every_scale_up_to_1024_px_has_its_shape(channels: int, combine: Any) -> None:
+    with torch.device("meta"):
+        images = Generator(1024, channels)(torch.randn(4, 512)).images
+        assert [tuple(x.shape) for x in images] == [(4, channels, 4 * 2**k, 4 * 2**k) for k in range(9)]
+        assert Discriminator(1024, channels, combine=combine)(images).shape == (4,)
+
+
+@pytest.mark.parametrize(("resolution", "count"), [(256, 24_198_273), (1024, 24_238_625)])
+def test_cat_lin_in_every_block_has_the_parameters_of_the_msg_stylegan_discriminator(
+    resolution: int, count: int
+) -> None:
+    """The authors' other discriminator has the same layers."""
+    with torch.device("meta"):
+        assert parameters(Discriminator(resolution, 3, combine="cat_lin", stddev="every", group=4)) == count
 
 
 def small(channels: int = 3, **options: Any) -> tuple[Generator, Discriminator]:
@@ -85,9 +105,49 @@ def test_features_have_unit_size_at_the_start() -> None:
     assert sum(sizes) / 5 == pytest.approx(2, abs=1)  # the authors' gain of sqrt(2) on the colours
 
 
+@pytest.mark.parametrize("combine", COMBINES)
+def test_the_first_layers_of_d_keep_the_size_of_their_inputs(combine: str) -> None:
+    """Each convolution with its leaky ReLU keeps the second moment within a factor of 2.5, all together within 1.5 a layer."""
+    torch.manual_seed(0)
+    D = Discriminator(64, 3, base=2048, max_width=64, combine=combine)  # type: ignore[arg-type]
+    ratios: list[float] = []
+    for layer in D.modules():
+        if isinstance(layer, nn.Sequential) and isinstance(layer[0], EqualConv2d):
+            layer.register_forward_hook(
+                lambda _, i, o: ratios.append((o.square().mean() / i[0].square().mean()).item())
+            )
+    D([torch.randn(16, 3, h, h) for h in (4, 8, 16, 32, 64)])
+    assert len(ratios) == 9
+    assert all(0.4 < ratio < 2.5 for ratio in ratios), ratios
+    assert 1 / 1.5 < math.prod(ratios) ** (1 / 9) < 1.5
+
+
+@pytest.mark.parametrize("combine", COMBINES)
+def test_a_penalty_over_the_scales_survives_bfloat16(combine: str) -> None:
+    """Double backward under autocast, every scale: finite, and within 10 % of float32's."""
+    _, D = small(combine=combine)
+    x = [torch.randn(8, 3, h, h) for h in (4, 8, 16, 32)]
+
+    def gradients(enabled: bool) -> torch.Tensor:
+        leaves = [image.clone().requires_grad_() for image in x]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            slopes = torch.autograd.grad(D(leaves).float().sum(), leaves, create_graph=True)
+            size = torch.stack([slope.square().sum() for slope in slopes]).sum()
+            found = torch.autograd.grad(size, [p for p in D.parameters() if p.ndim > 1])
+        return torch.cat([g.flatten() for g in found])
+
+    low, full = gradients(enabled=True), gradients(enabled=False)
+    assert 0 < (low - full).norm() < 0.1 * full.norm()
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
-    [({"resolution": 4}, "from 8 to 1024"), ({"stddev": "none"}, "stddev is 'none'; it must be every or last")],
+    [
+        ({"resolution": 4}, "from 8 to 1024"),
+        ({"stddev": "none"}, "stddev is 'none'; it must be every or last"),
+        ({"base": 16}, "base 16 and max_width 512 give 1 channels at 32 px; at least 2 are needed"),
+        ({"group": 0}, "group is 0"),
+    ],
 )
 def test_impossible_nets_are_refused(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):

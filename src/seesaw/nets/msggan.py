@@ -42,7 +42,6 @@ class Generator(nn.Module):
         check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
         self.z_dim = z_dim
         sizes = widths_of(resolution, base, max_width)
-        check_positive(**{"base / resolution * 2": min(sizes)})
         first = [
             PixelNorm(),
             FromLatent(z_dim, sizes[0], GAIN),
@@ -69,7 +68,7 @@ class Generator(nn.Module):
 
 
 class Combine(nn.Module):
-    """Joins a scale's image o with the trunk's features a: Karnewar and Wang 2020, equations 9 to 11.
+    """Joins a scale's image o with the trunk's features a: the functions phi of Karnewar and Wang 2020.
 
     Args:
         kind: simple [o; a], lin_cat [r(o); a], cat_lin r([o; a]), with r a 1x1 convolution without activation.
@@ -124,8 +123,7 @@ class Discriminator(nn.Module):
         check_positive(channels=channels, base=base, max_width=max_width)
         if stddev not in ("every", "last"):
             raise ValueError(f"stddev is {stddev!r}; it must be every or last")
-        sizes = widths_of(resolution, base, max_width)
-        check_positive(**{"base / resolution": min(sizes) // 2})  # lin_cat halves it
+        sizes = widths_of(resolution, base, max_width, least=2)  # lin_cat halves them
         self.from_rgb = EqualConv2d(channels, sizes[-1], 1)
         combines = [Combine(combine, channels, width) for width in sizes[:-1]]  # coarse to fine
         self.combines = nn.ModuleList(combines)

@@ -42,7 +42,6 @@ class Generator(Staged):
         check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
         self.z_dim = z_dim
         sizes = widths_of(resolution, base, max_width)
-        check_positive(**{"base / resolution * 2": min(sizes)})
         lrelu = nn.LeakyReLU(0.2)
         first = [
             PixelNorm(),
@@ -90,7 +89,6 @@ class Discriminator(Staged):
         check_resolution(resolution, 8, 1024)
         check_positive(channels=channels, base=base, max_width=max_width)
         sizes = widths_of(resolution, base, max_width)
-        check_positive(**{"base / resolution * 2": min(sizes)})
         self.from_rgb = nn.ModuleList(
             nn.Sequential(EqualConv2d(channels, width, 1), nn.LeakyReLU(0.2)) for width in sizes
         )

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seesaw.functional.precision import at_least_float32
+
 GAIN = math.sqrt(2)
 """He's gain for a (leaky) ReLU that follows."""
 
@@ -72,11 +74,11 @@ class FromLatent(nn.Module):
 
 
 class PixelNorm(nn.Module):
-    """Each pixel's feature vector (or each latent) to root mean square 1: Karras et al. 2018, section 4.2. In float32."""
+    """Each pixel's feature vector (or latent) to root mean square 1: Karras et al. 2018, section 4.2. In float32 at least."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C) or (B, C, H, W), the same shape."""
-        wide = x.movedim(1, -1).float()  # channels last, as they lie in memory: 1.5 times as fast on a CPU
+        wide = at_least_float32(x.movedim(1, -1))  # channels last, as they lie in memory: 1.5 times as fast on a CPU
         return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-8)).to(x.dtype).movedim(-1, 1)
 
 
@@ -84,7 +86,8 @@ class MinibatchStddev(nn.Module):
     """One more channel: how much the samples of a group differ, so that D sees a lack of variety (Karras et al. 2018, section 3).
 
     The standard deviation over the group at each feature and pixel, averaged into one number a group. Sample i belongs to the
-    group i mod (B / group), as in the paper's code. It couples samples, so micro-batches do not give the same values.
+    group i mod (B / group), as in the paper's code. It couples samples, so micro-batches do not give the same values. In
+    float32 at least.
 
     Args:
         group: samples of a group, 4 in ProGAN's code; if the batch does not divide by it, the largest smaller number that
@@ -101,7 +104,7 @@ class MinibatchStddev(nn.Module):
         """(B, C, H, W) to (B, C + 1, H, W)."""
         b, _, h, w = x.shape
         group = b if self.group is None else max(g for g in range(1, min(self.group, b) + 1) if b % g == 0)
-        samples = x.movedim(1, -1).float().reshape(group, b // group, -1)
+        samples = at_least_float32(x.movedim(1, -1)).reshape(group, b // group, -1)
         centred = samples - samples.mean(0)  # torch.var takes four times as long on a CPU
         spread = (centred.square().mean(0) + 1e-8).sqrt().mean(1)
         return torch.cat([x, spread.repeat(group).to(x.dtype).view(b, 1, 1, 1).expand(-1, -1, h, w)], dim=1)
@@ -112,6 +115,14 @@ def conv3(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(EqualConv2d(before, after, 3, padding=1), nn.LeakyReLU(0.2))
 
 
-def widths_of(resolution: int, base: int, max_width: int) -> list[int]:
-    """Channels at 4, 8, ..., resolution px: min(base / 2^(r-1), max_width) at 2^r px, as ProGAN's code counts them."""
-    return [min(base // 2 ** (r - 1), max_width) for r in range(2, int(math.log2(resolution)) + 1)]
+def widths_of(resolution: int, base: int, max_width: int, least: int = 1) -> list[int]:
+    """Channels at 4, 8, ..., resolution px: min(base / 2^(r-1), max_width) at 2^r px, as ProGAN's code counts them.
+
+    Raises ValueError if the finest scale has fewer than `least`.
+    """
+    widths = [min(base // 2 ** (r - 1), max_width) for r in range(2, int(math.log2(resolution)) + 1)]
+    if widths[-1] < least:
+        raise ValueError(
+            f"base {base} and max_width {max_width} give {widths[-1]} channels at {resolution} px; at least {least} are needed"
+        )
+    return widths
