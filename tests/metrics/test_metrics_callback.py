@@ -223,6 +223,8 @@ def test_every_option_of_the_group_builds(name: str) -> None:
         return
     assert callback.cache_dir == "there"
     assert callback.every == 3000
-    named = {"fid": "fid", "efflite0": "kid_efflite0"} | {k: f"reverse_kl_{k}" for k in ("gaussians_ring", "gaussians_grid")}
+    named = {"fid": "fid", "efflite0": "kid_efflite0"} | {
+        k: f"reverse_kl_{k}" for k in ("gaussians_ring", "gaussians_grid")
+    }
     primary = named.get(name, f"frechet_{name}")
     assert callback.evaluator.primary == primary
