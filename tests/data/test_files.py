@@ -1,26 +1,15 @@
-import os
-import struct
-import time
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torchvision
-from PIL import Image, ImageOps
+from hostile import RED, halves
+from PIL import Image
 
 from seesaw.data.files import Folder
 from seesaw.data.images import ImageSet
 from seesaw.types import UserError
-
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-
-
-def halves(left: tuple[int, ...], right: tuple[int, ...], mode: str = "RGB", size: int = 16) -> Image.Image:
-    image = Image.new(mode, (size, size), left)
-    image.paste(right, (size // 2, 0, size, size))
-    return image
 
 
 def folder(root: str, resolution: int, channels: int = 3, **options: object) -> ImageSet:
@@ -36,150 +25,6 @@ def read(root: Path, tmp_path: Path, **options: object) -> torch.Tensor:
 def sides(images: torch.Tensor) -> list[tuple[list[int], list[int]]]:
     """Colours left and right in the middle row of each image."""
     return [(image[:, 8, 1].tolist(), image[:, 8, -2].tolist()) for image in images]
-
-
-def near(found: list[int], expected: tuple[int, ...], tolerance: int) -> bool:
-    return max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= tolerance
-
-
-GOOD = {
-    "rgb.png": (lambda p: halves(RED, BLUE).save(p), RED, BLUE),
-    "lossy.jpg": (lambda p: halves(RED, BLUE).save(p, quality=95, subsampling=0), RED, BLUE),
-    "UPPER.JPEG": (lambda p: halves(RED, BLUE).save(p, quality=95, subsampling=0), RED, BLUE),
-    "rgb.bmp": (lambda p: halves(RED, BLUE).save(p), RED, BLUE),
-    "rgb.webp": (lambda p: halves(RED, BLUE).save(p, lossless=True), RED, BLUE),
-    "cmyk.jpg": (lambda p: halves((0, 255, 255, 0), (255, 255, 0, 0), "CMYK").save(p, quality=95), RED, BLUE),
-    "rgba.png": (lambda p: halves((*RED, 255), (0, 0, 0, 0), "RGBA").save(p), RED, WHITE),
-    "half.png": (lambda p: halves((*RED, 255), (0, 0, 0, 128), "RGBA").save(p), RED, (127, 127, 127)),
-    "la.png": (lambda p: halves((0, 255), (0, 0), "LA").save(p), (0, 0, 0), WHITE),
-    "grey.png": (lambda p: halves((10,), (200,), "L").save(p), (10, 10, 10), (200, 200, 200)),
-    "bits.png": (lambda p: halves((0,), (255,), "L").convert("1").save(p), (0, 0, 0), WHITE),
-    "sixteen.png": (
-        lambda p: Image.fromarray(np.repeat([[257 * 40] * 8 + [65535] * 8], 16, 0).astype(np.uint16)).save(p),
-        (40, 40, 40), WHITE,
-    ),
-    "palette.png": (lambda p: halves(RED, BLUE).convert("P", palette=1).save(p), RED, BLUE),
-    "clear.png": (lambda p: palette_with_hole().save(p, transparency=1), RED, WHITE),
-    "moving.gif": (
-        lambda p: halves(RED, BLUE).save(p, save_all=True, append_images=[halves(GREEN, GREEN)] * 3), RED, BLUE,
-    ),
-    "turned.jpg": (lambda p: turned().save(p, quality=95, subsampling=0, exif=orientation(8)), RED, BLUE),
-    "broken_exif.jpg": (lambda p: turned().save(p, quality=95, subsampling=0, exif=broken_exif()), RED, BLUE),
-    "späte Größe 日本.png": (lambda p: halves(RED, BLUE).save(p), RED, BLUE),
-    "line\nbreak.png": (lambda p: halves(RED, BLUE).save(p), RED, BLUE),
-}  # fmt: skip
-
-
-def palette_with_hole() -> Image.Image:
-    image = halves((0,), (1,), "P")
-    image.putpalette([*RED, *BLUE])
-    return image
-
-
-def turned() -> Image.Image:
-    """What a camera held upright stores: the picture lies on its side, the tag says how to raise it."""
-    return halves(RED, BLUE).transpose(Image.Transpose.ROTATE_270)
-
-
-def orientation(value: int) -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112] = value
-    return exif
-
-
-def broken_exif() -> bytes:
-    """The orientation, readable, beside a number of bits per sample that Pillow cannot write again."""
-    tags = struct.pack("<HHHII", 2, 0x0112, 3, 1, 8) + struct.pack("<HHII", 0x0102, 4, 1, 2**32 - 1)
-    return b"Exif\0\0II*\0\x08\0\0\0" + tags + bytes(4)
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds next to nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
-    )
-
-
-def truncated(path: Path) -> None:
-    rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
-    path.write_bytes(path.read_bytes()[:1500])
-
-
-BAD = {
-    "truncated.jpg": truncated,
-    "zero.jpg": lambda p: p.write_bytes(b""),
-    "text.png": lambda p: p.write_text("not a picture"),
-    "postscript.png": lambda p: p.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n"),
-    "tiff.png": lambda p: Image.new("RGB", (16, 16)).save(p, format="TIFF"),
-    "dot.png": lambda p: Image.new("RGB", (1, 1)).save(p),
-    "line.png": lambda p: Image.new("RGB", (20_000, 1)).save(p),
-    "bomb.png": lambda p: p.write_bytes(png_header(12_000, 12_000)),  # between Pillow's warning and its error
-    "big bomb.png": lambda p: p.write_bytes(png_header(60_000, 60_000)),
-    "pipe.png": os.mkfifo,
-    "dangling.png": lambda p: p.symlink_to("nowhere.png"),
-    "bad\nname.gif": lambda p: p.write_bytes(b"GIF89a"),
-}
-
-
-@pytest.mark.parametrize("name", GOOD)
-def test_each_kind_of_image_is_read_as_one_sees_it(tmp_path: Path, name: str) -> None:
-    (tmp_path / "root").mkdir()
-    save, left, right = GOOD[name]
-    save(tmp_path / "root" / name)
-    found_left, found_right = sides(read(tmp_path / "root", tmp_path))[0]
-    tolerance = 12 if name.lower().endswith(("jpg", "jpeg")) else 1
-    assert near(found_left, left, tolerance), (found_left, left)
-    assert near(found_right, right, tolerance), (found_right, right)
-
-
-@pytest.mark.parametrize("value", range(1, 9))
-def test_every_orientation_agrees_with_pillow(tmp_path: Path, value: int) -> None:
-    (tmp_path / "root").mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "root" / "a.png", exif=orientation(value))
-    expected = ImageOps.exif_transpose(Image.open(tmp_path / "root" / "a.png"))
-    found = read(tmp_path / "root", tmp_path)[0].permute(1, 2, 0).numpy()
-    assert np.array_equal(found, np.asarray(expected))
-
-
-def hostile_tree(root: Path) -> None:
-    (root / "deep" / "er").mkdir(parents=True)
-    for name, (save, _, _) in GOOD.items():
-        save(root / "deep" / name)
-    for name, make in BAD.items():
-        make(root / "deep" / "er" / name)
-    (root / "deep" / "loop").symlink_to(root)
-    (root / "deep" / "er" / "loop").symlink_to("..")
-    (root / "deep" / "._rgb.png").write_bytes(b"what other systems leave behind")
-    (root / "deep" / "notes.txt").write_text("not an image")
-
-
-def test_a_hostile_tree_is_read_without_its_bad_files(tmp_path: Path) -> None:
-    hostile_tree(tmp_path / "root")
-    before = sorted(str(path) for path in tmp_path.rglob("*"))
-    begin = time.perf_counter()
-    with pytest.warns(UserWarning, match=f"{len(BAD)} of {len(BAD) + len(GOOD)} images") as caught:
-        images = read(tmp_path / "root", tmp_path, max_bad=0.5)
-    assert time.perf_counter() - begin < 20
-    assert len(caught) == 1, [str(warning.message) for warning in caught]
-    assert len(str(caught[0].message).splitlines()) == 1
-    assert len(images) == len(GOOD)
-    (listed,) = (tmp_path / "cache").glob("bad_images-*.txt")
-    lines = listed.read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 1 + len(BAD)
-    for name in BAD:
-        assert any(repr(f"deep/er/{name}") in line for line in lines), name
-    reasons = {"dot.png": "1x1 pixels", "line.png": "20000x1", "pipe.png": "not a regular file", "bomb.png": "bomb DOS"}
-    for name, reason in reasons.items():
-        assert any(line.startswith(repr(f"deep/er/{name}")) and reason in line for line in lines), name
-    after = sorted(str(path) for path in tmp_path.rglob("*"))
-    assert [path for path in after if not path.startswith(str(tmp_path / "cache"))] == before
 
 
 def test_images_stand_in_the_order_of_their_paths(tmp_path: Path) -> None:
