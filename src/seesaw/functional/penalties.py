@@ -1,4 +1,8 @@
-"""Penalties on gradients: one value a sample, differentiable once more. Squares are summed in float32 at least."""
+"""Penalties on gradients: one value a logit, differentiable once more. Squares are summed in float32 at least.
+
+D gives one logit a sample; where it judges packs of neighbouring images (balance=pac) it gives one a pack, and then the
+gradient's norm is taken over the whole pack, which is what D takes.
+"""
 
 import torch
 from torch import Tensor
@@ -8,22 +12,27 @@ from seesaw.types import Pyramid
 
 
 def squared_gradient_norm(logits: Tensor, images: Pyramid) -> Tensor:
-    """||d D(x) / d x||^2 of each sample (B,), summed over pixels, channels and scales.
+    """||d D(x) / d x||^2 of each logit (B,), summed over pixels, channels and scales.
 
     Mescheder et al. 2018, eqs. 9 and 10: gamma/2 times its mean is R1 over reals, R2 over fakes. `logits` (B,) must depend
     on `images`, which require a gradient. Samples that D couples (BatchNorm, minibatch stddev) enter each other's gradients.
     """
     gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return torch.stack([at_least_float32(g).square().flatten(1).sum(1) for g in gradients]).sum(0)
+    return torch.stack([by_logit(g, logits).square().sum(1) for g in gradients]).sum(0)
+
+
+def by_logit(gradient: Tensor, logits: Tensor) -> Tensor:
+    """(B m, C, H, W) to (B, m C H W) in float32 at least: what belongs to each of the B logits."""
+    return at_least_float32(gradient).reshape(len(logits), -1)
 
 
 def gradient_norms(logits: Tensor, images: Pyramid) -> list[Tensor]:
-    """||d D(x) / d x|| of each sample (B,), scale by scale, coarse to fine.
+    """||d D(x) / d x|| of each logit (B,), scale by scale, coarse to fine.
 
     `logits` (B,) must depend on `images`, which require a gradient. The root is safe at a gradient of 0.
     """
     gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return [torch.linalg.vector_norm(at_least_float32(g).flatten(1), dim=1) for g in gradients]
+    return [torch.linalg.vector_norm(by_logit(g, logits), dim=1) for g in gradients]
 
 
 def gradient_penalty(norms: list[Tensor], target: float = 1.0, one_sided: bool = False) -> Tensor:

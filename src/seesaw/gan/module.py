@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from seesaw.functional.keys import key, reseed
 from seesaw.functional.pixels import to_stored, to_unit
 from seesaw.gan.augment import Identity
-from seesaw.gan.balance import Gate, InputTransform, LrScale, Part, TermPart
+from seesaw.gan.balance import DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.ema import update_ema, with_estimated_batch_norm
 from seesaw.gan.growth import FullGrown
@@ -92,6 +92,7 @@ class GAN(LightningModule):
             part.bind(phases)  # a TermPart joins a phase, which then saves it
         self.gates = [part for part in self.parts if isinstance(part, Gate)]
         self.transforms = [part for part in self.parts if isinstance(part, InputTransform)]
+        self.wrappers = [part for part in self.parts if isinstance(part, DiscriminatorWrapper)]
 
     # The step
 
@@ -137,10 +138,13 @@ class GAN(LightningModule):
         )  # fmt: skip
 
     def into_discriminator(self, images: Pyramid) -> Pyramid:
-        """What happens to reals and fakes on their way into D: the balance parts' transforms, then the augmentation."""
+        """What happens to reals and fakes on their way into D: the balance parts' transforms, the augmentation, packing."""
         for transform in self.transforms:
             images = transform(images)
-        return self.augment(images)
+        images = self.augment(images)
+        for wrapper in self.wrappers:
+            images = wrapper(images)
+        return images
 
     @contextmanager
     def turn(self, player: str, optimizer: Any) -> Iterator[None]:

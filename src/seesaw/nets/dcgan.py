@@ -81,6 +81,7 @@ class Discriminator(nn.Module):
         kernel: of the strided convolutions, 4 (pytorch/examples) or 5 (the paper).
         norm: "none" leaves BatchNorm out, as R1 wants it: it couples the samples whose gradients R1 takes.
         fc: widths of hidden fully connected layers at the end; empty: one layer from 4x4 to the logit.
+        pack: images judged together, stacked along the channels (balance=pac).
     """
 
     def __init__(
@@ -93,13 +94,15 @@ class Discriminator(nn.Module):
         kernel: Literal[4, 5] = 4,
         norm: Literal["batch", "none"] = "batch",
         fc: Sequence[int] = (),
+        pack: int = 1,
     ) -> None:
         super().__init__()
         check_resolution(resolution)
-        check_positive(channels=channels, width=width, max_width=max_width, **{f"fc.{k}": w for k, w in enumerate(fc)})
+        check_positive(channels=channels, width=width, max_width=max_width, pack=pack)
+        check_positive(**{f"fc.{k}": w for k, w in enumerate(fc)})
         sizes = widths(resolution, width, max_width)[::-1]
         layers: list[nn.Module] = []
-        for k, (before, after) in enumerate(zip([channels, *sizes], sizes, strict=False)):
+        for k, (before, after) in enumerate(zip([channels * pack, *sizes], sizes, strict=False)):
             layers.append(downsample(before, after, down, kernel))
             if k > 0 and norm == "batch":
                 layers.append(nn.BatchNorm2d(after))

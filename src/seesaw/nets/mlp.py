@@ -54,17 +54,23 @@ class Discriminator(nn.Module):
         resolution, channels: of the images.
         widths: of the hidden layers.
         dropout: after each hidden layer, in [0, 1).
+        pack: images judged together, stacked along the channels (balance=pac).
     """
 
     def __init__(
-        self, resolution: int, channels: int, widths: Sequence[int] = (512, 256), dropout: float = 0.0
+        self,
+        resolution: int,
+        channels: int,
+        widths: Sequence[int] = (512, 256),
+        dropout: float = 0.0,
+        pack: int = 1,
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be at least 0 and under 1")
-        check_positive(**{f"widths.{k}": w for k, w in enumerate(widths)})
+        check_positive(pack=pack, **{f"widths.{k}": w for k, w in enumerate(widths)})
         layers: list[nn.Module] = []
-        for before, after in zip([channels * resolution**2, *widths], widths, strict=False):
+        for before, after in zip([channels * pack * resolution**2, *widths], widths, strict=False):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
             if dropout:
                 layers.append(nn.Dropout(dropout))

@@ -106,6 +106,7 @@ class Discriminator(nn.Module):
         combine: see `Combine`. The authors' MSG-ProGAN takes lin_cat, their MSG-StyleGAN cat_lin.
         stddev: minibatch standard deviation at the start of `every` block (the paper), or of the `last` (the authors' code).
         group: samples over which it is taken; null: the whole batch, as the authors' code for MSG-ProGAN does.
+        pack: images judged together, stacked along the channels at each scale (balance=pac).
     """
 
     def __init__(
@@ -117,15 +118,16 @@ class Discriminator(nn.Module):
         combine: Literal["simple", "lin_cat", "cat_lin"] = "lin_cat",
         stddev: Literal["every", "last"] = "every",
         group: int | None = None,
+        pack: int = 1,
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
-        check_positive(channels=channels, base=base, max_width=max_width)
+        check_positive(channels=channels, base=base, max_width=max_width, pack=pack)
         if stddev not in ("every", "last"):
             raise ValueError(f"stddev is {stddev!r}; it must be every or last")
         sizes = widths_of(resolution, base, max_width, least=2)  # lin_cat halves them
-        self.from_rgb = EqualConv2d(channels, sizes[-1], 1)
-        combines = [Combine(combine, channels, width) for width in sizes[:-1]]  # coarse to fine
+        self.from_rgb = EqualConv2d(channels * pack, sizes[-1], 1)
+        combines = [Combine(combine, channels * pack, width) for width in sizes[:-1]]  # coarse to fine
         self.combines = nn.ModuleList(combines)
         extra = int(stddev == "every")
         blocks: list[nn.Module] = []

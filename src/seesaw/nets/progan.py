@@ -80,17 +80,24 @@ class Discriminator(Staged):
         resolution, channels: of the images at the last scale.
         base, max_width: channels, see `widths_of`.
         group: samples over which the minibatch standard deviation is taken; null: the whole batch.
+        pack: images judged together, stacked along the channels (balance=pac).
     """
 
     def __init__(
-        self, resolution: int, channels: int, base: int = 8192, max_width: int = 512, group: int | None = 4
+        self,
+        resolution: int,
+        channels: int,
+        base: int = 8192,
+        max_width: int = 512,
+        group: int | None = 4,
+        pack: int = 1,
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
-        check_positive(channels=channels, base=base, max_width=max_width)
+        check_positive(channels=channels, base=base, max_width=max_width, pack=pack)
         sizes = widths_of(resolution, base, max_width)
         self.from_rgb = nn.ModuleList(
-            nn.Sequential(EqualConv2d(channels, width, 1), nn.LeakyReLU(0.2)) for width in sizes
+            nn.Sequential(EqualConv2d(channels * pack, width, 1), nn.LeakyReLU(0.2)) for width in sizes
         )
         self.blocks = nn.ModuleList(  # block k goes from scale k + 1 to k
             nn.Sequential(conv3(fine, fine), conv3(fine, coarse), nn.AvgPool2d(2))

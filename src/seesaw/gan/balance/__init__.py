@@ -1,7 +1,7 @@
 """Balance parts: what keeps one player from running away. A file of the group `balance` is a mapping of named parts.
 
 Each part is of one kind (`parts`): a Gate says whether a phase plays, an LrScale multiplies a player's learning rate,
-a TermPart joins D's loss, an InputTransform changes what D is shown.
+a TermPart joins D's loss, an InputTransform changes what D is shown, a DiscriminatorWrapper how.
 """
 
 from seesaw.gan.balance.change_rate import ChangeRate as ChangeRate
@@ -10,6 +10,8 @@ from seesaw.gan.balance.instance_noise import InstanceNoise as InstanceNoise
 from seesaw.gan.balance.label_smoothing import LabelSmoothing as LabelSmoothing
 from seesaw.gan.balance.lecam import LeCam as LeCam
 from seesaw.gan.balance.n_critic import NCritic as NCritic
+from seesaw.gan.balance.pac import Pac as Pac
+from seesaw.gan.balance.parts import DiscriminatorWrapper as DiscriminatorWrapper
 from seesaw.gan.balance.parts import Gate as Gate
 from seesaw.gan.balance.parts import InputTransform as InputTransform
 from seesaw.gan.balance.parts import LrScale as LrScale

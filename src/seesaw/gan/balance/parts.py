@@ -66,6 +66,14 @@ class InputTransform(Part):
         raise TypeError(f"{type(self).__name__} transforms nothing")  # InputTransform itself is abstract
 
 
+class DiscriminatorWrapper(Part):
+    """Changes how D is given its images, after the augmentation; D then gives fewer logits than samples."""
+
+    def forward(self, images: Pyramid) -> Pyramid:
+        """(B, C, H, W) each, coarse to fine, to what D takes."""
+        raise TypeError(f"{type(self).__name__} wraps nothing")  # DiscriminatorWrapper itself is abstract
+
+
 def adversarial_phase(phases: Mapping[str, Phase], part: str) -> tuple[str, str, DiscriminatorLoss]:
     """The names of D's phase with the adversarial term and of that term, and the term. `part`: who asks, for the error."""
     for name, phase in phases.items():
