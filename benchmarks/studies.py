@@ -70,7 +70,7 @@ STUDIES: dict[str, dict[str, list[str]]] = {
     },
     "families_fashion": {
         f"{name} seed={s}": [*how, f"seed={s}", "data=fashion_mnist", "evaluate_kimg=20", "sample_kimg=20"]
-        for s in (1,)
+        for s in (1, 2, 3)
         for name, how in FAMILIES.items()
     },
     "learning_rates": {  # the claim of MSG-GAN's section 4.3: one setting serves where ProGAN has to be tuned
