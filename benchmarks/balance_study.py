@@ -2,7 +2,8 @@
 
 Every strategy (and R1 beside them) x two losses x three tasks x seeds, at equal images, without a penalty of the model's own,
 so that the balance is what holds the game together. Resumable: a finished run is not run again; seeds are the outermost
-loop, so that an interrupted study has whole rounds. Writes benchmarks/results/balance_study.csv and .json; benchmarks/balance_plots.py draws.
+loop, so that an interrupted study has whole rounds. Writes benchmarks/results/balance_study.csv and .json;
+benchmarks/balance_plots.py draws.
 
 A run is what `python train.py OVERRIDES` does, and the overrides stand in the table; one process makes many, because starting
 Python and Lightning would take as long as half a run.
