@@ -2,7 +2,7 @@
 
 Resumable: a finished run is not run again. Writes benchmarks/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
-families_fashion, learning_rates.
+families_fashion, learning_rates, packing.
 """
 
 import argparse
@@ -38,6 +38,10 @@ STACKED = [
     "evaluate_kimg=100",
     "sample_kimg=100",
 ]
+PACKING = [  # half of dcgan_small's widths and three times its latent dimensions: three digits an image
+    "model=dcgan_small", "data=stacked_digits", "model.G.z_dim=18", "model.G.width=16", "model.D.width=16", "kimg=120",
+    "evaluate_kimg=120", "sample_kimg=120",
+]  # fmt: skip
 FAMILIES = {  # about four minutes each on one core; what they show at equal images is read from the same runs
     "dcgan_small": ["model=dcgan_small", "kimg=240"],
     "progan_small": ["model=progan_small"],
@@ -84,6 +88,16 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         ]
         for lr in ("1e-3", "3e-3", "5e-3", "1e-2")
         for model in ("msggan_small", "progan_small")
+    },
+    "packing": {  # PacGAN's question: does packing keep the modes, beside nothing and beside R1
+        f"{name} seed={s}": [*PACKING, *how, f"seed={s}"]
+        for s in (1, 2, 3, 4, 5)
+        for name, how in {
+            "plain": ["penalty=none"],
+            "pac m=2": ["penalty=none", "balance=pac", "balance.pac.m=2"],
+            "pac m=4": ["penalty=none", "balance=pac", "balance.pac.m=4"],
+            "r1": ["penalty=r1"],
+        }.items()
     },
     "skip_d": {
         f"balance={b} seed={s}": [f"balance={b}", f"seed={s}", *STRONG_D]
