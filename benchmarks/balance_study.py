@@ -77,7 +77,7 @@ def overrides_of(cell: dict[str, Any]) -> list[str]:
     kimg: Any = task["kimg"]
     return [
         *task["overrides"], f"loss={cell['loss']}", *strategies(kimg)[cell["strategy"]], f"seed={cell['seed']}",
-        f"kimg={kimg}", f"evaluate_kimg={kimg / 2:g}", f"sample_kimg={kimg}", f"log_kimg={kimg / 40:g}",
+        f"kimg={kimg}", f"evaluate_kimg={kimg}", f"sample_kimg={kimg}", f"log_kimg={kimg / 40:g}",
         "checkpoint_kimg=10000", "logger=csv", "trainer=cpu",
     ]  # fmt: skip
 
