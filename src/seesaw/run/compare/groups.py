@@ -1,0 +1,194 @@
+"""Runs that repeat one experiment, and what may be said of them together."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seesaw.run.compare.best_of import expected_best
+from seesaw.run.compare.keys import Key, differing, fingerprint, names, telling
+from seesaw.run.compare.reading import Point, Run, badness, better_is_higher, metric_of
+
+NOT_RANKED = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Median and range over runs; `kimg` the median of when. Not a number where nothing was measured."""
+
+    median: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    kimg: float = math.nan
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one configuration, whose distances were made by one protocol, or which have none yet.
+
+    Medians are over the finished runs that have the metric: others have seen fewer images.
+    """
+
+    name: str
+    pool: str
+    """The name without its numbers: the groups of one pool differ in tuned numbers alone."""
+    metric: str
+    protocol: str
+    place: int
+    """Of its configuration, in the values of the differing keys."""
+    runs: list[Run]
+
+    @property
+    def counted(self) -> list[Run]:
+        return [run for run in self.runs if run.state == "finished" and self.points(run)]
+
+    def points(self, run: Run) -> list[Point]:
+        return run.curve(self.metric)
+
+    def best_of(self, run: Run) -> Point:
+        """(kimg, value) of the run's best evaluation."""
+        return min(self.points(run), key=lambda point: badness(point[1], self.metric))
+
+    @property
+    def best(self) -> Summary:
+        return self._summary([self.best_of(run) for run in self.counted])
+
+    @property
+    def last(self) -> Summary:
+        return self._summary([self.points(run)[-1] for run in self.counted])
+
+    @property
+    def typical(self) -> Run:
+        """The counted run in the middle (the better of two), else the one that got furthest."""
+        if not self.counted:
+            return max(self.runs, key=lambda run: run.kimg)
+        ordered = sorted(self.counted, key=lambda run: badness(self.best_of(run)[1], self.metric))
+        return ordered[(len(ordered) - 1) // 2]
+
+    def median_of(self, figure: Callable[[Run], float | None]) -> float:
+        """Of the counted runs, or of all where none is counted; not a number where no run has it."""
+        found = [value for run in self.counted or self.runs if (value := figure(run)) is not None]
+        return statistics.median(found) if found else math.nan
+
+    @property
+    def modes(self) -> float:
+        column = next((c for run in self.runs for c in run.columns if c.startswith("modes_") and c[-4:] != "_raw"), "")
+        return self.median_of(lambda run: run.final(column))
+
+    @property
+    def seeds(self) -> int:
+        return len({str(run.seed) for run in self.runs})
+
+    def _summary(self, points: Sequence[Point]) -> Summary:
+        if not points:
+            return Summary()
+        worst = -math.inf if better_is_higher(self.metric) else math.inf
+        values = [value if math.isfinite(value) else worst for _, value in points]
+        return Summary(
+            statistics.median(values), min(values), max(values), statistics.median(kimg for kimg, _ in points)
+        )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The trials whose expected best is drawn as one curve. One trial is one finished run."""
+
+    name: str
+    groups: list[Group]
+
+    @property
+    def curve(self) -> list[float]:
+        """The expected best of 1, 2, … trials."""
+        values = [badness(g.best_of(run)[1], g.metric) for g in self.groups for run in g.counted]
+        return [-v if better_is_higher(self.groups[0].metric) else v for v in expected_best(values)]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Groups that may be ranked: one metric, one protocol. Best first. protocol NOT_RANKED: nothing to rank them by."""
+
+    metric: str
+    protocol: str
+    groups: list[Group]
+
+    @property
+    def pools(self) -> list[Pool]:
+        """In the order of their best group."""
+        found: dict[str, list[Group]] = {}
+        for group in self.groups:
+            found.setdefault(group.pool, []).append(group)
+        return [Pool(name, groups) for name, groups in found.items()]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is told of the runs. `keys`: those that differ, `telling`: those that name the groups."""
+
+    parent: Path
+    runs: list[Run]
+    broken: list[str]
+    keys: list[Key]
+    telling: list[Key]
+    tables: list[Table]
+    bare: list[Run] = field(default_factory=list)
+    """Runs that ended before they had a configuration."""
+
+    @property
+    def ended_early(self) -> list[Run]:
+        return [run for run in self.runs if run.state != "finished"]
+
+
+def compare_runs(parent: Path, runs: list[Run], broken: list[str], asked: str | None) -> Comparison:
+    """Group the runs, name the groups by what differs, and put them into tables by metric and protocol."""
+    whole, bare = [run for run in runs if run.config], [run for run in runs if not run.config]
+    by_config: dict[object, list[Run]] = {}
+    for run in whole:
+        by_config.setdefault(fingerprint(run.config), []).append(run)
+    sets = list(by_config.values())
+    keys = differing([members[0].config for members in sets])
+    found = telling(keys, len(sets))
+    full, pools = names(found, keys, len(sets)), names([k for k in found if k.named], keys, len(sets), numbered=False)
+    primaries = list(dict.fromkeys(run.primary for run in whole if run.primary))
+    groups: list[Group] = []
+    for place, members in enumerate(sets):
+        for (metric, protocol), some in _by_protocol(members, asked, primaries).items():
+            groups.append(Group(full[place], pools[place], metric, protocol, place, some))
+    return Comparison(parent, runs, broken, keys, found, _tables(groups), bare)
+
+
+def _by_protocol(members: list[Run], asked: str | None, primaries: list[str]) -> dict[tuple[str, str], list[Run]]:
+    """The runs of one configuration by metric and protocol. Those that have not ended have no protocol yet; they are counted
+    to the others' where these have but one."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in members:
+        metric = metric_of(run, asked, primaries) or ""
+        done = run.state == "finished" and metric != ""
+        protocol = "statistics of training" if done and _of_training(metric) else run.protocol if done else NOT_RANKED
+        found.setdefault((metric, protocol) if protocol else ("", NOT_RANKED), []).append(run)
+    ranked = [key for key in found if key[1] != NOT_RANKED]
+    rest = found.get(("", NOT_RANKED), [])
+    if len(ranked) == 1 and rest:
+        return {ranked[0]: [run for run in members if run in found[ranked[0]] or run in rest]}
+    if rest:  # curves are drawn of what they have
+        metrics = [m for run in rest if (m := metric_of(run, asked, primaries))]
+        return {key: some for key, some in found.items() if key in ranked} | {((metrics or [""])[0], NOT_RANKED): rest}
+    return found
+
+
+def _of_training(metric: str) -> bool:
+    """Whether the trainer itself reports it; such a figure needs no protocol."""
+    return "/" in metric or metric == "images_per_sec"
+
+
+def _tables(groups: list[Group]) -> list[Table]:
+    """The ranked ones in the order of their first group, then what cannot be ranked."""
+    found: dict[tuple[str, str], list[Group]] = {}
+    for group in groups:
+        key = (group.metric, group.protocol) if group.protocol != NOT_RANKED else ("", NOT_RANKED)
+        found.setdefault(key, []).append(group)
+    tables = [
+        Table(metric, protocol, sorted(some, key=lambda g: (badness(g.best.median, g.metric), g.name)))
+        for (metric, protocol), some in found.items()
+    ]
+    return sorted(tables, key=lambda table: table.protocol == NOT_RANKED)

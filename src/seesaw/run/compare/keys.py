@@ -1,0 +1,212 @@
+"""In which keys configurations differ, told as shortly as a reader can bear."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seesaw.run.compare.defaults import of_node
+from seesaw.run.folder import flat
+
+LEAVES = ("seed", "cache_dir", "log_kimg", "checkpoint_kimg", "sample_kimg")
+"""Keys that make no other experiment, wherever they stand: repeats, places, and how often something is written."""
+PLACES = ("run_dir", "logger", "resume", "dry_run", "trainer", "model.recipe", "data.memory")
+"""Likewise, with all that is below them: where a run ran, which may change when it is resumed, and a recipe, which is only the
+default of kimg and batch_size."""
+ALIASES = {"model.phases.D.terms": "penalty"}
+FIRST = ("model", "data", "loss", "penalty", "balance", "augment", "schedule")
+ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key and its value, as text, in each of the configurations. `named`: the values are classes or names of parts, which
+    a person chose among; else they are numbers that a person tuned."""
+
+    path: str
+    values: tuple[str, ...]
+    named: bool
+
+    @property
+    def label(self) -> str:
+        return ALIASES.get(self.path, self.path)
+
+
+def matters(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without what makes no other experiment."""
+    return _without(config, "")
+
+
+def _without(node: dict[str, Any], path: str) -> dict[str, Any]:
+    kept = {}
+    for key, value in node.items():
+        name = f"{path}.{key}" if path else str(key)
+        if str(key) not in LEAVES and name not in PLACES:
+            kept[str(key)] = _without(value, name) if isinstance(value, dict) else value
+    return kept
+
+
+def fingerprint(config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Equal for configurations that differ in nothing that matters."""
+    leaves = flat(_named(matters(config))).items()
+    return tuple(sorted((key, repr(_number(value))) for key, value in leaves if value is not None))
+
+
+def _named(node: dict[str, Any]) -> dict[str, Any]:
+    """Without the options that have their default: a run of an older version could not name those that came later."""
+    usual = of_node(node)
+    kept = {key: value for key, value in node.items() if key not in usual or value != usual[key]}
+    return {key: _named(value) if isinstance(value, dict) else value for key, value in kept.items()}
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def differing(configs: Sequence[dict[str, Any]]) -> list[Key]:
+    """The keys in which the configurations differ, the groups of options first. What interpolation copied is told once, and
+    what only comes along with another class not at all."""
+    keys = list(_walk([matters(config) for config in configs], "", len(configs), list(range(len(configs)))))
+    return _told_once(sorted(keys, key=_order))
+
+
+def _walk(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> list[Key]:
+    """`nodes` are the values at `path` of those configurations, by their places among `total`, that have any."""
+    if all(node == nodes[0] and isinstance(node, bool) == isinstance(nodes[0], bool) for node in nodes):
+        return []
+    if not all(isinstance(node, dict) for node in nodes):
+        return [
+            _key(path, [text(node) for node in nodes], total, places, all(isinstance(n, dict | None) for n in nodes))
+        ]
+    found = _networks(nodes, path, total, places)
+    targets = [text(node) if "_target_" in node else "" for node in nodes]
+    if len(set(targets)) > 1:
+        found.append(_key(path, targets, total, places, True))
+    every = list(dict.fromkeys(k for node in nodes for k in node if k != "_target_"))
+    null = [k for k in every if any(k in node and node[k] is None for node in nodes)]
+    nodes = [dict.fromkeys(null) | node for node in nodes]  # an absent key is as good as null, or as its default
+    nodes = [{k: v for k, v in of_node(node).items() if k in every} | node for node in nodes]
+    uncommon = [k for k in every if not all(k in node for node in nodes)]
+    parts = [k for k in uncommon if any(isinstance(node.get(k), dict) for node in nodes)]
+    if parts and len(set(targets)) == 1:
+        found.append(
+            _key(path, ["+".join(k for k in node if k in parts) or "none" for node in nodes], total, places, True)
+        )
+    for k in every:
+        having = [i for i, node in enumerate(nodes) if k in node]
+        values, where = [nodes[i][k] for i in having], [places[i] for i in having]
+        below = f"{path}.{k}" if path else k
+        # Else it comes with a part or class; it may differ among those that have it.
+        if k not in uncommon or any(v != values[0] for v in values):
+            found += _walk(values, below, total, where)
+        elif k not in parts and {targets[i] for i in having} & {t for i, t in enumerate(targets) if i not in having}:
+            found.append(_key(below, [text(v) for v in values], total, where, False))
+    return found
+
+
+def _networks(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> list[Key]:
+    """The files of G and D in seesaw.nets, as one key `model`."""
+    if path != "model":
+        return []
+    names = [[text(node[player]) for player in "GD" if isinstance(node.get(player), dict)] for node in nodes]
+    texts = ["/".join(dict.fromkeys(pair)) or ABSENT for pair in names]
+    return [_key(path, texts, total, places, True)] if len(set(texts)) > 1 else []
+
+
+def _key(path: str, texts: list[str], total: int, places: list[int], named: bool) -> Key:
+    values = [ABSENT] * total
+    for place, value in zip(places, texts, strict=True):
+        values[place] = value
+    return Key(path, tuple(values), named)
+
+
+def text(value: Any) -> str:
+    """A value as a reader would write it; an object by its class, a network by its file. At most 48 characters."""
+    if isinstance(value, dict):
+        target = str(value.get("_target_", ""))
+        last = target.split(".")[-2:] if target.startswith("seesaw.nets.") else target.split(".")[-1:]
+        return _short(last[0]) if target else _short("+".join(value) or "none")
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return format(value, ".6g")
+    if isinstance(value, list):
+        return _short("[" + ", ".join(text(v) for v in value) + "]")
+    return _short(str(value))
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= 48 else words[:47] + "…"
+
+
+def _order(key: Key) -> tuple[bool, int, int]:
+    """Choices before numbers; among them the groups in the order in which people speak of them, and the model's parts last,
+    since what stands there was often chosen in another group."""
+    head, *rest = key.label.split(".")
+    if head in ("metrics", "evaluate_kimg"):  # how it was looked at
+        return (not key.named, len(FIRST) + 1, len(rest))
+    if not rest and not key.named:  # kimg, batch_size
+        return (True, -1, 0)
+    place = FIRST.index(head) if head in FIRST and not (head == "model" and rest) else len(FIRST)
+    return (not key.named, place, len(rest))
+
+
+def _told_once(keys: list[Key]) -> list[Key]:
+    kept: list[Key] = []
+    for key in keys:
+        twin = next((k for k in kept if k.values == key.values and _copies(k, key)), None)
+        if twin is None:
+            kept.append(key)
+            continue
+        merged = _braced(twin.path, key.path)
+        if merged is not None:
+            kept[kept.index(twin)] = Key(merged, key.values, key.named)
+        elif not twin.named and key.path.count(".") < twin.path.count("."):
+            kept[kept.index(twin)] = key
+    return kept
+
+
+def _copies(one: Key, other: Key) -> bool:
+    """Whether equal values are no coincidence: the same leaf in two places, or the same classes."""
+    return one.path.split(".")[-1] == other.path.split(".")[-1] or (one.named and other.named)
+
+
+def _braced(one: str, other: str) -> str | None:
+    """a.{G,D}.lr for two paths of numbers that differ in the player alone, else None."""
+    left, right = one.split("."), other.split(".")
+    if len(left) != len(right):
+        return None
+    apart = [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if x != y]
+    if len(apart) != 1 or {left[apart[0]], right[apart[0]]} != {"G", "D"}:
+        return None
+    return ".".join([*left[: apart[0]], "{G,D}", *left[apart[0] + 1 :]])
+
+
+def telling(keys: Sequence[Key], count: int) -> list[Key]:
+    """The first keys that tell `count` configurations apart; the others only come along with them."""
+    classes: list[tuple[str, ...]] = [()] * count
+    kept: list[Key] = []
+    for key in keys:
+        finer = [(*c, v) for c, v in zip(classes, key.values, strict=True)]
+        if len(set(finer)) > len(set(classes)):
+            classes, kept = finer, [*kept, key]
+    return kept
+
+
+def names(keys: Sequence[Key], among: Sequence[Key], count: int, numbered: bool = True) -> list[str]:
+    """`balance=skip_d lr=0.001` for each configuration: the keys by the shortest ending that no other in `among` has.
+    numbered: names that are alike all the same get a number."""
+    shown = {key.path: _ending(key, among) for key in keys}
+    told = [" ".join(f"{shown[key.path]}={key.values[i]}" for key in keys) or "all runs" for i in range(count)]
+    if not numbered:
+        return told
+    return [name if told.count(name) == 1 else f"{name} ({told[: i + 1].count(name)})" for i, name in enumerate(told)]
+
+
+def _ending(key: Key, among: Sequence[Key]) -> str:
+    parts = key.label.replace(".{G,D}.", ".").split(".")
+    others = [f".{k.label.replace('.{G,D}.', '.')}" for k in among if k.path != key.path]
+    for length in range(1, len(parts)):
+        ending = ".".join(parts[-length:])
+        if not any(other.endswith(f".{ending}") for other in others):
+            return ending
+    return key.label

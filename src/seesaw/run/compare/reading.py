@@ -1,0 +1,204 @@
+"""Run folders as `seesaw compare` finds them on the disk. Without torch, so that the command answers at once."""
+
+import csv
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seesaw.errors import UserError
+from seesaw.run.check import did_you_mean
+
+MARKS = ("config.yaml", "metrics.csv", "status.json", "job.json")
+"""A folder that holds one of these is a run; a job of a sweep that failed early may have left no more than the last two."""
+DISTANCES = ("frechet_", "fid", "kernel_", "kid")
+HIGHER = ("modes_", "confident_", "high_quality_", "images_per_sec")
+"""Metrics that begin so are better when larger; all others when smaller."""
+
+Row = dict[str, float]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. `config` is empty where the run ended before it wrote any; `name` tells it from the others."""
+
+    folder: Path
+    name: str
+    config: dict[str, Any] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """running, finished, interrupted, failed, …; unknown where no file tells."""
+        return str(self.status.get("state") or "unknown")
+
+    @property
+    def reason(self) -> str:
+        return str(self.status.get("reason") or "")
+
+    @property
+    def seed(self) -> Any:
+        return self.config.get("seed")
+
+    @property
+    def kimg(self) -> float:
+        """How far it got: the status is as old as the last checkpoint, the rows may be newer."""
+        told = self.status.get("kimg")
+        return max(float(told) if isinstance(told, int | float) else 0.0, self.rows[-1]["kimg"] if self.rows else 0.0)
+
+    @property
+    def protocol(self) -> str:
+        """How its distances were made; empty while it runs, and where nothing was measured."""
+        return str(self.status.get("protocol") or "")
+
+    @property
+    def primary(self) -> str | None:
+        """The metric that the run itself was judged by, or None while it has none."""
+        named = [key.removeprefix("best/") for key in self.status if key.startswith("best/") and key != "best/kimg"]
+        return named[0] if named else None
+
+    @cached_property
+    def columns(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def curve(self, metric: str) -> list[Point]:
+        """(kimg, value) wherever the metric was measured."""
+        return [(row["kimg"], row[metric]) for row in self.rows if metric in row]
+
+    def final(self, metric: str) -> float | None:
+        """Its value in the last row that has it."""
+        return next((row[metric] for row in reversed(self.rows) if metric in row), None)
+
+
+def find(paths: Sequence[Path]) -> list[Path]:
+    """The run folders among `paths` and one or two levels below those that are none, each once, in natural order of names.
+
+    Raises UserError where a path is no folder, or nothing is found.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"{path}: there is no such folder; give run folders, or folders that hold runs")
+        for folder in below(path, depth=2):
+            found.setdefault(folder.resolve(), folder)
+    if not found:
+        where = ", ".join(str(path) for path in paths)
+        raise UserError(
+            f"{where}: no run found here or up to two folders below; a run has a config.yaml or status.json"
+        )
+    return sorted(found.values(), key=lambda folder: natural(str(folder)))
+
+
+def below(path: Path, depth: int) -> Iterator[Path]:
+    if any((path / mark).is_file() for mark in MARKS):
+        yield path
+    elif depth:
+        for child in sorted(path.iterdir()):
+            if child.is_dir() and not child.name.startswith("."):
+                yield from below(child, depth - 1)
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Sorts 2 before 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def parent_of(folders: Iterable[Path]) -> Path:
+    """The deepest folder that holds all of the run folders."""
+    return Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
+
+
+def read(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
+    """The runs, and a sentence for each folder whose files cannot be read. UserError where that is all of them."""
+    parent = parent_of(folders)
+    runs, broken = [], []
+    for folder in folders:
+        try:
+            runs.append(read_run(folder, str(folder.resolve().relative_to(parent))))
+        except UserError as error:
+            broken.append(str(error))
+    if not runs:
+        raise UserError(broken[0])
+    return runs, broken
+
+
+def read_run(folder: Path, name: str) -> Run:
+    """What the folder holds; files that are missing leave their part empty. UserError for one that cannot be read."""
+    job, status = read_json(folder / "job.json"), read_json(folder / "status.json")
+    told = {key: job[key] for key in ("state", "reason", "name") if key in job} | status
+    return Run(folder, name, read_config(folder / "config.yaml"), told, read_rows(folder / "metrics.csv"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(errors="replace"))) if path.is_file() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text() if path.is_file() else "{}"
+        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path} cannot be read: it holds no mapping of options")
+    return config
+
+
+def read_rows(path: Path) -> list[Row]:
+    """As `seesaw.run.csv_log.read_metrics` reads them (that module imports torch): a torn last line is left out."""
+    try:
+        text = path.read_text() if path.is_file() else ""
+        columns, *lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))) or [[]]
+        if lines and len(lines[-1]) != len(columns):
+            lines.pop()
+        rows = [{c: float(v) for c, v in zip(columns, line, strict=True) if v} for line in lines]
+        if any("kimg" not in row for row in rows):
+            raise ValueError("it has no column kimg, or a row without it")
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
+    return rows
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def metric_of(run: Run, asked: str | None, primaries: Sequence[str]) -> str | None:
+    """The metric to compare the run by: the one asked for; its own; for one that has not ended, the others', or any distance.
+    None where it has not measured it."""
+    if asked is not None:
+        return asked if asked in run.columns else None
+    known = [name for name in (run.primary, *primaries) if name in run.columns]
+    known += [column for start in DISTANCES for column in run.columns if column.startswith(start)]
+    return known[0] if known else None
+
+
+def refuse_unknown(metric: str, runs: Sequence[Run]) -> None:
+    """UserError, with those there are, where no run has measured the metric."""
+    known = list(dict.fromkeys(c for run in runs for c in run.columns if c not in ("kimg", "images")))
+    if metric not in known:
+        raise UserError(f"--metric {metric}: no run has measured it{did_you_mean(metric, known, most=60)}")
+
+
+def better_is_higher(metric: str) -> bool:
+    return metric.startswith(HIGHER)
+
+
+def badness(value: float, metric: str) -> float:
+    """What is smaller when better; a value that is not finite is worse than any."""
+    if not math.isfinite(value):
+        return math.inf
+    return -value if better_is_higher(metric) else value

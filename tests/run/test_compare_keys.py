@@ -1,0 +1,128 @@
+import copy
+import inspect
+
+import pytest
+
+from seesaw.data.files import Folder
+from seesaw.gan.balance import SkipD
+from seesaw.gan.module import GAN
+from seesaw.gan.phases import Phase
+from seesaw.metrics.callback import Evaluate
+from seesaw.nets.dcgan import Discriminator
+from seesaw.run.compare.defaults import defaults, of_node
+from seesaw.run.compare.keys import differing, fingerprint, names, telling
+
+LITERALS = (int, float, str, bool, list, tuple, dict, type(None))
+
+
+def named(*configs):
+    keys = differing(configs)
+    return names(telling(keys, len(configs)), keys, len(configs))
+
+
+def shown(*configs):
+    return {key.label: key.values for key in differing(configs)}
+
+
+def test_seed_and_places_make_no_other_experiment(composed):
+    one = composed("seed=1", "run_dir=a", "logger=csv", "sample_kimg=7", "checkpoint_kimg=3")
+    other = composed("seed=2", "run_dir=b", "logger=none", "cache_dir=elsewhere")
+    assert fingerprint(one) == fingerprint(other)
+    assert differing([one, other]) == []
+    assert named(one) == ["all runs"]
+
+
+@pytest.mark.parametrize(
+    "override", ["balance=skip_d", "model.optimizers.D.lr=5e-3", "kimg=1", "data.resolution=16", "loss=hinge"]
+)
+def test_what_changes_the_result_makes_another(composed, override):
+    assert fingerprint(composed()) != fingerprint(composed(override))
+
+
+def test_the_numbers_of_yaml_are_numbers_and_absent_is_null():
+    assert fingerprint({"kimg": 20, "micro": None}) == fingerprint({"kimg": 20.0})
+    assert fingerprint({"raw": True}) != fingerprint({"raw": 1})
+    assert differing([{"kimg": 20, "micro": None}, {"kimg": 20.0}]) == []
+
+
+def test_parts_are_told_by_their_names(composed):
+    configs = [composed(f"balance={b}") for b in ("none", "skip_d", "[ttur,skip_d]")]
+    assert shown(*configs) == {"balance": ("none", "skip_d", "ttur+skip_d")}
+    assert named(*configs) == ["balance=none", "balance=skip_d", "balance=ttur+skip_d"]
+
+
+def test_a_parts_own_knob_is_told_where_the_part_is(composed):
+    configs = [
+        composed("balance=none"),
+        *(composed("balance=skip_d", f"balance.skip_d.rest_above={a}") for a in (0.6, 0.8)),
+    ]
+    assert named(*configs) == [
+        "balance=none rest_above=-", "balance=skip_d rest_above=0.6", "balance=skip_d rest_above=0.8",
+    ]  # fmt: skip
+
+
+def test_learning_rates_of_both_players_are_one_key(composed):
+    both = [composed(f"model.optimizers.G.lr={lr}", f"model.optimizers.D.lr={lr}") for lr in (1e-3, 3e-3)]
+    assert shown(*both) == {"model.optimizers.{G,D}.lr": ("0.001", "0.003")}
+    assert named(*both) == ["lr=0.001", "lr=0.003"]
+    apart = [composed(f"model.optimizers.G.lr={g}", f"model.optimizers.D.lr={d}") for g, d in ((1, 2), (1, 3), (2, 3))]
+    assert named(*apart) == ["G.lr=1 D.lr=2", "G.lr=1 D.lr=3", "G.lr=2 D.lr=3"]
+
+
+def test_models_losses_and_penalties_come_before_what_comes_along(composed):
+    configs = [
+        composed(f"model={m}", f"penalty={p}", f"loss={loss}")
+        for m, p, loss in (
+            ("dcgan", "none", "hinge"),
+            ("mlp", "none", "hinge"),
+            ("mlp", "r1", "hinge"),
+            ("mlp", "r1", "minimax"),
+        )
+    ]
+    assert named(*configs) == [
+        "model=dcgan d=HingeD penalty=none",
+        "model=mlp d=HingeD penalty=none",
+        "model=mlp d=HingeD penalty=r1",
+        "model=mlp d=CrossEntropyD penalty=r1",
+    ]
+    assert {"loss.d", "loss.g", "penalty.gamma", "batch_size"} <= set(shown(*configs)) | {"batch_size"}
+    assert not any(key.startswith("model.phases") for key in shown(*configs))
+
+
+def test_an_option_that_only_one_of_two_networks_alike_has_is_told(composed):
+    """A later version added it: the runs may differ, so they are not repeats."""
+    old = composed()
+    new = copy.deepcopy(old)
+    new["model"]["D"]["novelty"] = 2
+    assert shown(old, new, composed("model=mlp"))["model.D.novelty"] == ("-", "2", "-")
+
+
+def test_values_too_long_to_tell_apart_get_numbers():
+    one, other = {"data": {"root": "x" * 60 + "1"}}, {"data": {"root": "x" * 60 + "2"}}
+    assert named(one, other) == ["all runs (1)", "all runs (2)"]
+
+
+def test_an_option_that_an_older_version_did_not_have_is_its_default(composed):
+    new = composed("model=dcgan")
+    old, other = copy.deepcopy(new), copy.deepcopy(new)
+    del old["model"]["D"]["norm"], old["model"]["G"]["_target_"]
+    del other["model"]["G"]["_target_"]
+    other["model"]["D"]["norm"] = "none"
+    assert inspect.signature(Discriminator).parameters["norm"].default == new["model"]["D"]["norm"] == "batch"
+    assert fingerprint(old) == fingerprint({**new, "model": {**new["model"], "G": old["model"]["G"]}})
+    assert shown(old, other) == {"model.D.norm": ("batch", "none")}
+
+
+@pytest.mark.parametrize("cls", [Discriminator, SkipD, Phase, GAN, Folder, Evaluate])
+def test_defaults_are_read_from_the_source_as_python_has_them(cls):
+    found = defaults(f"{cls.__module__}.{cls.__name__}")
+    parameters = inspect.signature(cls).parameters.values()
+    assert found == {p.name: p.default for p in parameters if isinstance(p.default, LITERALS) and p.name in found}
+    assert set(found) == {p.name for p in parameters if isinstance(p.default, LITERALS)}
+
+
+def test_defaults_of_what_a_package_shows_and_of_what_is_not_there():
+    assert defaults("seesaw.gan.balance.SkipD") == defaults(f"{SkipD.__module__}.SkipD") != {}
+    for target in ("seesaw.nets.dcgan.Gone", "seesaw.gone.Gone", "seesaw.../../etc.passwd", "seesaw.Gone", ""):
+        assert defaults(target) == {}
+    assert of_node({"_target_": "torch.optim.Adam"}) == {}
