@@ -8,7 +8,7 @@ from torch import nn
 from toys import PlainD, PlainG, ScalesD, ScalesG, fit, game, task
 
 from seesaw.functional.penalties import gradient_norms, gradient_penalty, interpolated
-from seesaw.gan.balance import SkipD
+from seesaw.gan.balance import Pac, SkipD
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.phases import Phase
 from seesaw.gan.terms import (
@@ -20,6 +20,7 @@ from seesaw.gan.terms import (
     WassersteinG,
 )
 from seesaw.gan.views import AllScales, SingleScale
+from seesaw.types import Fake
 
 
 def seen(player: str, G: nn.Module, D: nn.Module, view: Any) -> AdversarialBatch:
@@ -39,6 +40,26 @@ def test_the_penalty_is_that_of_the_functions_at_points_drawn_per_sample(G: Any,
     torch.testing.assert_close(found, expected)
     assert found.requires_grad
     assert not batch.has_made("real_logits")  # what no term asked for was not computed
+
+
+def test_a_pack_has_one_place_between_reals_and_fakes() -> None:
+    """D(pack) = |pack|^2 / 2 has the gradient pack, so each norm tells where the pack was taken: on the line between the two."""
+    torch.manual_seed(2)
+    reals, fakes = torch.randn(6, 1, 2, 2), torch.randn(6, 1, 2, 2)
+
+    def D(images: list[torch.Tensor], y: None) -> torch.Tensor:
+        return images[-1].square().flatten(1).sum(1) / 2
+
+    batch = AdversarialBatch(
+        lambda z, y: Fake([fakes]), D, reals, torch.zeros(6, 3), view=lambda x: [x], augment=Pac(2), player="D"
+    )
+    WassersteinD()(batch)
+    torch.manual_seed(5)
+    found = GradientPenalty(1.0)(batch)
+    torch.manual_seed(5)
+    t = torch.rand(3)[:, None]
+    between = (1 - t) * reals.reshape(3, -1) + t * fakes.reshape(3, -1)
+    torch.testing.assert_close(found, (between.norm(dim=1) - 1) ** 2)
 
 
 def test_drift_is_the_square_of_the_reals_logits() -> None:

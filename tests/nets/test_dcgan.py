@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from seesaw.functional.spectral import is_bounded
 from seesaw.nets.dcgan import Discriminator, Generator, widths
 
 
@@ -62,6 +63,21 @@ def test_impossible_resolutions_are_refused(wrong: int) -> None:
 def test_sizes_below_one_are_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=f"{wrong} is 0; it must be at least 1"):
         Generator(32, 1, **{wrong: 0})
+
+
+@pytest.mark.parametrize(("down", "fc"), itertools.product(["stride", "pool"], [(), (7,)]))
+def test_spectral_normalisation_bounds_every_layer(down: str, fc: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    D = Discriminator(32, 1, width=2, down=down, norm="none", fc=fc, spectral_norm=True)
+    assert is_bounded(D)
+    layers = [m for m in D.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 4 + len(fc)
+    for _ in range(100):
+        assert D([torch.randn(3, 1, 32, 32)]).shape == (3,)
+    for layer in layers:
+        assert torch.linalg.svdvals(layer.weight.detach().flatten(1))[0].item() == pytest.approx(1, abs=0.02)
+    with pytest.raises(ValueError, match="spectral_norm takes norm=none: BatchNorm undoes any scale"):
+        Discriminator(32, 1, spectral_norm=True)
 
 
 def test_initialisation() -> None:

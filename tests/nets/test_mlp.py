@@ -39,3 +39,22 @@ def test_dropout_acts_in_training_alone() -> None:
     assert torch.equal(D.eval()(x), D(x))
     with pytest.raises(ValueError, match=r"dropout is 1\.0; it must be at least 0 and under 1"):
         Discriminator(16, 1, dropout=1.0)
+
+
+def test_spectral_normalisation_bounds_the_slope() -> None:
+    """Leaky ReLU has a slope of at most 1, so D(x) - D(y) is at most the distance of x and y."""
+    torch.manual_seed(0)
+    D = Discriminator(8, 1, widths=(16, 8), spectral_norm=True)
+    for _ in range(200):
+        D([torch.zeros(1, 1, 8, 8)])
+    x = torch.randn(2, 64, 1, 8, 8)
+    ratio = (D.eval()([x[0]]) - D([x[1]])).abs() / (x[0] - x[1]).flatten(1).norm(dim=1)
+    assert 0 < ratio.max() <= 1.001
+    with torch.no_grad():
+        for p in D.parameters():
+            p.mul_(100)
+    D.train()
+    for _ in range(50):
+        D([torch.zeros(1, 1, 8, 8)])
+    again = (D.eval()([x[0]]) - D([x[1]])).abs() / (x[0] - x[1]).flatten(1).norm(dim=1)
+    assert again.max() <= 1.001

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seesaw.functional.precision import at_least_float32
 from seesaw.types import Fake, Pyramid
@@ -14,7 +14,7 @@ class AdversarialBatch:
     """Each tensor is made when a term first asks for it, then kept: what no term asks for costs nothing.
 
     Args:
-        G, D: the players; the one who does not play is frozen by the caller.
+        G, D: the players, or what stands for them; the one who does not play is frozen by the caller.
         reals: (B, C, H, W) in [-1, 1].
         z: latents (B, z_dim).
         y: labels (B,) of the reals, which serve both sides, or None.
@@ -27,8 +27,8 @@ class AdversarialBatch:
 
     def __init__(
         self,
-        G: nn.Module,
-        D: nn.Module,
+        G: Callable[..., Fake],
+        D: Callable[..., Tensor],
         reals: Tensor,
         z: Tensor,
         y: Tensor | None = None,
@@ -52,7 +52,7 @@ class AdversarialBatch:
 
     @cached_property
     def made(self) -> Fake:
-        """What G makes of z; in D's step without G's graph."""
+        """What G makes of z; in D's step without G's graph, unless G's images are shared."""
         with torch.set_grad_enabled(self._player == "G" and torch.is_grad_enabled()):
             return self.G(self.z, self.y)
 

@@ -14,14 +14,17 @@ from torch.optim import Optimizer
 
 from seesaw.functional.keys import key, reseed
 from seesaw.functional.pixels import to_stored, to_unit
+from seesaw.functional.ranks import average_, average_buffers_
 from seesaw.gan.augment import Identity
 from seesaw.gan.balance import DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
 from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.compiled import Players
 from seesaw.gan.ema import update_ema, with_estimated_batch_norm
 from seesaw.gan.growth import FullGrown
 from seesaw.gan.learning_rate import LearningRates
 from seesaw.gan.phases import Phase
 from seesaw.gan.schedules import Constant, ScheduleModule
+from seesaw.gan.sharing import fakes_of
 from seesaw.gan.statistics import Report, Statistics
 from seesaw.gan.views import SingleScale
 from seesaw.types import Batch, Pyramid, Schedule, UserError, at
@@ -41,6 +44,8 @@ class GAN(LightningModule):
         ema_half_life: of G's average, in images; at most 5 % of the images shown.
         micro_batch: samples a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
             Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
+        share_fakes: whether G's forward pass runs once a batch and serves both steps (`SharedFakes`). compile: whether phases
+            without a second-order term run compiled nets on a GPU (`Players`).
         log_kimg: length of the window over which statistics are averaged, in thousands of images.
         recipe: "kimg" and "batch_size" that the model's source trains with. The top level of the configuration takes its
             defaults from here; the step does not read it.
@@ -60,6 +65,8 @@ class GAN(LightningModule):
         schedule: dict[str, ScheduleModule] | None = None,
         ema_half_life: Schedule = 10_000.0,
         micro_batch: int | None = None,
+        share_fakes: bool = False,
+        compile: bool = False,
         log_kimg: float = 1.0,
         recipe: dict[str, float] | None = None,
     ) -> None:
@@ -71,10 +78,11 @@ class GAN(LightningModule):
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
         self.view, self.augment, self.growth = view or SingleScale(), augment or Identity(), growth or FullGrown()
         self.take(balance or {}, phases)
+        self.players = Players(self.G, self.D, compile)
+        self.fakes = fakes_of(self.G, share_fakes, phases, micro_batch, self.gates)
         self.schedule = schedule or {"lr": Constant()}
         self._schedule = nn.ModuleDict(self.schedule)
-        scales = [part for part in self.parts if isinstance(part, LrScale)]
-        self.learning_rates = LearningRates(phases, self.schedule["lr"], scales)
+        self.learning_rates = LearningRates(phases, self.schedule["lr"], self.scales)
         self.make_optimizer, self.ema_half_life = optimizers, ema_half_life
         self.seed, self.micro_batch, self.log_images = seed, micro_batch, max(int(log_kimg * 1000), 1)
         self.statistics = Statistics()
@@ -91,6 +99,7 @@ class GAN(LightningModule):
         for part in self.parts:
             part.bind(phases)  # a TermPart joins a phase, which then saves it
         self.gates = [part for part in self.parts if isinstance(part, Gate)]
+        self.scales = [part for part in self.parts if isinstance(part, LrScale)]
         self.transforms = [part for part in self.parts if isinstance(part, InputTransform)]
         self.wrappers = [part for part in self.parts if isinstance(part, DiscriminatorWrapper)]
 
@@ -103,16 +112,17 @@ class GAN(LightningModule):
         self.growth.advance(self.images_shown, moving, [o.optimizer for o in optimizers.values()])
         for part in self.parts:
             part.advance(self.batches, self.images_shown)
-        for name, phase in self.phases.items():
-            if self.batches % phase.every == 0:
-                self.play(name, phase, reals, batch.y, optimizers[phase.player])
+        due = {name: phase for name, phase in self.phases.items() if self.batches % phase.every == 0}
+        self.fakes.begin(any(self.plays(phase) for phase in due.values() if phase.player == "G"))
+        for name, phase in due.items():
+            self.play(name, phase, reals, batch.y, optimizers[phase.player])
         self.end_batch(len(reals) * self.trainer.world_size)
 
     def play(self, name: str, phase: Phase, reals: Tensor, y: Tensor | None, optimizer: Any) -> None:
         """One phase over the micro-batches: an optimiser step, or a look without gradient where a gate is closed."""
         n = max(int(len(reals) * phase.share), 1)
         z = self.latents(name, len(reals))
-        plays = all(gate.plays(phase) for gate in self.gates)
+        plays = self.plays(phase)
         with self.turn(phase.player, optimizer):
             for k, first in enumerate(range(0, n, self.micro_batch or n)):
                 rows = slice(first, min(first + (self.micro_batch or n), n))
@@ -130,9 +140,12 @@ class GAN(LightningModule):
             else:
                 self.rests[phase.player] += 1
 
+    def plays(self, phase: Phase) -> bool:
+        return all(gate.plays(phase) for gate in self.gates)
+
     def see(self, phase: Phase, reals: Tensor, z: Tensor, y: Tensor | None) -> AdversarialBatch:
         return AdversarialBatch(
-            self.G, self.D, reals, z, y,
+            self.fakes.by(self.players.of("G", phase)), self.players.of("D", phase), reals, z, y,
             view=self.view, augment=self.into_discriminator,
             player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown,
         )  # fmt: skip
@@ -155,16 +168,18 @@ class GAN(LightningModule):
         yield
 
     def step(self, player: str, optimizer: Any) -> None:
-        if self._window_images == 0:  # once a window: the norm costs a pass over the gradients
-            grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self.statistics.add({f"grad_norm/{player}": nn.utils.get_total_norm(grads)}, 1)
         self.learning_rates.apply(player, optimizer.optimizer, self.images_shown)
         optimizer.step()
+        if self._window_images == 0:  # once a window: the norm costs a pass over the gradients, by now averaged
+            grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            self.statistics.add({f"grad_norm/{player}": nn.utils.get_total_norm(grads)}, 1)
         self.updates[player] += 1
 
     def latents(self, phase: str, n: int) -> Tensor:
-        """This rank's rows of the global batch's latents (n, z_dim), keyed by the time and the phase."""
-        generator = torch.Generator(self.device).manual_seed(key(self.seed, self.images_shown, phase, "z"))
+        """This rank's rows of the global batch's latents (n, z_dim), keyed by the time and, where it has its own, the phase."""
+        generator = torch.Generator(self.device).manual_seed(
+            key(self.seed, self.images_shown, self.fakes.latents_of(phase), "z")
+        )
         world, rank = self.trainer.world_size, self.global_rank
         z = torch.randn(
             n * world, self.z_dim, generator=generator, device=self.device, dtype=cast(torch.dtype, self.dtype)
@@ -189,6 +204,7 @@ class GAN(LightningModule):
         before, self.images_shown = self.images_shown, self.images_shown + images
         self.batches += 1
         self._window_images += images
+        average_(self.shared_buffers())
         update_ema(self.G_ema, self.G, images, at(self.ema_half_life, self.images_shown), self.images_shown)
         self.statistics.end_batch(self.images_shown, images, send=any(part.listens for part in self.parts))
         now = time.perf_counter()
@@ -197,6 +213,16 @@ class GAN(LightningModule):
         if before // self.log_images != self.images_shown // self.log_images:
             self.end_window()
         self.read(self.images_shown)
+
+    def shared_buffers(self) -> Iterator[Tensor]:
+        """What terms, balance parts and the augmentation count on the device: each batch the mean over the processes."""
+        owners = (self._phases, self.balance, self.augment)
+        return (b for owner in owners for b in owner.buffers() if b.is_floating_point())
+
+    def average_over_ranks(self) -> None:
+        """Give all processes the mean of what each counted: the players' buffers, the window's statistics. Before saving."""
+        average_buffers_(self.G, self.D, self.G_ema)
+        self.statistics.average_over_ranks()
 
     def end_window(self) -> None:
         known = {f"updates/{p}": float(n) for p, n in self.updates.items()}
@@ -263,20 +289,26 @@ class GAN(LightningModule):
 
     # Sampling
 
-    def sample(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Tensor]:
+    def sample(
+        self, n: int, seed: int, ema: bool = True, batch_size: int = 256, turn: tuple[int, int] = (0, 1)
+    ) -> Iterator[Tensor]:
         """Finest-scale images of n latents keyed by `seed` alone: uint8 (b, C, H, W) on the device, chunk by chunk; points of
         the plane are float32 (b, 2, 1, 1).
         """
-        for pyramid in self.sample_pyramids(n, seed, ema, batch_size):
+        for pyramid in self.sample_pyramids(n, seed, ema, batch_size, turn):
             yield pyramid[-1]
 
     @torch.no_grad()
-    def sample_pyramids(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Pyramid]:
+    def sample_pyramids(
+        self, n: int, seed: int, ema: bool = True, batch_size: int = 256, turn: tuple[int, int] = (0, 1)
+    ) -> Iterator[Pyramid]:
         """All that G gives for n latents keyed by `seed` alone, coarse to fine, stored as `sample` stores the finest.
 
         BatchNorm's statistics are estimated anew for the averaged weights, on latents of their own key. Training goes on as
-        if nothing had been: no global generator is used, no mode and no buffer of the players changes.
+        if nothing had been: no global generator is used, no mode and no buffer of the players changes. `turn` (i, k): only every
+        k-th chunk, from the i-th on. Several processes call it together, and their buffers are averaged first.
         """
+        average_buffers_(self.G_ema if ema else self.G)
         z = torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(key(seed, "sample")))
         training = self.G.training
         if ema:
@@ -285,7 +317,7 @@ class GAN(LightningModule):
         else:
             G = self.G.eval()
         try:
-            for part in z.split(batch_size):
+            for part in z.split(batch_size)[turn[0] :: turn[1]]:
                 yield [to_stored(images) for images in G(part.to(self.device)).images]
         finally:
             self.G.train(training)

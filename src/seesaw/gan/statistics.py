@@ -2,13 +2,16 @@
 
 `add` gives the named values of one micro-batch; a name may come with other ones another time (a resting phase has fewer terms);
 `end_batch` adds the batch to the window and, where someone decides by batches, sends it; `end_window` sends the window.
-`read` gives what was sent before the last batch: on a GPU it has long arrived, so nothing waits.
+`read` gives what was sent before the last batch: on a GPU it has long arrived, so nothing waits. What is sent is first summed
+over the processes, by one reduction: all of them read the same figures, and decide alike.
 """
 
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from seesaw.functional.ranks import average_, world_size
 
 
 class Message(NamedTuple):
@@ -82,7 +85,8 @@ class Statistics(nn.Module):
         self.mailbox = Mailbox()
 
     def add(self, values: dict[str, Tensor], n: int) -> None:
-        """Count each value's mean as `n` samples. Nothing is read."""
+        """Count each value's mean as `n` samples of this process, and as many of each other one. Nothing is read."""
+        n *= world_size()  # counts are the run's, so the mean over the processes' sums is the run's sum
         sums = torch.stack([v.detach().float().mean() for v in values.values()]).mul_(n)
         names = tuple(values)
         if names in self.batch:
@@ -112,7 +116,13 @@ class Statistics(nn.Module):
     ) -> None:
         names = [name for together in sums for name in together]
         counts = [count for together, (count, _) in sums.items() for _ in together]
-        self.mailbox.send(Message(kind, shown, images, names, counts, known, torch.cat([s for _, s in sums.values()])))
+        flat = torch.cat([s for _, s in sums.values()])
+        average_([flat])
+        self.mailbox.send(Message(kind, shown, images, names, counts, known, flat))
+
+    def average_over_ranks(self) -> None:
+        """Give all processes the window as it is for the run, before it is saved: it goes on from there in each."""
+        average_([sums for _, sums in self.window.values()])
 
     def get_extra_state(self) -> dict[str, Any]:
         torch.cuda.synchronize() if torch.cuda.is_initialized() else None

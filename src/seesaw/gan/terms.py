@@ -154,7 +154,8 @@ class GradientPenalty(Term):
     """weight ((||d D(x) / d x|| - target) / target)^2 between reals and fakes: WGAN-GP, Gulrajani et al. 2017, eq. 3.
 
     On a pyramid it is taken at each scale and averaged over them. Each sample's place on the line is drawn uniformly, the
-    same at every scale. It needs a forward of D of its own. BatchNorm and minibatch stddev in D couple the samples.
+    same at every scale; a pack (balance=pac), which is then what D's loss judged, has one place. It needs a forward of D of its
+    own. BatchNorm and minibatch stddev in D couple the samples.
 
     Args:
         weight: lambda, 10 in the papers.
@@ -171,7 +172,9 @@ class GradientPenalty(Term):
         self.weight, self.target, self.one_sided = weight, target, one_sided
 
     def forward(self, batch: AdversarialBatch) -> Tensor:
-        share = torch.rand(len(batch.z), device=batch.z.device, dtype=torch.float32)
+        places = len(batch.fake_logits) if batch.has_made("fake_logits") else len(batch.z)
+        share = torch.rand(places, device=batch.z.device, dtype=torch.float32)
+        share = share.repeat_interleave(len(batch.z) // places)
         between = penalties.interpolated(batch.real, batch.fake, share)
         norms = penalties.gradient_norms(batch.logits_of(between), between)
         return self.weight * penalties.gradient_penalty(norms, self.target, self.one_sided)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive, check_resolution, normal_init
 from seesaw.types import Fake, Pyramid
 
@@ -82,6 +83,8 @@ class Discriminator(nn.Module):
         norm: "none" leaves BatchNorm out, as R1 wants it: it couples the samples whose gradients R1 takes.
         fc: widths of hidden fully connected layers at the end; empty: one layer from 4x4 to the logit.
         pack: images judged together, stacked along the channels (balance=pac).
+        spectral_norm: every weight divided by its largest singular value (Miyato et al. 2018). It takes norm "none": BatchNorm
+            undoes any scale of the weight before it.
     """
 
     def __init__(
@@ -95,8 +98,11 @@ class Discriminator(nn.Module):
         norm: Literal["batch", "none"] = "batch",
         fc: Sequence[int] = (),
         pack: int = 1,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
+        if spectral_norm and norm == "batch":
+            raise ValueError("spectral_norm takes norm=none: BatchNorm undoes any scale of the weight before it")
         check_resolution(resolution)
         check_positive(channels=channels, width=width, max_width=max_width, pack=pack)
         check_positive(**{f"fc.{k}": w for k, w in enumerate(fc)})
@@ -112,6 +118,8 @@ class Discriminator(nn.Module):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear([sizes[-1] * 16, *fc][-1], 1, bias=False))
         normal_init(self)
+        if spectral_norm:
+            normalise(self)
 
     def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
         """The finest images (B, C, H, W) to logits (B,)."""

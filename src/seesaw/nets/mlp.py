@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive
 from seesaw.types import Fake, Pyramid
 
@@ -55,6 +56,7 @@ class Discriminator(nn.Module):
         widths: of the hidden layers.
         dropout: after each hidden layer, in [0, 1).
         pack: images judged together, stacked along the channels (balance=pac).
+        spectral_norm: every weight divided by its largest singular value (Miyato et al. 2018).
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Discriminator(nn.Module):
         widths: Sequence[int] = (512, 256),
         dropout: float = 0.0,
         pack: int = 1,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
@@ -75,6 +78,8 @@ class Discriminator(nn.Module):
             if dropout:
                 layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+        if spectral_norm:
+            normalise(self)
 
     def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
         """The finest images (B, C, H, W) to logits (B,)."""

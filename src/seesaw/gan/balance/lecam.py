@@ -14,7 +14,8 @@ class LeCam(TermPart):
     Tseng et al. 2021, in the form of the authors' code (max(0, .) is not in the paper): D's logits of reals may not run away
     from the mean of the fakes', nor the reverse. The anchors move first, by D's steps alone, and carry no gradient. Until
     `start_kimg` they are the last batch's means and the penalty is 0 (the code's first 1000 steps). Anchors couple batches,
-    so micro-batches do not give the same value; each process would keep its own.
+    so micro-batches do not give the same value; of several processes each moves them by its own samples, and after each
+    batch all go on from their mean.
 
     Args:
         weight: 0.3 in the authors' CIFAR BigGAN, 3e-7 to 1e-6 in their StyleGAN2.

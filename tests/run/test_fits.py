@@ -1,0 +1,157 @@
+"""The table of what fits what: as docs/losses.md shows it, and as a run meets it."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import instantiate
+
+from seesaw.errors import Notice, UserError
+from seesaw.gan.balance import GapAware, SkipD
+from seesaw.gan.phases import Phase
+from seesaw.gan.terms import DiscriminatorLoss
+from seesaw.run.build import build
+from seesaw.run.fits import game_of, misfits
+
+ROOT = Path(__file__).parents[2]
+LOSSES = sorted(file.stem for file in (ROOT / "conf" / "loss").glob("*.yaml"))
+PENALTIES = sorted(file.stem for file in (ROOT / "conf" / "penalty").glob("*.yaml"))
+Composed = Callable[..., dict[str, Any]]
+
+
+def table(first: str) -> dict[tuple[str, str], str]:
+    """(row, column) -> cell of the table in docs/losses.md whose head begins with `first` and `none`."""
+    lines = (ROOT / "docs" / "losses.md").read_text().splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith(f"| {first} | none |"))
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip().strip("`") for cell in line.strip("|").split("|")])
+    head, body = rows[0], rows[2:]
+    return {(row[0], column): cell for row in body for column, cell in zip(head[1:], row[1:], strict=True)}
+
+
+def verdict(D: Any, loss: DiscriminatorLoss, penalties: dict[str, Any]) -> str:
+    found = misfits(game_of(D, {"D": Phase("D", {"adversarial": loss, **penalties})})).values()
+    return "no" if any(row.refused for row in found) else "notice" if found else "yes"
+
+
+def parts(
+    composed: Composed, model: str, *options: str
+) -> tuple[Any, dict[str, DiscriminatorLoss], dict[str, dict[str, Any]]]:
+    """D of the model, every loss of D and every penalty's terms, from their own files."""
+    losses = {loss: instantiate(composed(f"model={model}", f"loss={loss}")["loss"]["d"]) for loss in LOSSES}
+    penalties = {}
+    for penalty in PENALTIES:
+        terms = composed(f"model={model}", f"penalty={penalty}")["model"]["phases"]["D"]["terms"]
+        penalties[penalty] = {name: instantiate(term) for name, term in terms.items() if name != "adversarial"}
+    return instantiate(composed(f"model={model}", *options)["model"]["D"]), losses, penalties
+
+
+def test_the_documents_table_is_what_the_code_says(composed: Composed) -> None:
+    D, losses, penalties = parts(composed, "mlp")
+    normed = instantiate(composed("model=mlp", "model.D.spectral_norm=true")["model"]["D"])
+    found = {(loss, p): verdict(D, losses[loss], penalties[p]) for loss in LOSSES for p in PENALTIES}
+    found |= {(loss, "spectral_norm"): verdict(normed, losses[loss], {}) for loss in LOSSES}
+    assert found == table("loss")
+
+
+def test_the_documents_table_for_batch_norm_is_what_the_code_says(composed: Composed) -> None:
+    D, losses, penalties = parts(composed, "dcgan_small")
+    told = table("D with BatchNorm")
+    for loss in LOSSES:
+        row = loss if (loss, "none") in told else "any other loss"
+        assert {p: told[row, p] for p in PENALTIES} == {p: verdict(D, losses[loss], penalties[p]) for p in PENALTIES}
+    with pytest.raises(ValueError, match="spectral_norm takes norm=none"):
+        type(D)(16, 1, spectral_norm=True)
+    assert {cell for (_, column), cell in told.items() if column == "spectral_norm"} == {"no"}
+
+
+def test_every_row_of_the_code_stands_in_a_cell(composed: Composed) -> None:
+    """Each misfit is met somewhere: none is dead."""
+    from seesaw.run.fits import MISFITS
+
+    met = set()
+    for model in ("mlp", "dcgan_small"):
+        D, losses, penalties = parts(composed, model)
+        for loss in losses.values():
+            for terms in penalties.values():
+                met |= set(misfits(game_of(D, {"D": Phase("D", {"adversarial": loss, **terms})})))
+    assert met == set(MISFITS)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ("model=mlp loss=wasserstein", r"has no least value .* give penalty=wgan_gp, or model\.D\.spectral_norm=true"),
+        ("model=mlp loss=wasserstein penalty=r1 penalty.gamma=0", "has no least value"),
+        (
+            "model=dcgan loss=wasserstein",
+            r"give penalty=wgan_gp with model\.D\.norm=none, or model\.D\.spectral_norm=true",
+        ),
+        ("model=dcgan loss=wasserstein penalty=wgan_gp", r"each sample's own gradient.*: give model\.D\.norm=none"),
+        ("model=dcgan penalty=wgan_lp", r"give model\.D\.norm=none"),
+    ],
+)
+def test_a_run_is_refused_in_a_sentence(overrides: str, sentence: str, composed: Composed) -> None:
+    with pytest.raises(UserError, match=sentence):
+        build(composed(*overrides.split(), "data.resolution=16"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ("model=mlp loss=rpgan", "need both R1 and R2"),
+        ("model=mlp loss=rpgan penalty=r1", "give penalty=r1_r2"),
+        ("model=mlp loss=wasserstein penalty=r1_r2", "it may converge"),
+    ],
+)
+def test_a_run_is_told(overrides: str, sentence: str, composed: Composed) -> None:
+    with pytest.warns(Notice, match=sentence):
+        build(composed(*overrides.split(), "data.resolution=16"))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "model=dcgan balance=ttur",
+        "model=dcgan balance=skip_d",
+        "model=msggan_small balance=ttur",
+        "model=msggan_small balance=skip_d",
+        "model=progan_small",
+        "model=mlp_points data=gaussians_ring",
+        "model=dcgan_small",
+        "model=dcgan loss=wasserstein penalty=wgan_gp model.D.norm=none",
+        "model=dcgan loss=wasserstein model.D.norm=none model.D.spectral_norm=true",
+        "model=dcgan loss=rpgan penalty=r1_r2",
+    ],
+)
+def test_models_as_they_are_and_what_the_sentences_advise_fit(overrides: str, composed: Composed) -> None:
+    small = [] if "points" in overrides else ["data.resolution=16"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)
+        build(composed(*overrides.split(), *small))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gates_read_each_losss_equilibrium(loss: str, composed: Composed) -> None:
+    """At the equilibrium D has no advantage and its learning rate stays; half the loss is an advantage of 1/2."""
+    term = instantiate(composed(f"loss={loss}")["loss"]["d"])
+    phases = {"D": Phase("D", {"adversarial": term})}
+    gate, rate = SkipD(half_life=1e-9), GapAware(decay=0.0)
+    gate.bind(phases)
+    if loss == "wasserstein":
+        gate.observe({"D/adversarial": -50.0, "D/accuracy": 0.75}, 8)
+        assert gate.advantage == pytest.approx(0.5)
+        with pytest.raises(ValueError, match="has no scale"):
+            rate.bind(phases)
+        return
+    rate.bind(phases)
+    for part, advantage, scale in ((1.0, 0.0, 1.0), (0.5, 0.5, rate.h_min), (2.0, -1.0, rate.f_max)):
+        for balance in (gate, rate):
+            balance.observe({"D/adversarial": part * term.equilibrium, "D/accuracy": 0.9}, 8)
+        assert gate.advantage == pytest.approx(advantage)
+        assert rate.scale("D") == pytest.approx(scale)
