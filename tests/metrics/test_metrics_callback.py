@@ -54,7 +54,9 @@ class Toy(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
-    def sample(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Tensor]:
+    def sample(
+        self, n: int, seed: int, ema: bool = True, batch_size: int = 256, turn: Any = (0, 1)
+    ) -> Iterator[Tensor]:
         if n != COUNT:  # the drift's own images
             self.asked.append((self.images_shown, n, ema))
         draw = torch.Generator().manual_seed(seed)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 
+from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
 from seesaw.metrics.evaluator import Evaluation, Evaluator
 from seesaw.metrics.extractors import Extractor
@@ -31,7 +32,8 @@ class Evaluate(Callback):
 
     The reals are the datamodule's `reals`. Training goes on as if nothing had been: latents are keyed, no global random
     generator is used. The module is a `seesaw.gan.module.GAN`, or gives `images_shown`, `sample` and `on_distance` as
-    it does. All processes measure the same images and then take the figures of the first.
+    it does. Of several processes each samples some chunks of the same images and extracts their features; the first one
+    measures them all, and the others take its figures: those that a process alone would have.
 
     Args:
         extractor: makes the features and names the distances.
@@ -64,7 +66,7 @@ class Evaluate(Callback):
         self.every = max(round(evaluate_kimg * 1000), 1)
         self.end = float("inf") if kimg is None else round(kimg * 1000)
         self.cache_dir, self.raw, self.batch_size, self.seed = cache_dir, raw, batch_size, seed
-        self.drift = Drift()
+        self.drift, self.turn = Drift(), (0, 1)
         self.evaluated_at = 0
         self.last: dict[str, float] = {}
         """The figures of the last evaluation."""
@@ -81,7 +83,9 @@ class Evaluate(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Missing weights are told here, before training starts."""
-        self.evaluator.prepare(trainer.datamodule.reals, self.cache_dir, trainer.strategy.root_device)  # type: ignore[attr-defined]
+        self.turn = (trainer.global_rank, trainer.world_size)
+        reals, device = trainer.datamodule.reals, trainer.strategy.root_device  # type: ignore[attr-defined]
+        self.evaluator.prepare(reals, self.cache_dir, device, measures=trainer.is_global_zero)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
         due = pl_module.images_shown // self.every > self.evaluated_at // self.every
@@ -90,10 +94,11 @@ class Evaluate(Callback):
 
     def evaluate(self, trainer: Trainer, pl_module: Any) -> None:
         """Measure now, report, and remember the best."""
-        evaluation = self.measure(pl_module, "ema")
-        values, self.protocol = evaluation.values, evaluation.protocol.label()
-        if self.raw:
-            values |= {f"{name}_raw": value for name, value in self.measure(pl_module, "raw").values.items()}
+        values: dict[str, float] = {}
+        if evaluation := self.measure(pl_module, "ema"):  # None but on the first process
+            values, self.protocol = evaluation.values, evaluation.protocol.label()
+        if self.raw and (evaluation := self.measure(pl_module, "raw")):
+            values |= {f"{name}_raw": value for name, value in evaluation.values.items()}
         fixed = pl_module.sample(COUNT, self.seed, batch_size=self.batch_size)
         values |= self.drift.update(torch.cat([chunk.cpu() for chunk in fixed]))
         self.last = trainer.strategy.broadcast(values)
@@ -105,11 +110,13 @@ class Evaluate(Callback):
         report(trainer, self.last)
         pl_module.on_distance(distance)
 
-    def measure(self, pl_module: Any, which: Which) -> Evaluation:
-        """Figures and protocol of the module's present weights. The evaluator must be prepared."""
-        n = self.evaluator.count
-        chunks = pl_module.sample(n, self.seed, ema=which == "ema", batch_size=self.batch_size)
-        return self.evaluator.evaluate(chunks, n, which)
+    def measure(self, pl_module: Any, which: Which) -> Evaluation | None:
+        """Figures and protocol of the module's present weights; None but on the first process. The evaluator must be prepared."""
+        n, size = self.evaluator.count, self.batch_size
+        chunks = pl_module.sample(n, self.seed, ema=which == "ema", batch_size=size, turn=self.turn)
+        features = self.evaluator.features(chunks, sum(in_turn(n, size, *self.turn)))
+        whole = collected(features, n, size)
+        return None if whole is None else self.evaluator.distances(whole, which)
 
     def state_dict(self) -> dict[str, Any]:
         best = None if self.best is None else list(self.best)

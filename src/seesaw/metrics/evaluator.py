@@ -56,18 +56,28 @@ class Evaluator:
     @property
     def count(self) -> int:
         """How many images `evaluate` should be given."""
-        return min(self.reference.count, MOST) if self.n is None else self.n
+        return min(self._reals, MOST) if self.n is None else self.n
 
-    def prepare(self, reals: Reals, cache_dir: str | Path, device: torch.device | None = None) -> None:
-        """Load the extractor and the statistics of the reals. UserError when the weights are missing."""
+    def prepare(
+        self, reals: Reals, cache_dir: str | Path, device: torch.device | None = None, measures: bool = True
+    ) -> None:
+        """Load the extractor and, where this process `measures` distances, the statistics of the reals.
+
+        Raises:
+            UserError: the weights are missing.
+        """
         self.extractor.prepare(device or torch.device("cpu"))
-        self.reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
-        self._description = reals.description
+        self._reals, self._description = len(reals), reals.description
+        if measures:
+            self.reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
 
     def evaluate(self, chunks: Iterable[Tensor], n: int, which: Which = "ema") -> Evaluation:
         """Measure the first `n` images of `chunks`, uint8 (b, C, H, W) each. ValueError when there are fewer."""
-        features = self._features(chunks, n)
-        real = self.reference
+        return self.distances(self.features(chunks, n), which)
+
+    def distances(self, features: Tensor, which: Which = "ema") -> Evaluation:
+        """Measure images by their features (n, d)."""
+        real, n = self.reference, len(features)
         values = {
             self.extractor.frechet: frechet_distance(real.mean, real.cov, *moments(features)),
             self.extractor.kernel: self._kernel(real.features, features),
@@ -83,14 +93,17 @@ class Evaluator:
         one, other = order.tensor_split(2)
         return frechet_distance(*moments(features[one]), *moments(features[other]))
 
-    def _features(self, chunks: Iterable[Tensor], n: int) -> Tensor:
-        """On the CPU: float64 is slow or missing on many devices, and the matrices are small beside the networks."""
+    def features(self, chunks: Iterable[Tensor], n: int) -> Tensor:
+        """Of the first `n` images, (n, d), on the CPU: float64 is slow or missing on many devices, and the matrices are small
+        beside the networks. ValueError when there are fewer images."""
         parts = (self.extractor(part).cpu() for chunk in chunks for part in chunk.split(self.batch_size))
-        found: list[Tensor] = []
+        found: list[Tensor] = [torch.empty(0, self.extractor.dim)]
         for part in parts:
             found.append(part[: n - sum(map(len, found))])
             if sum(map(len, found)) == n:
-                return torch.cat(found)
+                break
+        if sum(map(len, found)) == n:
+            return torch.cat(found)
         raise ValueError(f"{n} images were to be measured, {sum(map(len, found))} came")
 
     def _subset_size(self, n: int) -> int:

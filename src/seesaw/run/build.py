@@ -1,5 +1,6 @@
 """From a resolved configuration to the model, the data and the trainer's settings."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,22 +9,42 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from seesaw.errors import UserError
+from seesaw.run.fits import check_fits
 from seesaw.types import at
 
 
 def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
-    """The model, with initial weights keyed by the seed alone, and the data, not read yet."""
-    one_device(config["trainer"])
+    """The model, with initial weights keyed by the seed alone, and the data, not read yet. UserError where loss, penalty and
+    D do not fit.
+    """
     cfg = OmegaConf.create(config)  # with parents, so that an error names the key
     data = instantiate(cfg.data, _convert_="all")
     torch.manual_seed(config["seed"])
-    return instantiate(cfg.model, _convert_="all"), data
+    model = instantiate(cfg.model, _convert_="all")
+    check_fits(model)
+    return model, data
 
 
-def one_device(trainer: dict[str, Any]) -> None:
-    """Several devices need a strategy of their own (alternating players break Lightning's), which is not there yet."""
-    if trainer.get("devices") not in (1, "1", [0]) or trainer.get("num_nodes", 1) != 1:
-        raise UserError(f"trainer.devices is {trainer.get('devices')}; a run takes one device: give trainer.devices=1")
+def check_shares(data: pl.LightningDataModule, devices: int, kimg: float) -> None:
+    """Raise UserError where the batch, at any time of the run, does not divide by the devices (on all hosts together)."""
+    size: Any = data.batch_size  # type: ignore[attr-defined]
+    for images in sorted(set(batch_sizes(size, kimg)) if callable(size) else {size}):
+        if images % devices:
+            near = images - images % devices
+            fitting = f"{near} or {near + devices}" if near else f"{devices}"
+            raise UserError(
+                f"batch_size is the images of all devices together, and {images} do not divide by {devices} devices; "
+                f"give such as {fitting}, or another trainer.devices"
+            )
+
+
+def batch_sizes(size: Any, kimg: float) -> Iterator[int]:
+    """The size of each batch of a run."""
+    shown = 0
+    while shown < round(kimg * 1000):
+        now = int(at(size, shown))
+        shown += now
+        yield now
 
 
 def precision(option: str, accelerator: str) -> dict[str, Any]:
@@ -56,9 +77,8 @@ def sizes(model: pl.LightningModule, data: pl.LightningDataModule, config: dict[
         if count:
             kind = type(net).__module__.removeprefix("seesaw.") + "." + type(net).__name__
             lines.append(f"{name:<14}{kind:<46}{count:>12,}")
-    batches, shown, end = 0, 0, round(config["kimg"] * 1000)
-    while shown < end:
-        shown, batches = shown + int(at(data.batch_size, shown)), batches + 1  # type: ignore[attr-defined]
+    each = list(batch_sizes(data.batch_size, config["kimg"]))  # type: ignore[attr-defined]
+    batches, shown = len(each), sum(each)
     lines.append(f"data          {data.description}")  # type: ignore[attr-defined]
     lines.append(f"run           {config['kimg']:g} kimg: {batches:,} batches of {shown / batches:g} images")
     return "\n".join(lines)

@@ -1,0 +1,126 @@
+"""One of several processes that train toys together. The tests start it as `python ranks.py FOLDER CASE …`, once for each rank,
+with the environment that a launcher would give, and read what it saves; or they call `play` to train alone."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gan"))
+
+from toys import REALS, EndAfter, game, task
+
+from seesaw.data.sampler import EndlessBatches
+from seesaw.gan.balance.lecam import LeCam
+from seesaw.gan.balance.topk import TopK
+from seesaw.gan.module import GAN
+from seesaw.gan.phases import Phase
+from seesaw.gan.terms import R1, CrossEntropyD, HingeD
+from seesaw.run.strategy import PlayerParallel
+from seesaw.types import Batch
+
+BATCH, LOG_KIMG = 16, 0.048  # three batches a window, so 8 batches end within one
+
+
+def lazy() -> dict[str, Phase]:
+    return game(HingeD()) | {"D_r1": Phase("D", {"r1": R1(1.0)}, every=3, gain=3.0)}
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "lazy": {"toy": "plain", "phases": lazy},
+    "micro": {"toy": "plain", "micro_batch": 2},
+    "shared": {"toy": "plain", "share_fakes": True},
+    "scales": {},
+    "growing": {},
+    "gated": {},
+    "resumed": {"toy": "gated"},  # from what one process had saved after half of the batches
+    "noisy": {},  # BatchNorm and dropout
+    "style": {},  # path length, lazy phases
+    "lecam": {"toy": "gated", "more": lambda: {"lecam": LeCam(start_kimg=0.032, decay=0.9)}},
+    "topk": {"toy": "gated", "more": lambda: {"topk": TopK(epoch_kimg=0.016, decay=0.7)}},
+}
+
+
+def made(case: str) -> GAN:
+    """The toy of a case, with the same initial weights in every process."""
+    options = dict(CASES[case])
+    toy, more, phases = options.pop("toy", case), options.pop("more", dict), options.pop("phases", None)
+    gan = task(toy, log_kimg=LOG_KIMG, **options)
+    if phases is not None or more():
+        parts = dict(gan.balance.items()) | more()
+        gan = GAN(gan.G, gan.D, phases() if phases else game(CrossEntropyD()), gan.make_optimizer, seed=3,
+                  balance=parts, log_kimg=LOG_KIMG, ema_half_life=100.0)  # fmt: skip
+    return gan
+
+
+class Rows(IterableDataset[Batch]):
+    """This process's rows of endless batches."""
+
+    def __init__(self, start: int, rank: int, world_size: int) -> None:
+        self.sampler = EndlessBatches(len(REALS), BATCH, seed=0, start=start, rank=rank, world_size=world_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in self.sampler:
+            yield Batch(REALS[rows])
+
+
+class Decisions(pl.Callback):
+    """The updates of both players after each batch."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        self.seen.append((pl_module.updates["G"], pl_module.updates["D"]))
+
+
+def play(
+    case: str, batches: int = 8, precision: Any = "64-true", rank: int = 0, world_size: int = 1,
+    save: Path | None = None, ckpt: Path | None = None, start: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Train up to so many batches from the start; returns the state, the decisions and what was reported."""
+    gan, decisions, reports = made(case), Decisions(), []
+    if precision == "64-true":
+        gan.double()  # Lightning does so only after it has restored a checkpoint
+    gan.on_report = lambda shown, values: reports.append((shown, values))
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=world_size, strategy="auto" if world_size == 1 else PlayerParallel([], {}),
+        max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, precision=precision, callbacks=[EndAfter(batches * BATCH), decisions],
+    )  # fmt: skip
+    trainer.fit(gan, DataLoader(Rows(start, rank, world_size), batch_size=None), ckpt_path=ckpt, weights_only=True)
+    if save is not None:
+        trainer.save_checkpoint(save)  # with what is in flight
+    gan.settle()
+    state = {name: value.clone() for name, value in gan.state_dict().items() if torch.is_tensor(value)}
+    parameters = {name for name, _ in gan.named_parameters()}
+    for _, values in reports:
+        del values["images_per_sec"]
+    return {"state": state, "parameters": parameters, "decisions": decisions.seen, "reports": reports}
+
+
+def main(folder: Path, cases: list[str]) -> None:
+    rank, world_size = int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"])
+    torch.set_num_threads(1)
+    for case in cases:
+        name, _, precision = case.partition(":")
+        more = {"ckpt": folder / "alone.ckpt", "start": 4 * BATCH} if name == "resumed" else {}
+        kept = play(
+            name,
+            precision=precision or "64-true",
+            rank=rank,
+            world_size=world_size,
+            save=folder / f"{name}.ckpt",
+            **more,
+        )
+        torch.save(kept, folder / f"{name}-{rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,94 @@
+"""Several processes train as one does: the same weights, the same decisions, the same bits on every rank."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ranks import BATCH, play
+from torch.testing import assert_close
+
+EXACT = ("plain", "lazy", "micro", "shared", "scales", "growing", "gated")
+"""Without BatchNorm, minibatch statistics or draws inside a phase: two processes are one."""
+COUPLED = ("noisy:32-true", "style:32-true", "lecam:32-true", "topk:32-true")
+
+
+def trained(folder: Path, *cases: str, processes: int = 2) -> dict[str, list[dict[str, Any]]]:
+    """What each of the processes has after 8 batches of each case."""
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    command = [sys.executable, str(Path(__file__).with_name("ranks.py")), str(folder), *cases]
+    running = [
+        subprocess.Popen(
+            command, env=common | {"LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for rank in range(processes)
+    ]  # fmt: skip
+    for one in running:
+        out, _ = one.communicate(timeout=240)
+        assert one.returncode == 0, out[-3000:]
+    names = [case.partition(":")[0] for case in cases]
+    return {
+        name: [torch.load(folder / f"{name}-{rank}.pt", weights_only=False) for rank in range(processes)]
+        for name in names
+    }
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[dict[str, Any]]]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    play("gated", batches=4, save=folder / "alone.ckpt")
+    return folder, trained(folder, *EXACT, "resumed", *COUPLED)
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_two_processes_train_as_one(case: str, both: Any) -> None:
+    alone, (first, other) = play(case), both[1][case]
+    assert alone["state"].keys() == first["state"].keys()
+    for name, value in alone["state"].items():
+        assert_close(first["state"][name], value, rtol=0, atol=1e-9, msg=lambda m, name=name: f"{name}: {m}")
+    assert first["decisions"] == other["decisions"] == alone["decisions"]
+    moved = alone["state"]["G.start.weight"] - play(case, batches=0)["state"]["G.start.weight"]
+    assert moved.abs().max() > 1e-3  # it did train
+    for (at, values), (at_alone, values_alone) in zip(first["reports"], alone["reports"], strict=True):
+        assert at == at_alone
+        assert values == pytest.approx(values_alone, rel=1e-5, abs=1e-6)
+
+
+def test_two_processes_go_on_where_one_stopped(both: Any) -> None:
+    alone, (first, other) = play("gated"), both[1]["resumed"]
+    for name, value in alone["state"].items():
+        assert_close(first["state"][name], value, rtol=0, atol=1e-9)
+        assert torch.equal(first["state"][name], other["state"][name]), name
+    assert first["decisions"] == alone["decisions"][4:]
+
+
+def test_one_process_goes_on_where_two_stopped(both: Any) -> None:
+    """In the middle of a window of statistics, too: a window has three batches."""
+    folder, _ = both
+    end = play("lazy", batches=11)
+    gone_on = play("lazy", batches=11, ckpt=folder / "lazy.ckpt", start=8 * BATCH)
+    for name, value in end["state"].items():
+        assert_close(gone_on["state"][name], value, rtol=0, atol=1e-9)
+    for (at, values), (at_end, values_end) in zip(
+        gone_on["reports"], end["reports"][-len(gone_on["reports"]) :], strict=True
+    ):
+        assert at == at_end
+        assert values == pytest.approx(values_end, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("case", [case.partition(":")[0] for case in (*EXACT, "resumed", *COUPLED)])
+def test_ranks_are_bit_equal(case: str, both: Any) -> None:
+    """Parameters and, since a checkpoint was saved, buffers; and all that gates read."""
+    first, other = both[1][case]
+    for name, value in first["state"].items():
+        assert torch.equal(value, other["state"][name]), name
+    assert first["decisions"] == other["decisions"]
+    assert first["reports"] == other["reports"]
