@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from PIL import Image
@@ -23,7 +24,9 @@ from seesaw.run.check import check
 CONF = Path(__file__).parents[1] / "conf"
 SMALL = ("data.resolution=16", "batch_size=8", "log_kimg=0.016")
 OPTIONS = sorted(
-    str(f.relative_to(CONF).with_suffix("")) for f in CONF.glob("*/*.yaml") if f.parent.name not in ("engine", "hydra")
+    str(f.relative_to(CONF).with_suffix(""))
+    for f in CONF.glob("*/*.yaml")
+    if f.parent.name not in ("engine", "hydra", "search")
 )
 
 
@@ -56,11 +59,15 @@ def make_set(name: str, root: Path) -> list[str]:
 
 SETS = {"karras2018_cifar10": "cifar10", "karras2018_celebahq1024": "celeba_hq"}  # what an experiment chooses itself
 PROGRESSIVE = ("progan", "msggan", "karras2018")
+STYLE = ("style_transfer", "style_pair", "gatys2016", "multi_scale_style")
 
 
 def small(option: str, root: Path) -> list[str]:
     """The overrides that choose `group/name`, small; a metric of a set of its own comes with that set."""
     group, name = option.split("/")
+    if name in STYLE:
+        model = ["model=style_transfer"] if group == "data" else []
+        return [*model, f"{group}={name}", *make_pair(root), "data.size=64", "kimg=0.012", "log_kimg=0.002"]
     overrides = [*SMALL, f"{group}={name}"]
     if group == "data" or (group == "metrics" and (CONF / "data" / f"{name}.yaml").exists()):
         overrides += [f"data={name}", *make_set(name, root)]
@@ -71,7 +78,18 @@ def small(option: str, root: Path) -> list[str]:
         return overrides + (["model=mlp"] if "gaussians" in name else ["data=gaussians_ring"])
     if name.startswith(PROGRESSIVE):
         return [*overrides, *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64"))]
+    if option.startswith("penalty/wgan"):
+        overrides.append("model.D.norm=none")  # a gradient penalty is refused beside BatchNorm
     return overrides + ([] if option == "model/mlp" else ["model.G.width=4", "model.D.width=4"])
+
+
+def make_pair(root: Path) -> list[str]:
+    """Two photographs of noise on disk, and the overrides that name them."""
+    root.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for name in ("content", "style"):
+        Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(root / f"{name}.png")
+    return [f"data.{name}={root}/{name}.png" for name in ("content", "style")]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -82,7 +100,10 @@ def test_every_file_composes_and_passes_the_check(
     assert check(config) == []
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] not in ("logger", "metrics", "trainer")])
+GANS = [o for o in OPTIONS if o.split("/")[0] not in ("logger", "metrics", "trainer") and o.split("/")[1] not in STYLE]
+
+
+@pytest.mark.parametrize("option", GANS)
 def test_every_model_file_trains_without_a_host_read(
     option: str, composed: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -107,3 +128,16 @@ def test_every_model_file_trains_without_a_host_read(
 def test_every_metrics_file_builds(option: str, composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     callback = instantiate(composed(*small(option, tmp_path / "set"))["metrics"], _convert_="all")
     assert callback.best is None
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[1] in STYLE])
+def test_every_style_file_draws(option: str, composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    """On the network whose weights come as a package."""
+    model, data = build(composed(*small(option, tmp_path / "set"), "model/backbone=efflite0", "trainer=cpu"))
+    trainer = pl.Trainer(
+        max_epochs=1, limit_train_batches=12, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(model, datamodule=data)
+    assert torch.isfinite(next(model.sample_pyramids(1, 0))[0].float()).all()  # type: ignore[operator]
+    assert (tmp_path / "stylized.png").is_file()

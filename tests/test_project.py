@@ -19,6 +19,7 @@ ARROWS = {
     "functional": {"types", "errors"},
     "nets": {"functional", "types", "errors"},
     "gan": {"functional", "types", "errors"},
+    "style": {"functional", "types", "errors"},
     "data": {"functional", "types", "errors"},
     "metrics": {"functional", "types", "errors"},
     "run": {"gan", "data", "metrics", "functional", "types", "errors"},

@@ -2,6 +2,7 @@
 that `--help` and mistakes in names answer at once."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -50,8 +51,9 @@ def groups(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in sorted(folder.glob("*/**/*.yaml")):
         relative = file.relative_to(folder)
-        if relative.parts[0] not in ("hydra", "engine"):  # Hydra's own, and what model files start from
-            found.setdefault(relative.parts[0], []).append("/".join(relative.with_suffix("").parts[1:]))
+        if relative.parts[0] not in ("hydra", "engine", "search"):  # Hydra's, what model files start from, spaces
+            group = relative.parent.as_posix()  # model/backbone is a group of its own
+            found.setdefault(group, []).append(relative.stem)
     return found
 
 
@@ -66,6 +68,17 @@ def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
             continue
         wrong = misfits(cfg[name], types[name], name)
         out += wrong or _out_of_range(name, cfg[name], fld)
+    return out
+
+
+def check_unused(cfg: Mapping[str, Any], overrides: list[str]) -> list[str]:
+    """A sentence for each override of a group or option that the chosen model says it has no use for (`recipe.without`)."""
+    without = (cfg.get("model") or {}).get("recipe", {}).get("without", ())
+    out = []
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if re.split(r"[./@]", key)[0] in without:
+            out.append(f"{key}: this model has no use for {', '.join(without)}; leave {override} out")
     return out
 
 
@@ -94,7 +107,7 @@ def help_text(program: str, folder: Path) -> str:
     lines += ["", "Groups (* is the default; a model or a data set may choose another):"]
     for group, names in groups(folder).items():
         marked = "  ".join(f"*{n}" if n == defaults.get(group) else n for n in names)
-        lines.append(f"  {group:<12} {marked}")
+        lines.append(f"  {group:<16} {marked}")
     lines += ["", "Options of every run:"]
     for name, fld in OPTIONS.items():
         default = shown(fld.default).strip("'")

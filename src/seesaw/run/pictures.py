@@ -20,6 +20,7 @@ from seesaw.run.csv_log import Row, read_metrics
 from seesaw.run.tracker import Tracker
 from seesaw.types import Pyramid
 
+KIMG = "real images shown (kimg)"
 _CELL = 64  # images smaller than this are enlarged by a whole factor, so that a person sees them
 
 
@@ -58,7 +59,10 @@ def save_png(image: Tensor, path: Path | str) -> None:
 
 
 def sheet(samples: Tensor, reals: Any) -> Tensor:
-    """The picture of samples, uint8 (C, H, W): a grid of images, a scatter plot of points over some of the reals."""
+    """The picture of samples, uint8 (C, H, W): a grid of images, one image as it is, a scatter plot of points over some
+    of the reals."""
+    if len(samples) == 1 and samples.shape[-1] >= _CELL:
+        return samples[0].cpu()
     if samples.shape[-1] > 1:
         return grid(samples)
     some = torch.linspace(0, len(reals) - 1, min(len(reals), scatter.MOST), dtype=torch.float64).long()
@@ -129,7 +133,9 @@ class Samples(Callback):
     def _show(self, trainer: Trainer, name: str, picture: Tensor, ending: str | None) -> None:
         """To the trackers, and where it has an ending into the run folder."""
         if ending is not None:
-            save_png(picture, self.run_dir / "samples" / f"{self._drawn // 1000:06d}{ending}.png")
+            kimg, rest = divmod(self._drawn, 1000)
+            finer = f"_{rest:03d}" if self.every < 1000 else ""  # or pictures of one thousand would share a name
+            save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
         for tracker in trainer.loggers:
             if isinstance(tracker, Tracker):
                 tracker.log_picture(name, picture, self._drawn)
@@ -159,6 +165,9 @@ class _Panel(NamedTuple):
 
 
 _PANELS = (
+    _Panel("content loss", {"loss/content": ("", _G)}, "log"),
+    _Panel("style loss", {"loss/style": ("", _D)}, "log"),
+    _Panel("variation loss", {"loss/variation": ("", _REAL)}, "log"),
     _Panel("loss", {"loss/D": ("D", _D), "loss/G": ("G", _G)}),
     _Panel("D's accuracy", {"D/accuracy": ("", _D)}, level=0.5, zero=True),
     _Panel("D's mean logit", {"D/logits_real": ("real", _REAL), "D/logits_fake": ("fake", _FAKE)}, level=0.0),
@@ -174,6 +183,8 @@ _PANELS = (
     _Panel("reverse KL of modes (nats)", {}, zero=True, prefixes=("reverse_kl_",)),
     _Panel("drift of fixed latents", {"drift": ("", _G)}, "log"),
     _Panel("images per second", {"images_per_sec": ("", "#555555")}, zero=True),
+    _Panel("longer side (pixels)", {"size": ("", _D)}, zero=True),
+    _Panel("iterations per second", {"iterations_per_sec": ("", "#555555")}, zero=True),
 )
 
 
@@ -197,6 +208,7 @@ def curves(run_dir: Path | str) -> Path | None:
             lines,
             below=i + 3 >= len(panels),
             end=max(r["kimg"] for r in rows),
+            time="iterations" if "iteration" in rows[-1] else KIMG,
         )
     path, new = run_dir / "curves.png", run_dir / "curves.png.new"
     figure.savefig(new, format="png")
@@ -234,7 +246,7 @@ def _lines(panel: _Panel, rows: Sequence[Row]) -> list[_Line]:
     return lines
 
 
-def _draw(axes: Axes, panel: _Panel, lines: list[_Line], below: bool, end: float) -> None:
+def _draw(axes: Axes, panel: _Panel, lines: list[_Line], below: bool, end: float, time: str = KIMG) -> None:
     for k, line in enumerate(lines):
         few = "o" if len(line.kimg) < 40 else None  # single measurements stay visible
         # Of two lines that lie on each other, the upper one is dashed: both can be seen.
@@ -262,4 +274,4 @@ def _draw(axes: Axes, panel: _Panel, lines: list[_Line], below: bool, end: float
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
     if below:
-        axes.set_xlabel("thousands of real images shown (kimg)", fontsize=9)
+        axes.set_xlabel(f"thousands of {time}", fontsize=9)

@@ -7,7 +7,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-_FORMAT = "{desc}  {kimg} kimg  [{bar:16}]  {speed} img/s{figures}  {left} left"
+_FORMAT = "{desc}  {progress}  [{bar:16}]  {speed}{figures}  {left} left"
+_LOSSES = ("D", "G", "content", "style", "variation")
 _DISTANCES = ("fid", "kid", "frechet_", "kernel_")
 _QUIET_SECONDS = 60.0  # without a terminal: the longest silence
 
@@ -38,6 +39,7 @@ class KimgBar(Callback):
             total=self.target_images, initial=_images(pl_module), desc=self.title, file=sys.stdout if terminal else _Nowhere(),
             mininterval=0.5, miniters=1, dynamic_ncols=terminal, bar_format=_FORMAT, ascii=".#",
         )  # fmt: skip
+        self._bar.iterates = getattr(pl_module, "unit", "images") == "iterations"
         self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
@@ -74,6 +76,7 @@ class _Bar(tqdm):
 
     figures = ""
     speed = 0.0
+    iterates = False  # a model that draws one image counts iterations, not thousands of images
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -82,8 +85,10 @@ class _Bar(tqdm):
         # Over the whole run, evaluations included: a pause must neither read as a standstill nor be left out of what is left.
         rate = done / fields["elapsed"] if fields["elapsed"] and done else 0.0
         left = tqdm.format_interval(max(self.total - self.n, 0) / rate) if rate else "?"
-        kimg = f"{_kimg(self.n)}/{_kimg(self.total)}"
-        return fields | {"kimg": kimg, "speed": f"{self.speed or rate:,.0f}", "figures": self.figures, "left": left}
+        progress, speed = f"{_kimg(self.n)}/{_kimg(self.total)} kimg", f"{self.speed or rate:,.0f} img/s"
+        if self.iterates:
+            progress, speed = f"{self.n}/{self.total} iterations", f"{self.speed or rate:.3g}/s"
+        return fields | {"progress": progress, "speed": speed, "figures": self.figures, "left": left}
 
     def plain(self) -> str:
         return _FORMAT.replace("  [{bar:16}]", "").format(**self.format_dict | {"desc": self.desc.rstrip(": ")})
@@ -108,5 +113,5 @@ def _kimg(images: float) -> str:
 
 
 def _figures(known: dict[str, float], distances: dict[str, float]) -> str:
-    shown = {"D": known.get("loss/D"), "G": known.get("loss/G"), **dict(sorted(distances.items())[:1])}
+    shown = {**{name: known.get(f"loss/{name}") for name in _LOSSES}, **dict(sorted(distances.items())[:1])}
     return "".join(f"  {name} {value:.3g}" for name, value in shown.items() if value is not None)
