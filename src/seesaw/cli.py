@@ -1,8 +1,9 @@
-"""`seesaw train | prepare | sample | evaluate`: what one does with sets and runs from the shell."""
+"""`seesaw train | prepare | sample | evaluate | compare | stylize | search`: what one does with sets and runs from the shell."""
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from seesaw.errors import UserError
 
@@ -14,7 +15,12 @@ def main(argv: list[str] | None = None) -> int:
         from seesaw.run.entry import main as train
 
         return train(argv[1:])
-    options = parser().parse_args(argv)
+    top = parser()
+    options, rest = top.parse_known_args(argv)
+    if rest and (not hasattr(options, "overrides") or any(a.startswith("-") or "=" not in a for a in rest)):
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # key=value may also stand behind the options, which argparse does not foresee
+        options.overrides = [*options.overrides, *rest]
     try:
         print(options.call(options))
     except UserError as error:
@@ -25,7 +31,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seesaw", description="GAN research with the balance of the players as an axis.")
-    commands = top.add_subparsers(required=True, metavar="train | prepare | sample | evaluate")
+    commands = top.add_subparsers(
+        required=True, metavar="train | prepare | sample | evaluate | compare | stylize | search"
+    )
     commands.add_parser("train", help="train a GAN: `seesaw train --help`", add_help=False)
 
     prepare = commands.add_parser(
@@ -51,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--fid", metavar="FILE", default=None, help="measure FID and KID with these Inception weights; "
                           "`auto`: torch hub's cache, downloaded when missing")  # fmt: skip
     evaluate.set_defaults(call=call_evaluate)
+    add_compare(commands)
+    add_stylize(commands)
+    add_search(commands)
     return top
 
 
@@ -60,6 +71,60 @@ def of_a_run(command: argparse.ArgumentParser) -> None:
         "--which", choices=["last", "best"], default="last", help="which checkpoint of the folder (last)"
     )
     command.add_argument("--raw", action="store_true", help="the raw generator instead of its average")
+
+
+def add_compare(commands: Any) -> None:
+    command = commands.add_parser("compare", help="runs beside each other: a table, compare.html, compare.png")
+    command.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run folders, or folders that hold runs")
+    command.add_argument("--out", type=Path, metavar="FOLDER", default=None, help="where to write (beside the runs)")
+    command.add_argument(
+        "--metric", metavar="NAME", default=None, help="a column of metrics.csv (the runs' own distance)"
+    )
+    command.set_defaults(call=call_compare)
+
+
+def add_stylize(commands: Any) -> None:
+    command = commands.add_parser("stylize", help="draw a photograph in another's style: `seesaw stylize a.jpg b.jpg`")
+    command.add_argument("content", help="the photograph that is drawn")
+    command.add_argument("style", help="the image whose style it takes")
+    command.add_argument("--out", type=Path, default=Path("stylized.png"), help="png, jpg or webp (stylized.png)")
+    command.add_argument("--size", type=int, default=None, help="pixels of the longer side (512)")
+    command.add_argument("--iterations", type=int, default=None, help="steps of the optimiser (500)")
+    command.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="as `train` takes them: model/style=gram model.start=noise model.colours=content experiment=gatys2016",
+    )  # fmt: skip
+    command.set_defaults(call=call_stylize)
+
+
+def add_search(commands: Any) -> None:
+    command = commands.add_parser(
+        "search", help="search the best values of a few keys: `seesaw search learning_rates data=digits kimg=20`"
+    )
+    command.add_argument("space", help="a ready space (conf/search), or a YAML file of keys and ranges")
+    command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as `train` takes them, for every trial")
+    command.add_argument("--trials", type=int, default=20, help="how many, those of an earlier call included (20)")
+    command.add_argument("--out", type=Path, default=None, help="folder; the same command goes on in it (runs/search-…)")
+    command.add_argument(
+        "--prune", choices=["median", "hyperband", "none"], default="median", help="which trials end early (median)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the draws (0); seed=… is the runs'")
+    command.set_defaults(call=call_search)
+
+
+def call_search(options: argparse.Namespace) -> str:
+    from seesaw.run.entry import program, told, traces
+    from seesaw.run.mistakes import plain_notices
+    from seesaw.run.search import search
+
+    plain_notices()
+    how = (options.trials, options.out, options.prune, options.seed)
+    try:
+        return search(options.space, options.overrides, *how, program())
+    except Exception as error:
+        if traces():
+            raise
+        raise UserError(told(error, options.overrides)) from None
 
 
 def call_prepare(options: argparse.Namespace) -> str:
@@ -76,6 +141,20 @@ def call_prepare(options: argparse.Namespace) -> str:
         raise UserError(told(error, options.overrides)) from None
 
 
+def call_stylize(options: argparse.Namespace) -> str:
+    from seesaw.run.entry import told, traces
+    from seesaw.run.mistakes import plain_notices
+    from seesaw.run.stylizing import stylize
+
+    plain_notices()
+    try:
+        return stylize(options.content, options.style, options.out, options.size, options.iterations, options.overrides)
+    except Exception as error:
+        if traces():
+            raise
+        raise UserError(told(error, options.overrides)) from None
+
+
 def call_sample(options: argparse.Namespace) -> str:
     from seesaw.run.using import sample
 
@@ -86,3 +165,9 @@ def call_evaluate(options: argparse.Namespace) -> str:
     from seesaw.run.using import evaluate
 
     return evaluate(options.run, options.which, options.raw, options.n, options.fid)
+
+
+def call_compare(options: argparse.Namespace) -> str:
+    from seesaw.run.compare import compare
+
+    return compare(options.runs, options.out, options.metric)

@@ -83,7 +83,7 @@ def _values(items: Iterable[Any]) -> dict[str, Any]:
 def _read_start(run: OfflineRun, record: Any) -> None:
     start = record.run
     run.facts = {"id": start.run_id, "project": start.project, "name": start.display_name, "group": start.run_group,
-                 "tags": list(start.tags)}  # fmt: skip
+                 "tags": list(start.tags), "job_type": start.job_type}  # fmt: skip
     run.config |= _values(start.config.update)
 
 

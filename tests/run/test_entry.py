@@ -71,7 +71,6 @@ VALUES = {
     ],
     ("penalty.gamma=hot",): ["seesaw: penalty.gamma: 'hot' is not allowed; give a number"],
     ("schedule=plateau", "metrics=none"): ["schedule=plateau waits for a distance, and metrics=none measures none"],
-    ("trainer.devices=2",): ["trainer.devices is 2; a run takes one device"],
     ("+trainer.foo=1",): ["trainer.foo: pytorch_lightning.Trainer has no such argument"],
     ("model.G.width=0",): ["model.G: width is 0; it must be at least 1"],
     ("data.resolution=48",): ["data: resolution must be one of 8, 16", "not 48"],

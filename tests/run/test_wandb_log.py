@@ -63,6 +63,7 @@ def test_offline_run_reads_back(finished):
         "name": "dcgan digits",
         "group": "sweep",
         "tags": ["a", "b"],
+        "job_type": "train",
     }
     assert run.axes["*"] == "kimg"
     assert run.config["seed"] == 3
@@ -109,6 +110,28 @@ def test_resume_goes_on_under_the_same_id_and_a_new_start_does_not(tmp_path, cap
     assert len(out.splitlines()) == 3
     assert all("wandb leet" in line and "wandb sync" in line for line in out.splitlines())
     assert err == ""
+
+
+def test_what_the_run_is_told_stands_unless_the_configuration_says_otherwise(tmp_path, monkeypatch):
+    """A name of 200 characters keeps both its ends, a tag of 100 too: W&B refuses more than 128 and 64."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    long = "a=1 " + "b" * 192 + " c=3"
+    told = RunInfo(
+        tmp_path / "a", long, group="sweep-1", choices={"model": "mlp", "loss": "x" * 94 + "y"}, kind="search"
+    )
+    explicit = RunInfo(tmp_path / "b", "name", group="sweep-1", choices={"model": "mlp"})
+    logs = [WandbLog(told), WandbLog(explicit, group="mine", tags=["model=mlp", "mine"], job_type="study")]
+    for log in logs:
+        log.log_metrics({"a": 1.0}, 1000)
+        log.finish(0)
+    one, other = (read_run(tmp_path / name).facts for name in "ab")
+    assert (one["group"], one["job_type"]) == ("sweep-1", "search")
+    assert len(one["name"]) == 127
+    assert one["name"].startswith("a=1 b")
+    assert one["name"].endswith("b c=3")
+    assert one["tags"][0] == "model=mlp"
+    assert one["tags"][1][-2:] == "xy"
+    assert (other["group"], other["job_type"], other["tags"]) == ("mine", "study", ["model=mlp", "mine"])
 
 
 def test_two_runs_of_one_process_stay_apart(tmp_path):
@@ -222,16 +245,16 @@ def test_the_end_is_bounded_when_the_server_is_gone(tmp_path, monkeypatch, capfd
 
 
 def test_key_decides_and_the_environment_wins(tmp_path, monkeypatch):
-    from seesaw.run.wandb_log import _has_key
+    from seesaw.run.wandb_log import has_key
 
     base = "https://example.org:1234"
-    assert not _has_key(base)
+    assert not has_key(base)
     (tmp_path / "netrc").write_text("machine example.org:1234 login user password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    assert _has_key(base)
-    assert not _has_key("https://other.org")
+    assert has_key(base)
+    assert not has_key("https://other.org")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    assert _has_key("https://other.org")
+    assert has_key("https://other.org")
     monkeypatch.setenv("WANDB_MODE", "offline")
     log = start(tmp_path / "run")
     log.log_metrics({"a": 1.0}, 1)

@@ -7,30 +7,12 @@ at once. Exit codes: 0 done, 1 a mistake or a failure, 130 Ctrl-C, 143 SIGTERM.
 import os
 import sys
 import tempfile
-import traceback
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seesaw.run.config import check_options, config_dir, groups, help_text
-from seesaw.run.folder import Job
+from seesaw.run.config import check_options, check_unused, config_dir, groups, help_text
+from seesaw.run.folder import RUN_FOLDER, Job, keep_trace
 from seesaw.run.mistakes import plain_notices, sentence
-
-
-@dataclass
-class Jobs:
-    """What a process remembers of the jobs it ran. Hydra would print its own words for an exception, so none reaches it."""
-
-    count: int = 0
-    failed: list[tuple[Job, Exception]] = field(default_factory=list)
-
-    def summary(self, arguments: list[str]) -> str:
-        """One sentence for a single run; for a sweep a line for each job that failed."""
-        told_of = [(job, told(error, job.overrides or arguments)) for job, error in self.failed]
-        if told_of[0][0].sweep_dir is None:
-            return told_of[0][1]
-        rows = [f"  job {job.number}  {' '.join(job.overrides)}: {reason}" for job, reason in told_of]
-        return "\n".join([f"{len(rows)} of {self.count} jobs failed:", *rows])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,15 +23,20 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     import hydra
 
+    from seesaw.run.sweep import Opened, failures, lost, need_launcher
+
     plain_notices()
-    jobs = Jobs()
-
-    def task(cfg: Any) -> float | None:
-        return job(cfg, jobs)
-
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands us its exceptions instead of printing them
     sys.argv = [sys.argv[0], *arguments]
+    Opened.folder = Opened.signal = None
+    code = 0
+    said: list[str] = []
+
+    def task(cfg: Any) -> float | None:  # may be pickled and taken to another process
+        return job(cfg, said)
+
     try:
+        need_launcher(arguments)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
     except SystemExit as stop:
         code = int(stop.code or 0)
@@ -59,26 +46,62 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if traces():
             raise
-        print(f"seesaw: {told(error, arguments)}", file=sys.stderr)
-        return 1
-    else:
-        code = 1 if jobs.failed else 0
-    if jobs.failed:  # also of a sweep that a signal ended
-        print(f"seesaw: {jobs.summary(arguments)}", file=sys.stderr)
-    return code
+        if Opened.signal is None:  # else the launcher lost a process that the signal ended
+            said.append(lost(error) or told(error, arguments))
+    if Opened.folder is not None:  # also of a sweep that a signal ended
+        said += filter(None, [failures(Opened.folder)])
+    for text in said:
+        print(f"seesaw: {text}", file=sys.stderr)
+    if Opened.signal is not None:
+        return 128 + Opened.signal
+    return code or (1 if said else 0)
 
 
-def job(cfg: Any, jobs: Jobs) -> float | None:
-    """One job; a failure is remembered, and in a sweep the others go on."""
+def job(cfg: Any, said: list[str]) -> float | None:
+    """The one run of the command, or one of a sweep. Hydra would print its own words for an exception, so none reaches it:
+    why a single run failed goes to `said`."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from seesaw.run.sweep import elsewhere
+
+    plain_notices()
     described = describe(cfg)
-    jobs.count += 1
+    if described.folder is not None:
+        with elsewhere(described, HydraConfig.get().launcher):
+            return swept(cfg, described)
+        return None
     try:
         return checked_run(cfg, described)
     except Exception as error:
         if traces():
             raise
-        jobs.failed.append((described, error))
+        said.append(told(error, described.overrides))
         return None
+
+
+def swept(cfg: Any, described: Job) -> float | None:
+    """One job of a sweep: its folder tells how it ended, and the others go on."""
+    from seesaw.run.sweep import STOP, note, note_failure
+
+    assert described.sweep_dir is not None
+    if (described.sweep_dir / STOP).exists():
+        note(described, "stopped")
+        return None
+    state = "interrupted"
+    note(described, "running")
+    try:
+        best = checked_run(cfg, described)
+        state = "finished"
+        return best
+    except Exception as error:
+        state = "failed"
+        if traces():
+            raise
+        note_failure(described, told(error, described.overrides, described.folder), error)
+        return None
+    finally:
+        if state != "failed":
+            note(described, state)
 
 
 def describe(cfg: Any) -> Job:
@@ -87,17 +110,26 @@ def describe(cfg: Any) -> Job:
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
+    from seesaw.run.sweep import Opened
+
     hc = HydraConfig.get()
-    choices = {group: str(name) for group, name in hc.runtime.choices.items() if "/" not in group and "@" not in group}
-    choices.setdefault("balance", "+".join(cfg.balance))  # a list of options is no choice in Hydra's eyes
     in_sweep = hc.mode == RunMode.MULTIRUN
+    overrides: list[str] = OmegaConf.to_container(hc.overrides.task, resolve=False)  # type: ignore[assignment]
     return Job(
-        choices=choices,
-        overrides=list(OmegaConf.to_container(hc.overrides.task, resolve=False)),  # type: ignore[arg-type]  # a wrong ${…} is told later
+        choices=choices_of(hc.runtime.choices, cfg),
+        overrides=overrides,  # unresolved: a wrong ${…} is told later
+        varied=[override for override in overrides if override.lstrip("+~").partition("=")[0] in Opened.varied],
         run_dir=cfg.run_dir,
         sweep_dir=Path(hc.sweep.dir) if in_sweep else None,
         number=hc.job.num if in_sweep else None,
     )
+
+
+def choices_of(chosen: Any, cfg: Any) -> dict[str, str]:
+    """Group -> chosen option, of Hydra's runtime.choices."""
+    choices = {group: str(name) for group, name in chosen.items() if "/" not in group and "@" not in group}
+    choices.setdefault("balance", "+".join(cfg.balance))  # a list of options is no choice in Hydra's eyes
+    return choices
 
 
 def checked_run(cfg: Any, described: Job) -> float | None:
@@ -105,13 +137,16 @@ def checked_run(cfg: Any, described: Job) -> float | None:
     from omegaconf import OmegaConf
 
     from seesaw.errors import UserError
+    from seesaw.run.sweep import one_device
 
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command")
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
-    wrong = check_options(config, list(groups(config_dir())))  # type: ignore[arg-type]
+    one_device(config, described)  # type: ignore[arg-type]
+    wrong = check_unused(config, described.overrides)  # type: ignore[arg-type]
+    wrong = wrong or check_options(config, list(groups(config_dir())))  # type: ignore[arg-type]
     if not wrong:
         from seesaw.run.check import check
 
@@ -133,17 +168,28 @@ def as_typed(sentence: str, overrides: list[str]) -> str:
     return sentence
 
 
+def program() -> str:
+    """How a person calls the training: in a checkout by its train.py, else by the installed command."""
+    return "python train.py" if (config_dir().parent / "train.py").is_file() else "seesaw train"
+
+
 def traces() -> bool:
     return os.environ.get("SEESAW_TRACE") == "1"
 
 
-def told(error: Exception, arguments: list[str]) -> str:
-    """The sentence for a known mistake; for anything else what it was, and where its trace lies."""
+def told(error: Exception, arguments: list[str], folder: Path | None = None) -> str:
+    """The sentence for a known mistake; for anything else what it was, and where its trace lies: in the log.txt of `folder`,
+    or of the run folder that the error tells of, or of none."""
     known = sentence(error, arguments)
     if known is not None:
         return known
-    with tempfile.NamedTemporaryFile("w", prefix="seesaw-", suffix=".txt", delete=False) as file:
-        file.write("".join(traceback.format_exception(error)))
+    log = folder / "log.txt" if folder is not None else keep_trace(folder_of(error), error)
     text = str(error).strip().splitlines()
     what = f"unexpected {type(error).__name__}: {text[0] if text else '(no message)'}"
-    return f"{what}; the trace is in {file.name}, or set SEESAW_TRACE=1"
+    return f"{what}; the trace is in {log}, or set SEESAW_TRACE=1"
+
+
+def folder_of(error: BaseException) -> Path:
+    """The run folder that a failing run noted on its error; where it had none yet, a temporary one."""
+    noted = [text.removeprefix(RUN_FOLDER) for text in getattr(error, "__notes__", []) if text.startswith(RUN_FOLDER)]
+    return Path(noted[0]) if noted else Path(tempfile.mkdtemp(prefix="seesaw-"))

@@ -5,6 +5,8 @@ import json
 import os
 import secrets
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,21 +22,49 @@ MAY_DIFFER = (
 )  # fmt: skip
 """Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
 
+RUN_FOLDER = "run folder: "
+"""Begins the note on an exception that tells in which folder the run was that it ended."""
+
+
+def never(images_shown: int, distance: float) -> bool:
+    """The judge of runs outside a search: goes on."""
+    return False
+
 
 @dataclass(frozen=True)
 class Job:
-    """What the entry knows of a run. `run_dir` as the user gave it; `choices`: group -> chosen option."""
+    """What the entry knows of a run. `run_dir` as the user gave it; `choices`: group -> chosen option; `varied`: of a sweep,
+    the overrides in which its jobs differ; `kind`: train, or search for one of its trials; `judge`: from images shown and
+    distance to whether the run is hopeless and ends."""
 
     choices: dict[str, str]
     overrides: list[str] = field(default_factory=list)
     run_dir: str | None = None
     sweep_dir: Path | None = None
     number: int | None = None
+    varied: list[str] = field(default_factory=list)
+    kind: str = "train"
+    judge: Callable[[int, float], bool] = never
 
     @property
     def title(self) -> str:
         """What a progress bar shows."""
         return f"{self.choices['model']} {self.choices['data']}"
+
+    @property
+    def name(self) -> str:
+        """What tells the job from the others of its sweep."""
+        return " ".join(self.varied or self.overrides) or "defaults"
+
+    @property
+    def folder(self) -> Path | None:
+        """In a sweep the job's folder; else None, since `decide` finds it."""
+        return None if self.sweep_dir is None else self.sweep_dir / str(self.number)
+
+    @property
+    def group(self) -> str | None:
+        """The heading under which a tracker shows the jobs of one sweep: the name of its folder."""
+        return None if self.sweep_dir is None else self.sweep_dir.resolve().name
 
     def prefix(self, seed: int) -> str:
         """The run's name without its time: model, data, balance and seed."""
@@ -55,10 +85,10 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
     An explicit run_dir; else, in a sweep, <sweep dir>/<job number>; else a new folder under runs/. Raises UserError where
     a folder holds another run, or one that `resume` does not mention.
     """
-    if job.sweep_dir is not None:
+    path = job.folder
+    if path is not None:
         if job.run_dir is not None:
             raise UserError(f"run_dir={job.run_dir} in a sweep would give all jobs one folder; leave it out")
-        path: Path | None = job.sweep_dir / str(job.number)
     else:
         path = None if job.run_dir is None else Path(job.run_dir).expanduser()
     if cfg.resume not in (None, "auto"):
@@ -155,11 +185,21 @@ def read_status(path: Path) -> dict[str, Any]:
         return {}
 
 
-class Status:
-    """status.json: state (running, finished, interrupted, failed), progress, the reason of a failure, distances."""
+def keep_trace(folder: Path, error: BaseException) -> Path:
+    """Add the error's whole trace, with the time, to <folder>/log.txt; returns that file."""
+    path = folder / "log.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        file.write(f"{now()}\n{''.join(traceback.format_exception(error))}\n")
+    return path
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+
+class Status:
+    """status.json: state (running, finished, interrupted, failed; pruned, of a search's trial), progress, the reason of a
+    failure, distances."""
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self.writes = path, writes  # of several processes only the first one writes
         self.values: dict[str, Any] = {"pid": os.getpid(), "started": now()}
 
     def update(self, state: str, images_shown: int, **more: Any) -> None:
@@ -170,7 +210,8 @@ class Status:
             "updated": now(),
             **more,
         }
-        write(self.path / "status.json", json.dumps(self.values, indent=2) + "\n")
+        if self.writes:
+            write(self.path / "status.json", json.dumps(self.values, indent=2) + "\n")
 
 
 def now() -> str:

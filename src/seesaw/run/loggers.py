@@ -11,7 +11,14 @@ from seesaw.run.tracker import RunInfo, Tracker
 
 
 def build_loggers(
-    cfg_logger: Mapping[str, Any], run_dir: Path, run_name: str, config: dict[str, Any], resume: bool
+    cfg_logger: Mapping[str, Any],
+    run_dir: Path,
+    run_name: str,
+    config: dict[str, Any],
+    resume: bool,
+    group: str | None = None,
+    choices: Mapping[str, str] | None = None,
+    kind: str = "train",
 ) -> list[Tracker]:
     """`metrics.csv` always, then the trackers that the group names.
 
@@ -22,6 +29,9 @@ def build_loggers(
         run_name: shown name of the run.
         config: the resolved configuration as plain containers; trackers that can keep it with the run.
         resume: whether the run folder's record is continued.
+        group: of a sweep's job, the sweep.
+        choices: group of the configuration to the option chosen, which runs can be filtered and grouped by.
+        kind: train, or search for the trial of a search.
     """
-    run = RunInfo(run_dir, run_name, config, resume)
+    run = RunInfo(run_dir, run_name, config, resume, group, dict(choices or {}), kind)
     return [CSVLog(run), *(instantiate(node, _convert_="all")(run) for node in cfg_logger.values())]

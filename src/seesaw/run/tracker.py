@@ -17,6 +17,14 @@ class RunInfo:
     name: str
     config: dict[str, Any] = field(default_factory=dict)  # resolved, plain containers
     resume: bool = False  # True: continue what the folder holds; False: start anew
+    group: str | None = None  # of a sweep's job: what all of them are shown under
+    choices: dict[str, str] = field(default_factory=dict)  # group of the configuration -> chosen option
+    kind: str = "train"  # or search
+
+    @property
+    def tags(self) -> list[str]:
+        """model=…, data=…, balance=…, loss=…: what runs can be filtered by."""
+        return [f"{key}={self.choices[key]}" for key in ("model", "data", "balance", "loss") if key in self.choices]
 
 
 class Tracker(Logger, ABC):

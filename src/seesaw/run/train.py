@@ -10,28 +10,34 @@ import pytorch_lightning as pl
 import yaml
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.errors import UserError
 from seesaw.gan.schedules import ScheduleModule
 from seesaw.metrics.callback import NoMetrics
 from seesaw.metrics.report import report
-from seesaw.run.build import build, precision, sizes
+from seesaw.run.build import build, check_shares, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
-from seesaw.run.folder import Job, RunFolder, Status, decide, read_status, refuse_differences, write
-from seesaw.run.life import Life, Rehearsal
+from seesaw.run.folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, refuse_differences, write
+from seesaw.run.life import Judged, Life, Rehearsal
 from seesaw.run.loggers import build_loggers
 from seesaw.run.pictures import Samples, curves
+from seesaw.run.processes import last_words, started_in
 from seesaw.run.progress import KimgBar
+from seesaw.run.strategy import place, strategy
 from seesaw.run.tracker import Tracker
 
+say = rank_zero_only(print)
 
+
+@last_words()
 def run(cfg: DictConfig, job: Job) -> float | None:
     """Train; returns the best distance, or None where none was measured: the number that a search minimises.
 
     Raises UserError for what the user can mend, SystemExit(130 or 143) after a signal, with everything saved.
     """
     quiet()
-    folder = decide(cfg, job)
+    folder = started_in() or decide(cfg, job)
     shown = 0
     if folder.checkpoint is not None:
         saved = load(folder.checkpoint)
@@ -43,7 +49,9 @@ def run(cfg: DictConfig, job: Job) -> float | None:
                 (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
             )
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    here = place(config["trainer"])
     model, data = build(config)
+    check_shares(data, here.world_size, cfg.kimg)
     evaluation = instantiate(config["metrics"], _convert_="all")
     data.prepare()  # type: ignore[attr-defined]
     evaluation.check()
@@ -54,16 +62,23 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     if cfg.dry_run:
         print(sizes(model, data, config))
         return None
+    status = Status(folder.path, writes=here.rank == 0)
+    trackers = begin(folder, config, job, shown) if here.rank == 0 else []
+    status.update("running", shown)
+    return follow(folder, config, job, model, data, evaluation, trackers, status)
+
+
+def begin(folder: RunFolder, config: dict[str, Any], job: Job, shown: int) -> list[Tracker]:
+    """Write the configuration and open the trackers: what the first process alone does."""
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
     resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
-    trackers = build_loggers(config["logger"], folder.path, name_of(job, folder), config, resume=resumed)
-    status = Status(folder.path)
-    status.update("running", shown)
+    shown_as = (job.group, job.choices, job.kind)
+    trackers = build_loggers(config["logger"], folder.path, name_of(job, folder), config, resumed, *shown_as)
     if folder.checkpoint is not None:
         for tracker in trackers:
             tracker.cut(shown)
-    return follow(folder, config, job, model, data, evaluation, trackers, status)
+    return trackers
 
 
 def follow(
@@ -83,19 +98,22 @@ def follow(
     code, state, more = 1, "failed", {}
     try:
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
-        code, state = (0, "finished") if life.signal is None else (128 + life.signal, "interrupted")
+        done = "pruned" if life.pruned else "finished"
+        code, state = (0, done) if life.signal is None else (128 + life.signal, "interrupted")
         return ended(folder, life, evaluation, model)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns a second Ctrl-C into exit code 1
         code, state = 128 + (life.signal or signal.SIGINT), "interrupted"
         raise SystemExit(code) from None
     except Exception as error:
         more = {"reason": f"{type(error).__name__}: {error}"}
+        if status.writes:
+            error.add_note(f"{RUN_FOLDER}{folder.path}")
         raise
     finally:
         model.settle()  # type: ignore[operator]
         figures = summary(evaluation)
         status.update(state, model.images_shown, exit_code=code, protocol=evaluation.protocol, **figures, **more)  # type: ignore[arg-type]
-        curves(folder.path)
+        rank_zero_only(curves)(folder.path)
         for tracker in trackers:
             tracker.summarise(figures)
             tracker.finish(code)
@@ -105,10 +123,10 @@ def ended(folder: RunFolder, life: Life, evaluation: Any, model: pl.LightningMod
     """Say where the run stands; after a signal end the process with its code."""
     kimg = model.images_shown / 1000  # type: ignore[operator]
     if life.signal is not None:
-        print(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={folder.path}", flush=True)
+        say(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={folder.path}", flush=True)
         raise SystemExit(128 + life.signal)
     figures = "  ".join(f"{name} {value:.4g}" for name, value in evaluation.last.items())
-    print(f"finished {kimg:g} kimg: {folder.path}  {figures}", flush=True)
+    say(f"{'pruned at' if life.pruned else 'finished'} {kimg:g} kimg: {folder.path}  {figures}", flush=True)
     return None if evaluation.best is None else evaluation.best[0]
 
 
@@ -128,12 +146,14 @@ def make_trainer(
         Rehearsal(),
         Samples(folder.path, config["sample_kimg"], seed=0),
         evaluation,
+        Judged(evaluation, job.judge, life),
         Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation, status),
         KimgBar(life.images, job.title),
     ]
     make: Callable[..., pl.Trainer] = instantiate(config["trainer"], _convert_="all")
     return make(
         **precision(config["precision"], config["trainer"]["accelerator"]),
+        strategy=strategy(config["trainer"], folder, job, status),
         max_epochs=-1,
         logger=trackers,
         callbacks=callbacks,
@@ -156,12 +176,13 @@ def summary(evaluation: Any) -> dict[str, float]:
 
 
 def name_of(job: Job, folder: RunFolder) -> str:
-    """The tracker's name for the run: in a sweep its overrides, else its folder."""
-    return (" ".join(job.overrides) or "defaults") if job.sweep_dir is not None else folder.path.name
+    """The tracker's name for the run: in a sweep the overrides that vary, else its folder."""
+    return job.name if job.sweep_dir is not None else folder.path.name
 
 
 def quiet() -> None:
     """Lightning's advice is for other programs than this one: the mid-epoch saves and the eval-mode average are meant."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     for module in ("pytorch_lightning", "lightning_fabric", "torch.optim"):
         warnings.filterwarnings("ignore", module=module)

@@ -22,9 +22,13 @@ from seesaw.run.tracker import RunInfo, Tracker, check_picture
 
 _SILENT = wandb.Settings(silent=True)  # of W&B's own chatter, the lines that help are printed here
 
+LONGEST_NAME, LONGEST_TAG = 128, 64
+"""Characters that W&B's server takes."""
+
 
 class WandbLog(Tracker):
-    """One W&B run under `<run_dir>/wandb`, on the axis `kimg`.
+    """One W&B run under `<run_dir>/wandb`, on the axis `kimg`. Beside the configuration it keeps `choices`, the names of the
+    chosen options (choices.balance: ttur), to group by, and `provenance`.
 
     Online when a key is found (environment or netrc: never the configuration), else offline; the variable WANDB_MODE and
     `mode` decide before that. A server that does not answer costs `init_timeout` seconds, then the run goes on offline; at
@@ -34,9 +38,10 @@ class WandbLog(Tracker):
     Args:
         run: the run folder, name, configuration, and whether it continues.
         project: W&B's project.
-        name: shown name; null takes the run's.
-        group: runs under one heading, for example the jobs of a sweep.
-        tags: words to filter by.
+        name: shown name; null takes the run's: its folder, in a sweep its overrides. At most 128 characters are shown.
+        group: runs under one heading; null: in a sweep the sweep's folder, else none.
+        tags: words to filter by, beside model=…, data=…, balance=… and loss=…
+        job_type: null: train, or search for the trials of a search.
         id: null makes a readable one, `<name>-<6 random hex digits>`, and keeps it in `<run_dir>/wandb/id`.
         mode: null decides by itself.
         init_timeout: seconds at the start.
@@ -51,14 +56,16 @@ class WandbLog(Tracker):
         name: str | None = None,
         group: str | None = None,
         tags: Sequence[str] = (),
+        job_type: str | None = None,
         id: str | None = None,
         mode: Literal["online", "offline", "disabled"] | None = None,
         init_timeout: float = 30.0,
         finish_timeout: float = 40.0,
     ) -> None:
         super().__init__(run)
-        self.project, self.group, self.tags = project, group, list(tags)
-        self.shown_name = name or run.name
+        self.project, self.group, self.job_type = project, group or run.group, job_type or run.kind
+        self.tags = [_at_most(tag, LONGEST_TAG) for tag in dict.fromkeys([*run.tags, *tags])]
+        self.shown_name = _at_most(name or run.name, LONGEST_NAME)
         self.mode = mode
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self._id = id
@@ -130,7 +137,7 @@ class WandbLog(Tracker):
     def _start(self) -> Any:
         self.run.run_dir.mkdir(parents=True, exist_ok=True)
         base = wandb.setup(settings=_SILENT).settings.base_url
-        mode = self.mode or os.environ.get("WANDB_MODE") or ("online" if _has_key(base) else "offline")
+        mode = self.mode or os.environ.get("WANDB_MODE") or ("online" if has_key(base) else "offline")
         if mode != "online":
             return self._init(mode)
         before = set(self._attempts())
@@ -156,8 +163,9 @@ class WandbLog(Tracker):
             disable_code=True,
         )
         return wandb.init(
-            project=self.project, name=self.shown_name, group=self.group, tags=self.tags, id=self.run_id, resume="allow",
-            dir=str(self.run.run_dir), mode=cast(Any, mode), config={**self.run.config, "provenance": provenance()},
+            project=self.project, name=self.shown_name, group=self.group, tags=self.tags, job_type=self.job_type,
+            id=self.run_id, resume="allow", dir=str(self.run.run_dir.resolve()), mode=cast(Any, mode),
+            config={**self.run.config, "choices": self.run.choices, "provenance": provenance()},
             allow_val_change=True, settings=settings,
         )  # fmt: skip
 
@@ -165,7 +173,7 @@ class WandbLog(Tracker):
         return list((self.run.run_dir / "wandb").glob("run-*"))
 
 
-def _has_key(base_url: str) -> bool:
+def has_key(base_url: str) -> bool:
     """Whether W&B will find credentials without asking: in the environment, or in netrc for its server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
@@ -185,6 +193,12 @@ def _has_key(base_url: str) -> bool:
 def _readable_id(name: str) -> str:
     # `wandb leet` lists runs by their id. `secrets` leaves the seeded generators alone.
     return f"{re.sub('[^A-Za-z0-9_-]+', '-', name).strip('-')[:48] or 'run'}-{secrets.token_hex(3)}"
+
+
+def _at_most(text: str, characters: int) -> str:
+    """What stands first and last tells the jobs of a sweep apart; what is too long is left out of the middle."""
+    half = (characters - 1) // 2
+    return text if len(text) <= characters else f"{text[:half]}…{text[-half:]}"
 
 
 def _from_here(path: Path) -> Path:

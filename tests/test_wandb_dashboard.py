@@ -1,0 +1,94 @@
+"""What is sent to W&B, looked at without a server: the view of benchmarks/wandb_dashboard.py and the sweep file of docs/."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import wandb_dashboard
+
+from seesaw.run.preparing import compose_checked
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+
+
+def spec(**options: Any) -> dict[str, Any]:
+    """The part of the request that W&B's page reads."""
+    view = wandb_dashboard.view("me", "seesaw", **options)
+    return dict(json.loads(view._to_model().model_dump_json(by_alias=True))["spec"]["section"])
+
+
+def test_runs_are_grouped_by_what_was_chosen_over_kimg() -> None:
+    section = spec(metric="frechet_digits", by=["balance", "loss"], group="sweep-1")
+    (runs,) = section["runSets"]
+    assert runs["grouping"] == [{"section": "config", "name": f"choices.value.{name}"} for name in ("balance", "loss")]
+    assert runs["sort"]["keys"][0]["key"] == {"section": "summary", "name": "best/frechet_digits"}
+    (only,) = runs["filters"]["filters"]
+    assert (only["key"]["name"], only["op"], only["value"]) == ("group", "=", "sweep-1")
+    panels = [panel for bank in section["panelBankConfig"]["sections"] for panel in bank["panels"]]
+    curves = [panel["config"] for panel in panels if panel["viewType"] == "Run History Line Plot"]
+    assert {curve["xAxis"] for curve in curves} == {"kimg"}
+    drawn = {name for curve in curves for name in curve["metrics"]}
+    assert {"frechet_digits", "loss/D", "updates/G", "D/accuracy", "lr/D"} <= drawn
+    assert curves[0]["groupAgg"] == "median"
+    (media,) = [panel["config"] for panel in panels if panel["viewType"] == "Media Browser"]
+    assert media["mediaKeys"] == ["samples/ema"]
+
+
+def test_all_runs_where_no_sweep_is_named() -> None:
+    assert spec(metric="fid", by=["model"], group=None)["runSets"][0]["filters"]["filters"] == []
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("project", "words"), [("me/seesaw", "there is no W&B account here"), ("seesaw", "seesaw: give ENTITY/PROJECT")]
+)
+def test_without_an_account_it_says_so(project: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert wandb_dashboard.main([project]) == 1
+    err = capsys.readouterr().err
+    assert words in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_server_that_does_not_take_it_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(wandb_dashboard, "why_not", lambda: None)
+
+    class Refused:
+        def save(self) -> None:
+            raise ValueError("no such project\nmore")
+
+    monkeypatch.setattr(wandb_dashboard, "view", lambda *a: Refused())
+    assert wandb_dashboard.main(["me/seesaw"]) == 1
+    assert capsys.readouterr().err == "wandb_dashboard: W&B did not take the view of me/seesaw: no such project\n"
+
+
+def test_the_sweep_file_gives_commands_that_compose() -> None:
+    """W&B's agent builds the command; what it gives to train.py is what train.py takes."""
+    sweep = yaml.safe_load((ROOT / "docs" / "wandb_sweep.yaml").read_text())
+    assert (ROOT / sweep["program"]).is_file()
+    assert create_sweep_command(sweep["command"])[-1] == "${args_no_hyphens}"
+    drawn = {  # the value, the last of a list, or the lower end of a range
+        key: [among.get("value", among.get("min")), *among.get("values", [])][-1]
+        for key, among in sweep["parameters"].items()
+    }
+    arguments = create_sweep_command_args({"args": {key: {"value": value} for key, value in drawn.items()}})
+    config = compose_checked(arguments["args_no_hyphens"])
+    assert set(config["balance"]) == {"ttur", "skip_d"}
+    assert config["model"]["optimizers"]["G"]["lr"] == 1e-5
+    assert config["metrics"]["extractor"]["name"] == "digits"  # which measures the sweep's frechet_digits
+    assert sweep["metric"]["name"] == "frechet_digits"
