@@ -2,7 +2,7 @@
 
 Resumable: a finished run is not run again. Writes benchmarks/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
-families_fashion, learning_rates, packing.
+families_fashion, learning_rates, packing, packing_slow.
 """
 
 import argparse
@@ -42,6 +42,7 @@ PACKING = [  # half of dcgan_small's widths and three times its latent dimension
     "model=dcgan_small", "data=stacked_digits", "model.G.z_dim=18", "model.G.width=16", "model.D.width=16", "kimg=120",
     "evaluate_kimg=120", "sample_kimg=120",
 ]  # fmt: skip
+SLOW = ["model.optimizers.G.lr=2e-4", "model.optimizers.D.lr=2e-4", "schedule=constant"]
 FAMILIES = {  # about four minutes each on one core; what they show at equal images is read from the same runs
     "dcgan_small": ["model=dcgan_small", "kimg=240"],
     "progan_small": ["model=progan_small"],
@@ -96,6 +97,15 @@ STUDIES: dict[str, dict[str, list[str]]] = {
             "plain": ["penalty=none"],
             "pac m=2": ["penalty=none", "balance=pac", "balance.pac.m=2"],
             "pac m=4": ["penalty=none", "balance=pac", "balance.pac.m=4"],
+            "r1": ["penalty=r1"],
+        }.items()
+    },
+    "packing_slow": {  # the same at the classic DCGAN's learning rate
+        f"{name} seed={s}": [*PACKING, *SLOW, *how, f"seed={s}"]
+        for s in (1, 2, 3, 4, 5)
+        for name, how in {
+            "plain": ["penalty=none"],
+            "pac m=2": ["penalty=none", "balance=pac", "balance.pac.m=2"],
             "r1": ["penalty=r1"],
         }.items()
     },
