@@ -1,9 +1,16 @@
-# docker build -t seesaw . && docker run --rm -v "$PWD/runs:/seesaw" seesaw model=dcgan data=digits
+# docker build -t seesaw . && docker run --rm --gpus all -v "$PWD/runs:/seesaw" seesaw model=dcgan data=digits
+# The torch of the package index runs on a GPU, and on a processor where there is none (leave --gpus out). For a processor alone, a
+# fifth of the size: --build-arg TORCH_INDEX=… with the CPU index that the install page of pytorch.org names.
 FROM python:3.12-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1
+
+# In a layer of its own: a changed source does not fetch gigabytes anew.
+ARG TORCH_INDEX=""
+RUN if [ -n "$TORCH_INDEX" ]; then set -- --index-url "$TORCH_INDEX"; fi \
+    && python -m pip install "$@" "torch>=2.11" "torchvision>=0.26"
 
 WORKDIR /opt/src
 COPY pyproject.toml README.md LICENSE ./
@@ -15,7 +22,8 @@ RUN python -m pip install ".[tensorboard]" && useradd --create-home --uid 1000 s
 # All that a run writes lies on one volume: renames stay atomic, and weights and data outlive the container.
 ENV TORCH_HOME=/seesaw/cache/torch \
     SEESAW_CACHE=/seesaw/cache \
-    WANDB_CACHE_DIR=/seesaw/cache/wandb
+    WANDB_CACHE_DIR=/seesaw/cache/wandb \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER seesaw
 WORKDIR /seesaw
 VOLUME ["/seesaw"]

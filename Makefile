@@ -6,7 +6,7 @@ ARGS ?=
 # Tests of small nets run fastest with one thread in each of two processes.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: train test test-all lint clean
+.PHONY: train test test-all lint bench audit clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py $(ARGS)
@@ -21,6 +21,15 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests benchmarks train.py
 	$(BIN)/mypy
 	$(BIN)/hadolint --failure-threshold error Dockerfile
+
+# Training speed and the cost of a FID beside plain loops, under 10 minutes on an idle machine: benchmarks/results/bench.json
+bench: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py $(ARGS)
+
+# Known vulnerabilities of what is installed, by the database of the Python Packaging Authority.
+audit: $(VENV)/installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(BIN)/python benchmarks/audit.py
 
 # The stamps make a second call start at once; a changed pyproject.toml installs anew.
 $(VENV)/installed: pyproject.toml

@@ -9,7 +9,13 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from seesaw.functional.distances import RunningMoments, frechet_distance, kernel_distance, moments
+from seesaw.functional.distances import (
+    RunningMoments,
+    covariance_factor,
+    frechet_distance,
+    kernel_distance,
+    moments,
+)
 
 
 def sets(n: int = 300, dim: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
@@ -48,6 +54,27 @@ def test_moments_in_parts_are_those_in_one_go_also_far_from_zero() -> None:
 def test_frechet_distance_is_that_of_scipy(n: int) -> None:
     x, y = (f[:n] for f in sets())
     assert frechet_distance(*moments(x), *moments(y)) == pytest.approx(by_scipy(x, y), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "rank"), [(300, 24), (12, 11)])  # n centred samples span n - 1 dimensions
+def test_a_kept_factor_gives_the_same_distance(n: int, rank: int) -> None:
+    x, y = (f[:n] for f in sets())
+    (mean1, cov1), (mean2, cov2) = moments(x), moments(y)
+    factor = covariance_factor(cov1)
+    assert factor.shape == (24, rank)
+    assert factor.dtype == torch.float64
+    torch.testing.assert_close(factor @ factor.T, cov1, rtol=1e-9, atol=1e-9)
+    found = frechet_distance(mean1, cov1, mean2, cov2, factor)
+    assert found == pytest.approx(by_scipy(x, y), rel=1e-6)
+    assert frechet_distance(mean1, cov1, mean2, cov2, 0 * factor) > 1.5 * found  # it is this factor that is used
+
+
+def test_a_covariance_of_nothing_has_a_factor_of_nothing() -> None:
+    """A generator that gives one image: its distance is that of the means and the spread of the other."""
+    mean, cov = torch.ones(3), torch.eye(3) * 4
+    assert covariance_factor(torch.zeros(3, 3)).shape == (3, 0)
+    assert frechet_distance(mean, torch.zeros(3, 3), 0 * mean, cov) == pytest.approx(3 + 12, rel=1e-12)
+    assert frechet_distance(mean, cov, 0 * mean, torch.zeros(3, 3)) == pytest.approx(3 + 12, rel=1e-12)
 
 
 def test_frechet_distance_of_known_gaussians() -> None:

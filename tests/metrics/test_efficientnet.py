@@ -74,6 +74,8 @@ def test_features_are_those_of_the_package(size: int) -> None:
         logits = theirs((pair.float() - 127) / 128)
         torch.testing.assert_close(theirs._fc(found), logits, rtol=1e-3, atol=1e-3)
     assert not extractor.network.training
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in extractor.network.modules())  # all 49 are folded
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in theirs.modules()) == 49
     assert not any(p.requires_grad for p in extractor.network.parameters())
 
 

@@ -61,22 +61,45 @@ def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes) -> Non
         InceptionExtractor(str(path)).prepare(CPU)
 
 
-def test_inception_is_torch_fidelitys(random_inception: Path) -> None:
-    extractor = InceptionExtractor(str(random_inception))
+@pytest.fixture(scope="module")
+def lively_inception(random_inception: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random BatchNorm too: folding one that does nothing would show nothing."""
+    state, draw = torch.load(random_inception), torch.Generator().manual_seed(1)
+    for name, value in state.items():
+        if ".bn." in name and value.is_floating_point():
+            low = -0.2 if name.endswith(("bias", "mean")) else 0.6
+            state[name] = torch.empty_like(value).uniform_(low, low + 0.6, generator=draw)
+    path = tmp_path_factory.mktemp("lively") / "weights.pth"
+    torch.save(state, path)
+    return path
+
+
+def test_inception_is_torch_fidelitys(lively_inception: Path) -> None:
+    extractor = InceptionExtractor(str(lively_inception))
     extractor.prepare(CPU)
     theirs = FeatureExtractorInceptionV3(
-        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(random_inception)
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(lively_inception)
     )
     some = images(2, 3, 24)
+    some[1] //= 4
     found = extractor(some)
     assert found.shape == (2, 2048)
     assert (found[0] - found[1]).abs().max() > 0.1
-    torch.testing.assert_close(found, theirs(some)[0], rtol=1e-4, atol=1e-5)
+    assert away(found, theirs(some)[0]) < 1e-5  # BatchNorm folded and channels last: rounding, 3e-7 here
     grey = some[:, :1]
-    torch.testing.assert_close(extractor(grey), theirs(grey.repeat(1, 3, 1, 1))[0], rtol=1e-4, atol=1e-5)
+    assert away(extractor(grey), theirs(grey.repeat(1, 3, 1, 1))[0]) < 1e-5
     assert (extractor.frechet, extractor.kernel, extractor.primary) == ("fid", "kid", "fid")
     assert extractor.describe(found) == {}
     assert not extractor.network.training
+    kinds = [type(module) for module in extractor.network.modules()]
+    assert (kinds.count(torch.nn.Conv2d), kinds.count(torch.nn.BatchNorm2d)) == (94, 0)
+    assert all(
+        p.is_contiguous(memory_format=torch.channels_last) for p in extractor.network.parameters() if p.ndim == 4
+    )
+
+
+def away(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return ((found - expected).norm() / expected.norm()).item()
 
 
 def test_a_file_in_torch_hubs_cache_is_used(offline: Path, random_inception: Path) -> None:

@@ -17,6 +17,7 @@ from seesaw.data.images import ImageSet
 from seesaw.data.sources import digits
 from seesaw.metrics.callback import Evaluate, NoMetrics
 from seesaw.metrics.drift import COUNT
+from seesaw.metrics.estimate import TRIED
 from seesaw.metrics.extractors import ClassifierExtractor
 from seesaw.metrics.inception import INCEPTION_FILE, InceptionExtractor
 from seesaw.types import UserError
@@ -57,7 +58,7 @@ class Toy(pl.LightningModule):
     def sample(
         self, n: int, seed: int, ema: bool = True, batch_size: int = 256, turn: Any = (0, 1)
     ) -> Iterator[Tensor]:
-        if n != COUNT:  # the drift's own images
+        if n not in (COUNT, TRIED):  # the drift's own images, and those that the estimate tries
             self.asked.append((self.images_shown, n, ema))
         draw = torch.Generator().manual_seed(seed)
         level = 100_000 / (self.images_shown + 1) * (1 if ema else 2)
@@ -119,12 +120,27 @@ def fit(
 def test_when_it_measures(tmp_path: Path, batch_size: int, batches: int, expected: list[int]) -> None:
     callback = evaluation(tmp_path)
     toy, kept, _ = fit(callback, batches, batch_size)
+    promised = callback.evaluations_after(0)
+    assert promised == len(expected) or batch_size > callback.every  # a batch may pass several multiples at once
     assert toy.asked == [(at, 64, True) for at in expected]
     assert [step for step, _ in kept.rows] == expected
     assert toy.told == [row["frechet_digits"] for _, row in kept.rows]
     assert callback.last == kept.rows[-1][1]
     drift = {"drift"} if len(expected) > 1 else set()  # there is none before the second evaluation
     assert set(callback.last) == {"frechet_digits", "kernel_digits", "modes_digits", "confident_digits"} | drift
+
+
+def test_what_measuring_will_cost_is_told_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(evaluation(tmp_path), batches=20)
+    assert "metrics: about" not in capsys.readouterr().out  # less than ten seconds are not worth a line
+    monkeypatch.setattr("seesaw.metrics.callback.WORTH_SAYING", 0.0)
+    fit(evaluation(tmp_path, raw=True), batches=20)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("metrics: about")]
+    assert len(told) == 1
+    assert "for an evaluation of 64 samples" in told[0]
+    assert "for the run's 8" in told[0]  # four times, the average and the raw
 
 
 def test_the_best_and_when_it_was(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from seesaw.data.images import ImageSet
 from seesaw.metrics import reference
 from seesaw.metrics.extractors import ClassifierExtractor
-from seesaw.metrics.reference import Reference, reference_of
+from seesaw.metrics.reference import Reference, is_cached, reference_of
 
 
 class Counting(ClassifierExtractor):
@@ -30,7 +30,7 @@ def images(n: int = 100, size: int = 16, seed: int = 0) -> ImageSet:
 
 def same(one: Reference, other: Reference) -> bool:
     return one.count == other.count and all(
-        torch.equal(getattr(one, name), getattr(other, name)) for name in ("mean", "cov", "features")
+        torch.equal(getattr(one, name), getattr(other, name)) for name in ("mean", "cov", "factor", "features")
     )
 
 
@@ -41,8 +41,11 @@ def only_file(cache: Path) -> Path:
 
 def test_it_is_computed_once(tmp_path: Path) -> None:
     extractor = Counting()
+    assert not is_cached(images(), extractor, tmp_path)
     first = reference_of(images(), extractor, tmp_path, batch_size=30)
     assert extractor.seen == 100
+    assert is_cached(images(), extractor, tmp_path)
+    assert not is_cached(images(seed=1), extractor, tmp_path)
     assert same(first, reference_of(images(), extractor, tmp_path, batch_size=30))
     assert extractor.seen == 100
     assert only_file(tmp_path).name == f"{first.key}.pt"
@@ -86,6 +89,7 @@ def test_moments_are_of_all_reals_features_of_some(tmp_path: Path, monkeypatch: 
     assert found.count == 100
     torch.testing.assert_close(found.mean, features.double().mean(0), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(found.cov, torch.cov(features.double().T), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.factor @ found.factor.T, found.cov, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found.features[0], features[0])
     torch.testing.assert_close(found.features[-1], features[-1])
     assert len(found.features.unique(dim=0)) == 40

@@ -40,17 +40,34 @@ def moments(features: Tensor) -> Moments:
     return mean, (x - mean).T @ (x - mean) / (len(x) - 1)
 
 
-def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
+def covariance_factor(cov: Tensor) -> Tensor:
+    """H (d, r) in float64 with H H' = cov (d, d), r its rank: the eigenvectors, each times the root of its eigenvalue.
+
+    Half the work of a Fréchet distance, and it depends on one side alone: kept with the statistics of the reals. Directions
+    whose eigenvalue is rounding (of fewer samples than dimensions) are left out, which makes the other half cheaper too.
+    """
+    values, vectors = torch.linalg.eigh(cov.double())
+    kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    return vectors[:, kept] * values[kept].sqrt()
+
+
+def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor, factor1: Tensor | None = None) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)): Dowson & Landau 1982; Heusel et al. 2017, eq. 6 of arXiv 1706.08500.
 
     The trace of the root is that of (H' C2 H)^(1/2) with C1 = H H', a symmetric matrix with real eigenvalues that are
     not negative; rounding can make those of a singular covariance slightly so, and they count as 0. Not negative itself.
+
+    Args:
+        mean1, mean2: (d,). cov1, cov2: (d, d).
+        factor1: the H of C1, where it is known already (`covariance_factor`).
+
+    Raises:
+        ValueError: the two sets have different dimensions.
     """
     if mean1.shape != mean2.shape or cov1.shape != cov2.shape:
         raise ValueError(f"the two sets have features of {len(mean1)} and {len(mean2)} dimensions")
     mean1, cov1, mean2, cov2 = (t.double() for t in (mean1, cov1, mean2, cov2))
-    values, vectors = torch.linalg.eigh(cov1)
-    factor = vectors * values.clamp(min=0).sqrt()
+    factor = covariance_factor(cov1) if factor1 is None else factor1.double()
     root = torch.linalg.eigvalsh(factor.T @ cov2 @ factor).clamp(min=0).sqrt().sum()
     distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root
     return max(distance.item(), 0.0)

@@ -7,10 +7,14 @@ from pytorch_lightning import Callback, Trainer
 
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
+from seesaw.metrics.estimate import estimate
 from seesaw.metrics.evaluator import Evaluation, Evaluator
 from seesaw.metrics.extractors import Extractor
 from seesaw.metrics.protocol import Which
 from seesaw.metrics.report import report
+
+WORTH_SAYING = 10.0
+"""Seconds of measuring in a run from which on they are told before it starts."""
 
 
 class NoMetrics(Callback):
@@ -82,10 +86,25 @@ class Evaluate(Callback):
         self.evaluator.extractor.prepare(torch.device("cpu"))
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Missing weights are told here, before training starts."""
+        """Missing weights are told here, before training starts, and what all measuring of the run will cost."""
         self.turn = (trainer.global_rank, trainer.world_size)
         reals, device = trainer.datamodule.reals, trainer.strategy.root_device  # type: ignore[attr-defined]
+        self.evaluator.extractor.prepare(device)
+        # The raw G: the average first has its BatchNorm estimated, once an evaluation and not once a batch.
+        told = estimate(
+            self.evaluator, reals, self.cache_dir, lambda n: pl_module.sample(n, self.seed, ema=False, batch_size=n)
+        )
+        left = self.evaluations_after(pl_module.images_shown)
+        if trainer.is_global_zero and told.seconds(left) > WORTH_SAYING:
+            print(told.sentence(left), flush=True)
         self.evaluator.prepare(reals, self.cache_dir, device, measures=trainer.is_global_zero)
+
+    def evaluations_after(self, images_shown: int) -> int:
+        """How often the average, and the raw G where it is asked for, will be measured from then to the end of the run."""
+        if self.end == float("inf"):
+            return 1 + self.raw
+        times = int(self.end) // self.every - images_shown // self.every + (int(self.end) % self.every > 0)
+        return max(times, 0) * (1 + self.raw)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
         due = pl_module.images_shown // self.every > self.evaluated_at // self.every

@@ -9,10 +9,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seesaw.errors import UserError
-from seesaw.metrics.extractors import Frozen
+from seesaw.metrics.extractors import Frozen, for_inference
 
 SMALLEST = 32
 """Pixels that the network halves five times."""
+
+PAIRS = (
+    ("_conv_stem", "_bn0"),
+    ("_expand_conv", "_bn0"),
+    ("_depthwise_conv", "_bn1"),
+    ("_project_conv", "_bn2"),
+    ("_conv_head", "_bn1"),
+)
+"""The package's names of a convolution and of the BatchNorm behind it."""
 
 
 class EfficientNetLite0Extractor(Frozen):
@@ -48,7 +57,7 @@ class EfficientNetLite0Extractor(Frozen):
     def load(self) -> nn.Module:
         network = _packages()[0].from_name("efficientnet-lite0", image_size=self.size)  # the size decides the padding
         network.load_state_dict(torch.load(self.path, weights_only=True))
-        return Pooled(network).to(memory_format=torch.channels_last)
+        return for_inference(Pooled(network), PAIRS)
 
     def features(self, images: Tensor) -> Tensor:
         return self.network(to_input(images, self.size))

@@ -79,7 +79,7 @@ class Evaluator:
         """Measure images by their features (n, d)."""
         real, n = self.reference, len(features)
         values = {
-            self.extractor.frechet: frechet_distance(real.mean, real.cov, *moments(features)),
+            self.extractor.frechet: frechet_distance(real.mean, real.cov, *moments(features), real.factor),
             self.extractor.kernel: self._kernel(real.features, features),
             **self.extractor.describe(features),
         }

@@ -3,12 +3,14 @@ of their own, inception.py and efficientnet.py."""
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from seesaw.metrics.classifier import RESIZE, SmallClassifier, to_input
 
@@ -81,6 +83,23 @@ class Frozen(ABC):
     def __call__(self, images: Tensor) -> Tensor:
         with torch.autocast(self.device.type, enabled=False):
             return self.features(images.to(self.device))
+
+
+def for_inference(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> nn.Module:
+    """The network in eval mode with each BatchNorm folded into the convolution before it, and channels last.
+
+    The same function but for rounding (3e-7 of Inception's features), about twice as fast on a CPU; see docs/speed.md.
+
+    Args:
+        pairs: the names that a convolution and its BatchNorm have in their parent, wherever in the network that is.
+    """
+    network.eval()
+    for parent in network.modules():
+        for conv, norm in pairs:
+            if isinstance(getattr(parent, norm, None), nn.BatchNorm2d) and hasattr(parent, conv):
+                setattr(parent, conv, fuse_conv_bn_eval(getattr(parent, conv), getattr(parent, norm)))
+                setattr(parent, norm, nn.Identity())
+    return network.to(memory_format=torch.channels_last)
 
 
 class ClassifierExtractor(Frozen):

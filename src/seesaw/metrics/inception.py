@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seesaw.errors import UserError
-from seesaw.metrics.extractors import Frozen
+from seesaw.metrics.extractors import Frozen, for_inference
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 """The name of torch-fidelity's file of weights, in its release v0.2.0 and in torch hub's cache."""
@@ -62,7 +62,7 @@ class InceptionExtractor(Frozen):
         except Exception as error:  # of bytes that are no file of torch's, almost any error comes
             line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(f"{path} does not hold the Inception weights ({line[:120]}); {_advice()}") from error
-        return network.to(memory_format=torch.channels_last)  # 1.4 times as fast on a CPU
+        return for_inference(network, [("conv", "bn")])
 
     def features(self, images: Tensor) -> Tensor:
         return self.network(images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images)

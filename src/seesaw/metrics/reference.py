@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from seesaw.functional.distances import RunningMoments
+from seesaw.functional.distances import RunningMoments, covariance_factor
 from seesaw.metrics.extractors import Extractor
 
 KEPT = 10_000
@@ -36,12 +36,16 @@ class Reals(Protocol):
 
 @dataclass(frozen=True)
 class Reference:
-    """What a distance needs of the reals: moments of all `count` of them, features (at most 10,000, d) of some."""
+    """What a distance needs of the reals: moments of all `count` of them, features (at most 10,000, d) of some.
+
+    `factor` is `covariance_factor(cov)`: half of each Fréchet distance, done once.
+    """
 
     key: str
     count: int
     mean: Tensor
     cov: Tensor
+    factor: Tensor
     features: Tensor
 
 
@@ -51,12 +55,22 @@ def reference_of(reals: Reals, extractor: Extractor, cache_dir: str | Path, batc
     A file that is torn, or another's, is computed anew. `extractor` must be prepared.
     """
     key = reference_key(reals, extractor)
-    path = Path(cache_dir) / "reference" / f"{key}.pt"
+    path = _path(cache_dir, key)
     kept = _read(path, key)
     if kept is None:
         kept = _compute(reals, extractor, key, batch_size)
         _write(path, kept)
     return kept
+
+
+def is_cached(reals: Reals, extractor: Extractor, cache_dir: str | Path) -> bool:
+    """Whether `reference_of` will find a whole file, so that it takes no time."""
+    key = reference_key(reals, extractor)
+    return _read(_path(cache_dir, key), key) is not None
+
+
+def _path(cache_dir: str | Path, key: str) -> Path:
+    return Path(cache_dir) / "reference" / f"{key}.pt"
 
 
 def reference_key(reals: Reals, extractor: Extractor) -> str:
@@ -76,7 +90,7 @@ def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> R
         running.add(features)
         kept.append(features[keep[indices]])
     mean, cov = running.result()
-    return Reference(key, n, mean, cov, torch.cat(kept))
+    return Reference(key, n, mean, cov, covariance_factor(cov), torch.cat(kept))
 
 
 def _read(path: Path, key: str) -> Reference | None:
