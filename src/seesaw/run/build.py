@@ -28,6 +28,8 @@ def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataM
 def check_shares(data: pl.LightningDataModule, devices: int, kimg: float) -> None:
     """Raise UserError where the batch, at any time of the run, does not divide by the devices (on all hosts together)."""
     size: Any = data.batch_size  # type: ignore[attr-defined]
+    if devices == 1:
+        return  # a growing run would be walked through batch by batch for nothing
     for images in sorted(set(batch_sizes(size, kimg)) if callable(size) else {size}):
         if images % devices:
             near = images - images % devices
