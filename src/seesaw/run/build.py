@@ -1,5 +1,6 @@
 """From a resolved configuration to the model, the data and the trainer's settings."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,8 @@ def precision(option: str, accelerator: str) -> dict[str, Any]:
     exact: float32, deterministic kernels, no TensorFloat-32: bit-reproducible on one machine. auto: bfloat16 autocast
     where the processor has it (losses stay in float32), and whatever kernel is fastest.
     """
+    if not torch.cuda.is_available():  # Lightning sets it; every optimiser step would then look for a driver, 0.1 ms
+        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     exact = option == "exact"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
     torch.backends.cudnn.benchmark = not exact
