@@ -104,7 +104,9 @@ def add_search(commands: Any) -> None:
     command.add_argument("space", help="a ready space (conf/search), or a YAML file of keys and ranges")
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as `train` takes them, for every trial")
     command.add_argument("--trials", type=int, default=20, help="how many, those of an earlier call included (20)")
-    command.add_argument("--out", type=Path, default=None, help="folder; the same command goes on in it (runs/search-…)")
+    command.add_argument(
+        "--out", type=Path, default=None, help="folder; the same command goes on in it (runs/search-…)"
+    )
     command.add_argument(
         "--prune", choices=["median", "hyperband", "none"], default="median", help="which trials end early (median)"
     )

@@ -105,8 +105,8 @@ def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
         if width * height > MOST_PIXELS:
             raise BadImage(f"{width}x{height} pixels could be a decompression bomb, {MOST_PIXELS} are read at most")
         opened.load()
-        image = _upright(opened)
-        image = _to_8_bit(image, how.background).convert("RGB" if how.channels == 3 else "L")
+        image = upright(opened)
+        image = to_8_bit(image, how.background).convert("RGB" if how.channels == 3 else "L")
     if how.crop != "none":  # before the resize, not by its `box`: that lets pixels from outside in at the edges
         image = image.crop(_square(image.width, image.height, name, how))
     image = image.resize((how.resolution, how.resolution), Image.Resampling.BILINEAR)
@@ -130,13 +130,13 @@ def _square(width: int, height: int, name: str, how: Decoding) -> tuple[int, int
     return left, upper, left + side, upper + side
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Turned as its EXIF tag says. `ImageOps.exif_transpose` also writes the tags anew and fails on broken ones."""
     method = ORIENTATIONS.get(image.getexif().get(ExifTags.Base.Orientation))
     return image if method is None else image.transpose(method)
 
 
-def _to_8_bit(image: Image.Image, background: str) -> Image.Image:
+def to_8_bit(image: Image.Image, background: str) -> Image.Image:
     """Any of Pillow's modes as one of 8 bits a channel without transparency.
 
     16-bit grey is rounded. Of 16-bit RGB, grey with alpha and RGBA Pillow itself keeps the upper 8 bits.

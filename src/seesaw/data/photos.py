@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from seesaw.data.decode import FORMATS, MOST_PIXELS, SMALLEST_SIDE, _to_8_bit, _upright
+from seesaw.data.decode import FORMATS, MOST_PIXELS, SMALLEST_SIDE, to_8_bit, upright
 from seesaw.functional.pixels import to_unit
 from seesaw.types import UserError
 
@@ -108,7 +108,7 @@ def read_photo(path: str, name: str) -> Image.Image:
             if width * height > MOST_PIXELS:
                 raise UserError(f"{name}={path} has {width}x{height} pixels; at most {MOST_PIXELS:,} are read")
             opened.load()
-            return _to_8_bit(_upright(opened), "white").convert("RGB")
+            return to_8_bit(upright(opened), "white").convert("RGB")
     except UserError:
         raise
     except UnidentifiedImageError:
