@@ -70,7 +70,7 @@ class Batches(IterableDataset[Batch]):
             resolution = self.level(shown)
             if resolution != reals.shape[-1]:  # a growing model's next scale
                 reals = self.reals.level(resolution)
-            here = indices % n
+            here = indices % n if self.flip else indices
             images = reals.gather(here)
             yield Batch(mirrored(images, indices >= n) if self.flip else images, reals.labels(here))
             shown += len(indices) * self.sampler.world_size

@@ -75,5 +75,5 @@ class EndlessBatches:
                 part = order[position : position + missing]
                 parts.append(part)
                 first, missing = first + len(part), missing - len(part)
-            yield torch.cat(parts)
+            yield torch.cat(parts) if len(parts) > 1 else parts[0]
             number += size

@@ -8,13 +8,26 @@ from torch import Tensor, nn
 from seesaw.functional.ema import ema_decay
 
 
-@torch.no_grad()
-def update_ema(average: nn.Module, model: nn.Module, images: int, half_life: float, images_shown: int) -> None:
-    """Move the average's parameters towards the model's, and copy its buffers: averaged BatchNorm statistics mislead."""
-    decay = ema_decay(images, half_life, images_shown)
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-    for old, new in zip(average.buffers(), model.buffers(), strict=True):
-        old.copy_(new)
+class RunningAverage:
+    """Moves the parameters of `average` towards the model's, and copies its buffers: averaged BatchNorm statistics mislead.
+
+    The lists are made once: walking a small net takes longer than averaging it. A move to another device puts new buffers in
+    place of the old ones, so of these only the owners are kept.
+    """
+
+    def __init__(self, average: nn.Module, model: nn.Module) -> None:
+        self.averages: list[Tensor] = list(average.parameters())
+        self.weights: list[Tensor] = list(model.parameters())
+        both = zip(average.modules(), model.modules(), strict=True)
+        self.owners = [(old, new) for old, new in both if any(True for _ in new.buffers(recurse=False))]
+
+    @torch.no_grad()
+    def update(self, images: int, half_life: float, images_shown: int) -> None:
+        """After `images` more reals; the half-life too is in images."""
+        torch._foreach_lerp_(self.averages, self.weights, 1 - ema_decay(images, half_life, images_shown))
+        for average, model in self.owners:
+            for old, new in zip(average.buffers(recurse=False), model.buffers(recurse=False), strict=True):
+                old.copy_(new)
 
 
 @torch.no_grad()

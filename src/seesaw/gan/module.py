@@ -4,7 +4,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -14,12 +13,12 @@ from torch.optim import Optimizer
 
 from seesaw.functional.keys import key, reseed
 from seesaw.functional.pixels import to_stored, to_unit
-from seesaw.functional.ranks import average_, average_buffers_
+from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan.augment import Identity
 from seesaw.gan.balance import DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.compiled import Players
-from seesaw.gan.ema import update_ema, with_estimated_batch_norm
+from seesaw.gan.ema import RunningAverage, with_estimated_batch_norm
 from seesaw.gan.growth import FullGrown
 from seesaw.gan.learning_rate import LearningRates
 from seesaw.gan.phases import Phase
@@ -51,6 +50,10 @@ class GAN(LightningModule):
             defaults from here; the step does not read it.
     """
 
+    on_before_backward = None  # type: ignore[assignment] # Lightning asks these in each step, as it asks a BatchCallback
+    on_after_backward = None  # type: ignore[assignment]
+    on_before_optimizer_step = None  # type: ignore[assignment]
+
     def __init__(
         self,
         G: nn.Module,
@@ -76,8 +79,13 @@ class GAN(LightningModule):
         self.z_dim = cast(int, G.z_dim)
         self.phases, self._phases = phases, nn.ModuleDict(phases)  # the second saves the terms' buffers
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
+        self.average = RunningAverage(self.G_ema, self.G)
         self.view, self.augment, self.growth = view or SingleScale(), augment or Identity(), growth or FullGrown()
         self.take(balance or {}, phases)
+        self.weights = {
+            "G": list(self.G.parameters()),
+            "D": list(self.D.parameters()),
+        }  # walking a net takes as long as a layer
         self.players = Players(self.G, self.D, compile)
         self.fakes = fakes_of(self.G, share_fakes, phases, micro_batch, self.gates)
         self.schedule = schedule or {"lr": Constant()}
@@ -116,29 +124,29 @@ class GAN(LightningModule):
         self.fakes.begin(any(self.plays(phase) for phase in due.values() if phase.player == "G"))
         for name, phase in due.items():
             self.play(name, phase, reals, batch.y, optimizers[phase.player])
-        self.end_batch(len(reals) * self.trainer.world_size)
+        self.end_batch(len(reals) * world_size())
 
     def play(self, name: str, phase: Phase, reals: Tensor, y: Tensor | None, optimizer: Any) -> None:
         """One phase over the micro-batches: an optimiser step, or a look without gradient where a gate is closed."""
         n = max(int(len(reals) * phase.share), 1)
         z = self.latents(name, len(reals))
         plays = self.plays(phase)
-        with self.turn(phase.player, optimizer):
-            for k, first in enumerate(range(0, n, self.micro_batch or n)):
-                rows = slice(first, min(first + (self.micro_batch or n), n))
-                reseed(key(self.seed, self.images_shown, name, k, self.global_rank), self.device)
-                seen = self.see(phase, reals[rows], z[rows], None if y is None else y[rows])
-                if plays:
-                    loss, values = phase(seen)
-                    self.manual_backward(loss * ((rows.stop - first) / n))
-                else:
-                    values = phase.watch(seen)
-                values |= self.scores(phase, seen)
-                self.statistics.add({label(name, what): v for what, v in values.items()}, rows.stop - first)
+        self.turn(phase.player)
+        for k, first in enumerate(range(0, n, self.micro_batch or n)):
+            rows = slice(first, min(first + (self.micro_batch or n), n))
+            reseed(key(self.seed, self.images_shown, name, k, self.global_rank), z.device)
+            seen = self.see(phase, reals[rows], z[rows], None if y is None else y[rows])
             if plays:
-                self.step(phase.player, optimizer)
+                loss, values = phase(seen)
+                self.manual_backward(loss * ((rows.stop - first) / n))
             else:
-                self.rests[phase.player] += 1
+                values = phase.watch(seen)
+            values |= self.scores(phase, seen)
+            self.statistics.add({label(name, what): v for what, v in values.items()}, rows.stop - first)
+        if plays:
+            self.step(phase.player, optimizer)
+        else:
+            self.rests[phase.player] += 1
 
     def plays(self, phase: Phase) -> bool:
         return all(gate.plays(phase) for gate in self.gates)
@@ -159,13 +167,13 @@ class GAN(LightningModule):
             images = wrapper(images)
         return images
 
-    @contextmanager
-    def turn(self, player: str, optimizer: Any) -> Iterator[None]:
-        """Only the player has gradients: the opponent is frozen, so nothing is computed for its weights."""
-        self.G.requires_grad_(player == "G")
-        self.D.requires_grad_(player == "D")
-        optimizer.zero_grad(set_to_none=True)
-        yield
+    def turn(self, player: str) -> None:
+        """Only the player has gradients, and none yet: the opponent is frozen, so nothing is computed for its weights."""
+        for owner, weights in self.weights.items():
+            for w in weights:
+                w.requires_grad = owner == player
+        for w in self.weights[player]:
+            w.grad = None
 
     def step(self, player: str, optimizer: Any) -> None:
         self.learning_rates.apply(player, optimizer.optimizer, self.images_shown)
@@ -177,13 +185,12 @@ class GAN(LightningModule):
 
     def latents(self, phase: str, n: int) -> Tensor:
         """This rank's rows of the global batch's latents (n, z_dim), keyed by the time and, where it has its own, the phase."""
-        generator = torch.Generator(self.device).manual_seed(
+        device, world, rank = self.device, world_size(), self.global_rank
+        generator = torch.Generator(device).manual_seed(
             key(self.seed, self.images_shown, self.fakes.latents_of(phase), "z")
         )
-        world, rank = self.trainer.world_size, self.global_rank
-        z = torch.randn(
-            n * world, self.z_dim, generator=generator, device=self.device, dtype=cast(torch.dtype, self.dtype)
-        )
+        dtype = cast(torch.dtype, self.dtype)
+        z = torch.randn(n * world, self.z_dim, generator=generator, device=device, dtype=dtype)
         return z[rank * n : (rank + 1) * n]
 
     @staticmethod
@@ -205,7 +212,7 @@ class GAN(LightningModule):
         self.batches += 1
         self._window_images += images
         average_(self.shared_buffers())
-        update_ema(self.G_ema, self.G, images, at(self.ema_half_life, self.images_shown), self.images_shown)
+        self.average.update(images, at(self.ema_half_life, self.images_shown), self.images_shown)
         self.statistics.end_batch(self.images_shown, images, send=any(part.listens for part in self.parts))
         now = time.perf_counter()
         self.seconds += now - self._mark

@@ -1,5 +1,6 @@
 """A phase: one optimiser step of one player."""
 
+import functools
 from typing import Literal
 
 import torch
@@ -51,9 +52,8 @@ class Phase(nn.Module):
         self, batch: AdversarialBatch, terms: nn.ModuleDict | dict[str, nn.Module]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         values = {name: term(batch).mean() for name, term in terms.items()}
-        loss = (
-            self.gain * torch.stack(list(values.values())).sum() if values else torch.zeros((), device=batch.z.device)
-        )
+        total = functools.reduce(torch.add, values.values()) if values else torch.zeros((), device=batch.z.device)
+        loss = total if self.gain == 1 else self.gain * total
         return loss, {"loss": loss, **values}
 
     def adversarial(self) -> tuple[str, DiscriminatorLoss] | None:

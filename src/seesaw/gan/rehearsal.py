@@ -54,10 +54,10 @@ def _play(gan: GAN, name: str, reals: Tensor, optimizer: object) -> None:
     n = max(int(len(reals) * phase.share), 1)
     rows = gan.micro_batch or n
     y = None
-    with gan.turn(phase.player, optimizer):
-        reseed(key(gan.seed, "rehearsal", name), gan.device)
-        z = gan.latents(name, n)
-        for first in range(0, n, rows):
-            loss, _ = phase(gan.see(phase, reals[first : min(first + rows, n)], z[first : min(first + rows, n)], y))
-            gan.manual_backward(loss)
-        optimizer.optimizer.step()  # type: ignore[attr-defined]
+    gan.turn(phase.player)
+    reseed(key(gan.seed, "rehearsal", name), gan.device)
+    z = gan.latents(name, n)
+    for first in range(0, n, rows):
+        loss, _ = phase(gan.see(phase, reals[first : min(first + rows, n)], z[first : min(first + rows, n)], y))
+        gan.manual_backward(loss)
+    optimizer.optimizer.step()  # type: ignore[attr-defined]

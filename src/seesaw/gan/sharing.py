@@ -37,7 +37,7 @@ class SharedFakes(OwnFakes):
     """
 
     def __init__(self, G: nn.Module) -> None:
-        self.G = G
+        self.weights = list(G.parameters())
         self.made: Fake | None = None
         self.graph = True
 
@@ -53,12 +53,16 @@ class SharedFakes(OwnFakes):
     def once(self, run: Maker, z: Tensor, y: Tensor | None) -> Fake:
         """G's images, from the first call of a batch on."""
         if self.made is None:
-            before = any(p.requires_grad for p in self.G.parameters())  # false in D's turn: see `GAN.turn`
-            self.G.requires_grad_(self.graph)
+            before = any(w.requires_grad for w in self.weights)  # false in D's turn: see `GAN.turn`
+            self._ask(self.graph)
             with torch.set_grad_enabled(self.graph):
                 self.made = run(z, y)
-            self.G.requires_grad_(before)
+            self._ask(before)
         return self.made
+
+    def _ask(self, gradients: bool) -> None:
+        for w in self.weights:
+            w.requires_grad = gradients
 
 
 def fakes_of(

@@ -87,7 +87,8 @@ class Statistics(nn.Module):
     def add(self, values: dict[str, Tensor], n: int) -> None:
         """Count each value's mean as `n` samples of this process, and as many of each other one. Nothing is read."""
         n *= world_size()  # counts are the run's, so the mean over the processes' sums is the run's sum
-        sums = torch.stack([v.detach().float().mean() for v in values.values()]).mul_(n)
+        with torch.no_grad():
+            sums = torch.stack([v.mean() if v.ndim else v for v in values.values()]).float() * n
         names = tuple(values)
         if names in self.batch:
             count, before = self.batch[names]

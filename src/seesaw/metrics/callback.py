@@ -3,8 +3,9 @@
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 
+from seesaw.callbacks import BatchCallback
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
 from seesaw.metrics.estimate import estimate
@@ -17,7 +18,7 @@ WORTH_SAYING = 10.0
 """Seconds of measuring in a run from which on they are told before it starts."""
 
 
-class NoMetrics(Callback):
+class NoMetrics(BatchCallback):
     """Measures nothing."""
 
     last: dict[str, float] = {}  # noqa: RUF012 - never written to
@@ -29,7 +30,7 @@ class NoMetrics(Callback):
         """Nothing can be missing."""
 
 
-class Evaluate(Callback):
+class Evaluate(BatchCallback):
     """Measures G's average, and how far the images of fixed latents have moved (`drift`), each time the images shown pass a
     multiple of `evaluate_kimg`, and at the run's length `kimg`; never before the first step, nor when a run is
     interrupted: a resumed run measures just what an unbroken one does.

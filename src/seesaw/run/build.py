@@ -6,10 +6,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from seesaw.errors import UserError
+from seesaw.run.construct import construct
 from seesaw.run.fits import check_fits
 from seesaw.types import at
 
@@ -18,10 +17,9 @@ def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataM
     """The model, with initial weights keyed by the seed alone, and the data, not read yet. UserError where loss, penalty and
     D do not fit.
     """
-    cfg = OmegaConf.create(config)  # with parents, so that an error names the key
-    data = instantiate(cfg.data, _convert_="all")
+    data = construct(config["data"], "data")
     torch.manual_seed(config["seed"])
-    model = instantiate(cfg.model, _convert_="all")
+    model = construct(config["model"], "model")
     check_fits(model)
     return model, data
 
@@ -59,6 +57,8 @@ def precision(option: str, accelerator: str) -> dict[str, Any]:
     if not torch.cuda.is_available():  # Lightning sets it; every optimiser step would then look for a driver, 0.1 ms
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     exact = option == "exact"
+    # An aid for finding bugs in torch, on wherever its algorithms are deterministic: a tenth of DCGAN's step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
     torch.backends.cudnn.benchmark = not exact
     fast = not exact and has_bfloat16(accelerator)

@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins import TorchCheckpointIO
 
+from seesaw.callbacks import BatchCallback
 from seesaw.metrics.callback import Evaluate
 from seesaw.run.folder import Status
 from seesaw.types import UserError
@@ -53,7 +54,7 @@ def load(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-class Checkpoints(Callback):
+class Checkpoints(BatchCallback):
     """checkpoints/last.ckpt every `every_kimg` and at the end, best.ckpt whenever the distance falls.
 
     Must stand after `Life`, which says in the last batch that the run ends, and after the evaluation, which says whether the

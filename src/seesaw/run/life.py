@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from seesaw.callbacks import BatchCallback
 from seesaw.functional.ranks import world_size
 from seesaw.gan.rehearsal import rehearse
 from seesaw.metrics.callback import Evaluate
@@ -17,7 +18,7 @@ from seesaw.types import at
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Life(Callback):
+class Life(BatchCallback):
     """Ends the run at `kimg`, or after the batch in which Ctrl-C or SIGTERM came. A second Ctrl-C ends it at once.
 
     `signal` is the number that came, or None. Of several processes each may get it, or one alone: they vote after each batch
@@ -78,7 +79,7 @@ class Vote:
         return before()
 
 
-class Judged(Callback):
+class Judged(BatchCallback):
     """Tells `judge` the images shown and the distance after each evaluation but the last; where it answers True, the run ends
     there in good order, as `pruned`. Must stand after the evaluation and before the checkpoints."""
 
@@ -98,7 +99,7 @@ class Judged(Callback):
             self.life.pruned = trainer.should_stop = True
 
 
-class Rehearsal(Callback):
+class Rehearsal(BatchCallback):
     """Tries the last scale of a growing model before the first image is shown; see `seesaw.gan.rehearsal`."""
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
+from seesaw.callbacks import BatchCallback
 from seesaw.run import scatter
 from seesaw.run.csv_log import Row, read_metrics
 from seesaw.run.tracker import Tracker
@@ -83,7 +84,7 @@ def rows_of_scales(pyramid: Pyramid) -> Tensor:
     return grid(torch.cat(rows), columns=len(rows[0]))
 
 
-class Samples(Callback):
+class Samples(BatchCallback):
     """The same latents again and again: `<run_dir>/samples/<kimg>.png` (EMA), and samples/ema and samples/raw to the
     trackers; before the first image, each `sample_kimg`, and at the end.
 

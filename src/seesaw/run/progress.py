@@ -4,8 +4,10 @@ import sys
 import time
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from tqdm import tqdm
+
+from seesaw.callbacks import BatchCallback
 
 _FORMAT = "{desc}  {progress}  [{bar:16}]  {speed}{figures}  {left} left"
 _LOSSES = ("D", "G", "content", "style", "variation")
@@ -13,7 +15,7 @@ _DISTANCES = ("fid", "kid", "frechet_", "kernel_")
 _QUIET_SECONDS = 60.0  # without a terminal: the longest silence
 
 
-class KimgBar(Callback):
+class KimgBar(BatchCallback):
     """`dcgan digits  62/150 kimg  [######..........]  1,840 img/s  D 0.61  G 1.84  frechet_digits 3.2  01:12 left`
 
     Redrawn at most twice a second. Where standard output is no terminal (a file, a pipe) it prints a plain line each tenth of
