@@ -36,7 +36,7 @@ class Loop(ABC):
 
 
 def to_float(real: Tensor) -> Tensor:
-    return real.float() / 127.5 - 1
+    return real.to(torch.get_default_dtype()) / 127.5 - 1
 
 
 def adam(players: dict[str, nn.Module], lr: float, betas: tuple[float, float]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def main() -> None:
         if what == "agree":
             for precision, option in PRECISION.items():
                 run = first_gradients([*row.overrides, f"precision={option}"], folder, row.batches)
-                line.tell({precision: differences(row.plain(), run)})
+                line.tell({precision: differences(row.plain, run)})
         else:
             start([*row.overrides, f"precision={PRECISION[what]}"], Gate(line.wait, line.done), folder)
         os.chdir("/")

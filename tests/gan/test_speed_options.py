@@ -46,7 +46,7 @@ BFLOAT16 = {
 def differing(name: str, precision: str, folder: Path) -> dict[str, Any]:
     plain, overrides = SMALL[name]
     run = first_gradients([*ROWS[name].overrides, *overrides, f"precision={precision}"], folder, ROWS[name].batches)
-    return differences(plain(), run)
+    return differences(plain, run)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -68,10 +68,10 @@ def test_bfloat16_rounds_by_so_much(name: str, tmp_path: Path) -> None:
 def test_what_is_not_the_same_is_told(tmp_path: Path) -> None:
     """The comparison itself: another penalty and another width are found out."""
     run = first_gradients([*ROWS["progan_r1"].overrides, *THIN, "precision=exact", "penalty.gamma=11"], tmp_path, 1)
-    found = differences(ProGANLoop(16, 16, "r1"), run)
+    found = differences(lambda: ProGANLoop(16, 16, "r1"), run)
     assert found["D"] > 1e-3 > found["G"]
     with pytest.raises(ValueError, match="other parameters"):
-        differences(ProGANLoop(8, 16, "r1"), run)
+        differences(lambda: ProGANLoop(8, 16, "r1"), run)
 
 
 def test_fused_adam_is_adam() -> None:
