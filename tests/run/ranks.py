@@ -4,6 +4,7 @@ with the environment that a launcher would give, and read what it saves; or they
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "gan"))
 
 from toys import REALS, EndAfter, game, task
 
+from seesaw.data.images import ImageSet
 from seesaw.data.sampler import EndlessBatches
 from seesaw.gan.balance.lecam import LeCam
 from seesaw.gan.balance.topk import TopK
 from seesaw.gan.module import GAN
 from seesaw.gan.phases import Phase
 from seesaw.gan.terms import R1, CrossEntropyD, HingeD
+from seesaw.metrics.extractors import ClassifierExtractor
+from seesaw.metrics.reference import reference_of
 from seesaw.run.strategy import PlayerParallel
 from seesaw.types import Batch
 
@@ -105,11 +109,38 @@ def play(
     return {"state": state, "parameters": parameters, "decisions": decisions.seen, "reports": reports}
 
 
+class Counting(ClassifierExtractor):
+    """Counts the images that it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__("digits")
+        self.seen = 0
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen += len(images)
+        return super().features(images)
+
+
+def statistics(cache: Path) -> dict[str, Any]:
+    """The statistics of 250 reals in batches of 32, asked for twice: how many images were seen by then, and what they are."""
+    images = torch.randint(0, 256, (250, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    reals, extractor, seen = ImageSet(images, "random"), Counting(), []
+    for _ in range(2):
+        made = reference_of(reals, extractor, cache, batch_size=32)
+        seen.append(extractor.seen)
+    return {"seen": seen, "reference": None if made is None else asdict(made)}
+
+
 def main(folder: Path, cases: list[str]) -> None:
     rank, world_size = int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"])
     torch.set_num_threads(1)
     for case in cases:
         name, _, precision = case.partition(":")
+        if (
+            name == "statistics"
+        ):  # after a case that has connected them; each with a cache of its own, as hosts may have
+            torch.save(statistics(folder / f"cache-{rank}"), folder / f"{name}-{rank}.pt")
+            continue
         more = {"ckpt": folder / "alone.ckpt", "start": 4 * BATCH} if name == "resumed" else {}
         kept = play(
             name,

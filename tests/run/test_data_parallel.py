@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from ranks import BATCH, play
+from ranks import BATCH, play, statistics
 from torch.testing import assert_close
 
 EXACT = ("plain", "lazy", "micro", "shared", "scales", "growing", "gated")
@@ -45,7 +45,7 @@ def trained(folder: Path, *cases: str, processes: int = 2) -> dict[str, list[dic
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[dict[str, Any]]]]:
     folder = tmp_path_factory.mktemp("ranks")
     play("gated", batches=4, save=folder / "alone.ckpt")
-    return folder, trained(folder, *EXACT, "resumed", *COUPLED)
+    return folder, trained(folder, *EXACT, "resumed", *COUPLED, "statistics")
 
 
 @pytest.mark.parametrize("case", EXACT)
@@ -92,3 +92,17 @@ def test_ranks_are_bit_equal(case: str, both: Any) -> None:
         assert torch.equal(value, other["state"][name]), name
     assert first["decisions"] == other["decisions"]
     assert first["reports"] == other["reports"]
+
+
+def test_processes_share_the_statistics_of_the_reals(both: Any, tmp_path: Path) -> None:
+    """To the bit what a process alone has, on the first one, which alone keeps them; each has seen its part of the images."""
+    first, other = both[1]["statistics"]
+    alone = statistics(tmp_path)
+    assert alone["seen"] == [250, 250]
+    assert (first["seen"], other["seen"]) == ([128, 128], [122, 122])  # eight batches of 32, the last one of 26
+    assert other["reference"] is None
+    assert not (both[0] / "cache-1").exists()
+    found = first["reference"]
+    for name in ("mean", "cov", "features"):
+        assert torch.equal(found[name], alone["reference"][name]), name
+    assert_close(found["factor"] @ found["factor"].T, found["cov"], rtol=1e-10, atol=1e-12)

@@ -15,6 +15,11 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def this_rank() -> int:
+    """The number of this process among them, from 0 on."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
 @torch.no_grad()
 def average_(tensors: Iterable[Tensor]) -> None:
     """Put the mean over all processes into each tensor, by one reduction; afterwards all processes hold the same bits."""
@@ -53,6 +58,13 @@ def broadcast_(tensors: Sequence[Tensor]) -> None:
         tensor.copy_(whole)
 
 
+def first_says(yes: bool) -> bool:
+    """The first process's answer, to all of them."""
+    answer = torch.tensor(int(yes))
+    broadcast_([answer])
+    return bool(answer)
+
+
 def in_turn(n: int, chunk: int, rank: int, processes: int) -> list[int]:
     """The sizes of the chunks of n rows, `chunk` at a time, that fall to a process when all take one after the other."""
     sizes = [min(chunk, n - first) for first in range(0, n, chunk)]
@@ -72,7 +84,7 @@ def collected(rows: Tensor, n: int, chunk: int) -> Tensor | None:
     shares = [in_turn(n, chunk, rank, processes) for rank in range(processes)]
     most = max(map(sum, shares))
     padded = torch.cat([rows, rows.new_zeros(most - len(rows), *rows.shape[1:])])
-    first = dist.get_rank() == 0
+    first = this_rank() == 0
     found = [torch.empty_like(padded) for _ in range(processes)] if first else None
     dist.gather(padded, found, 0)
     if found is None:

@@ -98,7 +98,7 @@ class Evaluate(BatchCallback):
         left = self.evaluations_after(pl_module.images_shown)
         if trainer.is_global_zero and told.seconds(left) > WORTH_SAYING:
             print(told.sentence(left), flush=True)
-        self.evaluator.prepare(reals, self.cache_dir, device, measures=trainer.is_global_zero)
+        self.evaluator.prepare(reals, self.cache_dir, device)
 
     def evaluations_after(self, images_shown: int) -> int:
         """How often the average, and the raw G where it is asked for, will be measured from then to the end of the run."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.distances import frechet_distance, kernel_distance
+from seesaw.functional.ranks import world_size
 from seesaw.metrics.evaluator import MOST, SUBSET_SIZE, Evaluator
 from seesaw.metrics.reference import KEPT, Reals, is_cached
 
@@ -56,8 +57,9 @@ def estimate(
     real = seconds_of(lambda: evaluator.extractor(reals.gather(indices)).cpu())
     made = seconds_of(lambda: [chunk.cpu() for chunk in sample(tried)])
     known = is_cached(reals, evaluator.extractor, cache_dir)
-    evaluation = (made + real) / tried * n + distances(evaluator.extractor.dim, n, len(reals), evaluator.kernel_subsets)
-    return Estimate(evaluation, n, 0.0 if known else real / tried * len(reals), len(reals))
+    ours = tried * world_size()  # processes share the images; the first one takes the distances
+    evaluation = (made + real) / ours * n + distances(evaluator.extractor.dim, n, len(reals), evaluator.kernel_subsets)
+    return Estimate(evaluation, n, 0.0 if known else real / ours * len(reals), len(reals))
 
 
 def distances(dim: int, n: int, count: int, subsets: int | None) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 from seesaw.functional.distances import frechet_distance, kernel_distance, moments
 from seesaw.metrics.extractors import Extractor
 from seesaw.metrics.protocol import Protocol, Which
-from seesaw.metrics.reference import Reals, Reference, reference_of
+from seesaw.metrics.reference import KEPT, Reals, Reference, reference_of
 
 MOST = 10_000
 SUBSET_SIZE = 1000
@@ -56,20 +56,20 @@ class Evaluator:
     @property
     def count(self) -> int:
         """How many images `evaluate` should be given."""
-        return min(self._reals, MOST) if self.n is None else self.n
+        return self._count(self._reals)
 
-    def prepare(
-        self, reals: Reals, cache_dir: str | Path, device: torch.device | None = None, measures: bool = True
-    ) -> None:
-        """Load the extractor and, where this process `measures` distances, the statistics of the reals.
+    def prepare(self, reals: Reals, cache_dir: str | Path, device: torch.device | None = None) -> None:
+        """Load the extractor and, on the first process, which measures the distances, the statistics of the reals. All of
+        several processes make these together.
 
         Raises:
             UserError: the weights are missing.
         """
         self.extractor.prepare(device or torch.device("cpu"))
-        self._reals, self._description = len(reals), reals.description
-        if measures:
-            self.reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
+        self._reals = reals
+        reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
+        if reference is not None:
+            self.reference = reference
 
     def evaluate(self, chunks: Iterable[Tensor], n: int, which: Which = "ema") -> Evaluation:
         """Measure the first `n` images of `chunks`, uint8 (b, C, H, W) each. ValueError when there are fewer."""
@@ -83,7 +83,7 @@ class Evaluator:
             self.extractor.kernel: self._kernel(real.features, features),
             **self.extractor.describe(features),
         }
-        return Evaluation(values, self._protocol(n, which))
+        return Evaluation(values, self.protocol(self._reals, n, which))
 
     def half_floor(self, seed: int) -> float:
         """The Fréchet distance of one random half of the reals to the other: what a perfect generator could reach with
@@ -106,18 +106,21 @@ class Evaluator:
             return torch.cat(found)
         raise ValueError(f"{n} images were to be measured, {sum(map(len, found))} came")
 
-    def _subset_size(self, n: int) -> int:
-        return min(SUBSET_SIZE, n, len(self.reference.features))
+    def protocol(self, reals: Reals, n: int | None = None, which: Which = "ema") -> Protocol:
+        """How the figures of `n` images (None: of `count`) are made, known before anything is measured. The extractor must be
+        prepared."""
+        n = self._count(reals) if n is None else n
+        kept = min(len(reals), KEPT)
+        kernel = f"all samples and {kept} reals"
+        if self.kernel_subsets is not None:
+            kernel = f"{self.kernel_subsets} subsets of {min(SUBSET_SIZE, n, kept)}"
+        e = self.extractor
+        return Protocol(e.name, e.weights_hash, e.resize, reals.description, len(reals), n, kernel, which)
+
+    def _count(self, reals: Reals) -> int:
+        return min(len(reals), MOST) if self.n is None else self.n
 
     def _kernel(self, real: Tensor, fake: Tensor) -> float:
         generator = torch.Generator().manual_seed(0)
-        return kernel_distance(real, fake, self.kernel_subsets, self._subset_size(len(fake)), generator)
-
-    def _protocol(self, n: int, which: Which) -> Protocol:
-        if self.kernel_subsets is None:
-            kernel = f"all samples and {len(self.reference.features)} reals"
-        else:
-            kernel = f"{self.kernel_subsets} subsets of {self._subset_size(n)}"
-        e = self.extractor
-        reference = self.reference
-        return Protocol(e.name, e.weights_hash, e.resize, self._description, reference.count, n, kernel, which)
+        size = min(SUBSET_SIZE, len(fake), len(real))
+        return kernel_distance(real, fake, self.kernel_subsets, size, generator)

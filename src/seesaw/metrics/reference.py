@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.distances import RunningMoments, covariance_factor
+from seesaw.functional.ranks import collected, first_says, this_rank, world_size
 from seesaw.metrics.extractors import Extractor
 
 KEPT = 10_000
@@ -49,16 +50,19 @@ class Reference:
     features: Tensor
 
 
-def reference_of(reals: Reals, extractor: Extractor, cache_dir: str | Path, batch_size: int = 256) -> Reference:
+def reference_of(reals: Reals, extractor: Extractor, cache_dir: str | Path, batch_size: int = 256) -> Reference | None:
     """The reference of `reals`, read from `cache_dir/reference` or computed and written there.
 
-    A file that is torn, or another's, is computed anew. `extractor` must be prepared.
+    A file that is torn, or another's, is computed anew. `extractor` must be prepared. Several processes call it together: each
+    makes some of the features, and the first one has the reference, with the moments of a process alone; the others have None.
     """
     key = reference_key(reals, extractor)
     path = _path(cache_dir, key)
     kept = _read(path, key)
-    if kept is None:
-        kept = _compute(reals, extractor, key, batch_size)
+    if first_says(kept is not None):  # hosts may have caches of their own
+        return kept if this_rank() == 0 else None
+    kept = _compute(reals, extractor, key, batch_size)
+    if kept is not None:
         _write(path, kept)
     return kept
 
@@ -80,15 +84,21 @@ def reference_key(reals: Reals, extractor: Extractor) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> Reference:
+def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> Reference | None:
     n = len(reals)
     keep = torch.zeros(n, dtype=torch.bool)
     keep[torch.linspace(0, n - 1, min(n, KEPT), dtype=torch.float64).long()] = True
     running, kept = RunningMoments(extractor.dim), []
-    for indices in torch.arange(n).split(batch_size):
-        features = extractor(reals.gather(indices)).cpu()
-        running.add(features)
-        kept.append(features[keep[indices]])
+    for indices in torch.arange(n).split(batch_size * world_size()):  # a batch for each process
+        mine = list(indices.split(batch_size))[this_rank() :: world_size()]
+        features = [extractor(reals.gather(few)).cpu() for few in mine] or [torch.empty(0, extractor.dim)]
+        found = collected(torch.cat(features), len(indices), batch_size)
+        if found is not None:
+            for few in found.split(batch_size):
+                running.add(few)
+            kept.append(found[keep[indices]])
+    if this_rank() > 0:
+        return None
     mean, cov = running.result()
     return Reference(key, n, mean, cov, covariance_factor(cov), torch.cat(kept))
 
