@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -110,6 +111,18 @@ def test_too_few_images_are_refused(evaluator: Evaluator, reals: ImageSet) -> No
 def test_options_out_of_range_are_refused(option: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{option} must be .*not {value}"):
         Evaluator(ClassifierExtractor("digits"), **{option: value})
+
+
+@pytest.mark.parametrize("options", [{}, {"n": 40}, {"n": 1200, "kernel_subsets": 3}, {"n": 64, "kernel_subsets": 2}])
+def test_the_protocol_is_known_before_anything_is_measured(reals: ImageSet, tmp_path: Path, options: Any) -> None:
+    one = Evaluator(ClassifierExtractor("digits"), **options)
+    one.extractor.prepare(torch.device("cpu"))
+    promised = one.protocol(reals)
+    one.prepare(reals, tmp_path)
+    assert measured(one, reals.images[: one.count]).protocol == promised
+    kept = one.reference.features[: promised.fake_count]
+    if "kernel_subsets" in options:
+        assert promised.kernel == f"{options['kernel_subsets']} subsets of {min(len(kept), 1000)}"
 
 
 def test_the_protocol_says_how_the_number_was_made(evaluator: Evaluator, reals: ImageSet) -> None:

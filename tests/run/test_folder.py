@@ -9,7 +9,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seesaw.errors import UserError
-from seesaw.run.folder import Job, Status, decide, differences, read_status, write
+from seesaw.run.folder import Job, Status, decide, differences, literal, read_status, write
 
 JOB = Job(choices={"model": "dcgan", "data": "digits", "balance": "none"})
 
@@ -77,6 +77,20 @@ def test_what_may_differ_takes_along_what_is_derived_from_it(tmp_path: Path) -> 
     assert differences(saved, config(kimg=20, logger={"csv": 1}, evaluate_kimg=7, run_dir="b")) == []
     assert differences(saved, config(model={"lr": 0.1, "end": 20})) == ["model.end: 10, now 20"]
     assert differences(saved, config(more=1)) == ["more: absent, now 1"]
+
+
+@pytest.mark.parametrize("name", ["a${b}", "${kimg}", r"\${kimg}", r"\\${kimg}\\", r"c:\d\${q}\e", "$x", "${", "a\\"])
+def test_a_literal_resolves_to_itself(name: str) -> None:
+    made = OmegaConf.create({"kimg": 1, "paths": literal([{"path": name}, 7, None])})
+    assert OmegaConf.to_container(made, resolve=True) == {"kimg": 1, "paths": [{"path": name}, 7, None]}
+
+
+def test_a_run_in_a_folder_of_a_strange_name_goes_on() -> None:
+    saved = OmegaConf.to_container(config(run_dir=literal("a${b}"), logger={"path": literal("${c}")}), resolve=True)
+    assert isinstance(saved, dict)
+    assert saved["run_dir"] == "a${b}"
+    assert differences(saved, config(run_dir=literal("a${b}"))) == []
+    assert differences(saved, config(seed=2)) == ["seed: 1, now 2"]
 
 
 def test_auto_without_a_folder_finds_the_newest_run_that_agrees() -> None:

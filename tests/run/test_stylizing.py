@@ -199,6 +199,39 @@ def test_strange_file_names_are_no_overrides(here: Path) -> None:
                    "--set", "trainer=cpu", "model.scales=1"]) == 0  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["a${oc.env:HOME}.png", "${kimg}${nothing}.png", r"\${x}.png"])
+def test_what_looks_like_an_interpolation_is_a_file_name(here: Path, name: str) -> None:
+    Image.open(here / "china.png").save(here / name)
+    assert seesaw(["stylize", name, name, "--size", "64", "--iterations", "2", "--out", f"of-{name}", "--set",
+                   "trainer=cpu", "model.scales=1"]) == 0  # fmt: skip
+    assert pixels(here / f"of-{name}").shape == (43, 64, 3)
+
+
+def test_a_training_takes_such_a_name_escaped_and_goes_on(here: Path) -> None:
+    Image.open(here / "china.png").save(here / "a${b}.png")
+    run = [*SMALL, r"data.content=a\${b}.png", "logger=csv", r"run_dir=in\${c}", "model.scales=1"]
+    assert main(run) == 0
+    assert main([*run, "resume=auto", "kimg=0.016"]) == 0
+    folder = here / "in${c}"
+    assert (read_status(folder)["state"], read_status(folder)["images_shown"]) == ("finished", 16)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ["devices=2"],
+            "trainer.devices=2: this model works on one image, which 2 devices cannot divide among them; give trainer.devices=1,",
+        ),
+        (["num_nodes=3"], "trainer.num_nodes=3: this model works on one image, which 3 devices cannot divide"),
+    ],
+)
+def test_one_image_is_not_divided(here: Path, asked: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, *(f"trainer.{option}" for option in asked), "run_dir=divided"]) == 1
+    assert told in capsys.readouterr().err
+    assert not (here / "divided").exists()
+
+
 def test_vgg19_by_a_weights_file(here: Path) -> None:
     """The preset of Gatys et al. on torchvision's network with random weights."""
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import secrets
 import time
 import traceback
@@ -152,10 +153,19 @@ def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
     """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ."""
     now = cfg.copy()
     for key in MAY_DIFFER:
-        now[key] = saved.get(key)
+        now[key] = literal(saved.get(key))
     left, right = flat(saved), flat(OmegaConf.to_container(now, resolve=True))
     keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
     return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]
+
+
+def literal(node: Any) -> Any:
+    """What OmegaConf resolves to `node`: each `${` of its texts, as it may stand in the name of a file, escaped."""
+    if isinstance(node, dict):
+        return {key: literal(child) for key, child in node.items()}
+    if isinstance(node, list):
+        return [literal(child) for child in node]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", node) if isinstance(node, str) else node
 
 
 def flat(node: Any, path: str = "") -> dict[str, Any]:
@@ -196,7 +206,7 @@ def keep_trace(folder: Path, error: BaseException) -> Path:
 
 class Status:
     """status.json: state (running, finished, interrupted, failed; pruned, of a search's trial), progress, the reason of a
-    failure, distances."""
+    failure, distances; from the first moment also what was chosen of each group, the metric and its protocol."""
 
     def __init__(self, path: Path, writes: bool = True) -> None:
         self.path, self.writes = path, writes  # of several processes only the first one writes

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from seesaw.data.files import TreeData
@@ -14,6 +13,7 @@ from seesaw.data.prepared import open_prepared
 from seesaw.errors import UserError
 from seesaw.run.check import check
 from seesaw.run.config import check_options, config_dir, groups
+from seesaw.run.construct import construct
 
 SMALLEST_LEVEL = 4
 
@@ -31,7 +31,7 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
     """
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs is {jobs}; it must be at least 1")
-    data = instantiate(compose_checked(overrides)["data"], _convert_="all")
+    data = construct(compose_checked(overrides)["data"], "data")
     if not isinstance(data, TreeData):
         return f"{data.prepare().description}: this set is read into memory when training starts; nothing to prepare"
     plan = data.plan()

@@ -17,8 +17,8 @@ from seesaw.run.folder import Job, RunFolder, Status
 from seesaw.run.processes import Launcher
 
 TIMEOUT = timedelta(hours=2)
-"""How long a process waits for the others. It is no watch over them (`processes` is): while the first process measures all
-reals for the first time, the others wait."""
+"""How long a process waits for the others. It is no watch over them (`processes` is): the first process takes the distances
+and writes, the others wait."""
 
 
 class Place(NamedTuple):
@@ -39,6 +39,18 @@ def place(trainer: dict[str, Any]) -> Place:
         told = " ".join(f"trainer.{k}={v}" for k, v in options.items())
         raise UserError(f"{told} cannot be had here: {first}") from error
     return Place(probe.global_rank, probe.world_size)
+
+
+def check_divisible(config: dict[str, Any], devices: int) -> None:
+    """Raise UserError where a model that knows no batch should be shared among devices (on all hosts together)."""
+    if devices > 1 and "batch_size" in config["model"].get("recipe", {}).get("without", ()):
+        asked = {k: v for k, v in config["trainer"].items() if k in ("devices", "num_nodes") and v != 1}
+        told = " ".join(f"trainer.{k}={v}" for k, v in asked.items())
+        alone = " ".join(f"trainer.{k}=1" for k in asked)
+        raise UserError(
+            f"{told}: this model works on one image, which {devices} devices cannot divide among them; give {alone}, "
+            "and for several images start a run for each"
+        )
 
 
 def strategy(trainer: dict[str, Any], folder: RunFolder, job: Job, status: Status) -> Any:

@@ -11,7 +11,7 @@ from PIL import Image
 from seesaw.errors import UserError
 from seesaw.run.check import check
 from seesaw.run.config import check_options, check_unused, config_dir, groups
-from seesaw.run.folder import Job, new_folder
+from seesaw.run.folder import Job, literal, new_folder
 from seesaw.run.train import run
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -61,7 +61,7 @@ def composed(content: str, style: str, size: int | None, iterations: int | None,
         raise UserError(
             "seesaw stylize takes model=style_transfer and its experiments; for others there is seesaw train"
         )
-    cfg.data.content, cfg.data.style = content, style
+    cfg.data.content, cfg.data.style = literal(content), literal(style)
     if size is not None:
         cfg.data.size = size
     if iterations is not None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -18,13 +17,14 @@ from seesaw.metrics.callback import NoMetrics
 from seesaw.metrics.report import report
 from seesaw.run.build import build, check_shares, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
+from seesaw.run.construct import construct
 from seesaw.run.folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, refuse_differences, write
 from seesaw.run.life import Judged, Life, Rehearsal
 from seesaw.run.loggers import build_loggers
 from seesaw.run.pictures import Samples, curves
 from seesaw.run.processes import last_words, started_in
 from seesaw.run.progress import KimgBar
-from seesaw.run.strategy import place, strategy
+from seesaw.run.strategy import check_divisible, place, strategy
 from seesaw.run.tracker import Tracker
 
 say = rank_zero_only(print)
@@ -50,10 +50,11 @@ def run(cfg: DictConfig, job: Job) -> float | None:
             )
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     here = place(config["trainer"])
+    check_divisible(config, here.world_size)
     model, data = build(config)
     check_shares(data, here.world_size, cfg.kimg)
-    evaluation = instantiate(config["metrics"], _convert_="all")
-    data.prepare()  # type: ignore[attr-defined]
+    evaluation = construct(config["metrics"], "metrics")
+    reals = data.prepare()  # type: ignore[attr-defined]
     evaluation.check()
     if isinstance(evaluation, NoMetrics) and any(
         isinstance(m, ScheduleModule) and m.needs_distance for m in model.modules()
@@ -64,8 +65,16 @@ def run(cfg: DictConfig, job: Job) -> float | None:
         return None
     status = Status(folder.path, writes=here.rank == 0)
     trackers = begin(folder, config, job, shown) if here.rank == 0 else []
-    status.update("running", shown)
+    status.update("running", shown, choices=job.choices, **judged_by(evaluation, reals))
     return follow(folder, config, job, model, data, evaluation, trackers, status)
+
+
+def judged_by(evaluation: Any, reals: Any) -> dict[str, str]:
+    """The metric that the run is judged by and its protocol, for status.json from the first moment: a run that is killed can
+    say nothing more, and a running one may be compared."""
+    if isinstance(evaluation, NoMetrics):
+        return {"metric": "", "protocol": ""}
+    return {"metric": evaluation.evaluator.primary, "protocol": evaluation.evaluator.protocol(reals).label()}
 
 
 def begin(folder: RunFolder, config: dict[str, Any], job: Job, shown: int) -> list[Tracker]:
@@ -112,7 +121,9 @@ def follow(
     finally:
         model.settle()  # type: ignore[operator]
         figures = summary(evaluation)
-        status.update(state, model.images_shown, exit_code=code, protocol=evaluation.protocol, **figures, **more)  # type: ignore[arg-type]
+        if evaluation.protocol:  # as promised, but for figures of before a resume with other metrics
+            more["protocol"] = evaluation.protocol
+        status.update(state, model.images_shown, exit_code=code, **figures, **more)  # type: ignore[arg-type]
         rank_zero_only(curves)(folder.path)
         for tracker in trackers:
             tracker.summarise(figures)
@@ -150,7 +161,7 @@ def make_trainer(
         Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation, status),
         KimgBar(life.images, job.title),
     ]
-    make: Callable[..., pl.Trainer] = instantiate(config["trainer"], _convert_="all")
+    make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer")
     return make(
         **precision(config["precision"], config["trainer"]["accelerator"]),
         strategy=strategy(config["trainer"], folder, job, status),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 
 from seesaw.run.checkpoints import load
+from seesaw.run.construct import construct
 from seesaw.run.pictures import sampled, save_png, sheet
 from seesaw.run.scatter import MOST
 from seesaw.types import UserError
@@ -35,7 +35,7 @@ def restore(path: Path) -> tuple[pl.LightningModule, dict[str, Any], int]:
     """The model as it was saved, on this machine's device; its configuration; the images it had been shown."""
     checkpoint = load(path)
     config = checkpoint["config"]
-    model = instantiate(config["model"], _convert_="all")
+    model = construct(config["model"], "model")
     model.load_state_dict(checkpoint["state_dict"])
     return model.to(device()).eval(), config, checkpoint["progress"]["images_shown"]
 
@@ -50,7 +50,7 @@ def sample(run: Path, which: str, count: int | None, seed: int, raw: bool, out: 
     model, config, shown = restore(path)
     count = count or (MOST if config["data"]["resolution"] == 1 else 64)
     images = sampled(model, count, seed, ema=not raw)[-1]
-    reals = None if images.shape[-1] > 1 else instantiate(config["data"], _convert_="all").prepare()
+    reals = None if images.shape[-1] > 1 else construct(config["data"], "data").prepare()
     save_png(sheet(images, reals), out)
     return f"{out}: {count} samples of the {'raw' if raw else 'averaged'} generator of {path} at {shown / 1000:g} kimg"
 
@@ -63,8 +63,8 @@ def evaluate(run: Path, which: str, raw: bool, n: int | None, weights: str | Non
     path = checkpoint_of(run, which)
     model, config, shown = restore(path)
     node = metrics_node(config, weights) | ({} if n is None else {"n": n})
-    callback = instantiate(node, _convert_="all")
-    data = instantiate(config["data"], _convert_="all")
+    callback = construct(node, "metrics")
+    data = construct(config["data"], "data")
     callback.evaluator.prepare(data.prepare(), config["cache_dir"], device())
     evaluation = callback.measure(model, "raw" if raw else "ema")
     row = {
