@@ -1,6 +1,7 @@
 """`seesaw train | prepare | sample | evaluate | compare | stylize | search`: what one does with sets and runs from the shell."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ def main(argv: list[str] | None = None) -> int:
     if rest:  # key=value may also stand behind the options, which argparse does not foresee
         options.overrides = [*options.overrides, *rest]
     try:
-        print(options.call(options))
+        print(options.call(options), flush=True)
+    except BrokenPipeError:  # `seesaw compare RUNS | head`: who reads has seen enough
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it flushes at the end
     except UserError as error:
         print(f"seesaw: {error}", file=sys.stderr)
         return 1

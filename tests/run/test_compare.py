@@ -1,8 +1,11 @@
 import json
+import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +20,8 @@ from seesaw.run.compare import compare, plots
 from seesaw.run.compare.groups import NOT_RANKED, compare_runs
 from seesaw.run.compare.reading import find, parent_of, read, read_rows
 from seesaw.run.csv_log import CSVLog, read_metrics
-from seesaw.run.folder import Status
+from seesaw.run.entry import main as train
+from seesaw.run.folder import Status, read_status
 from seesaw.run.tracker import RunInfo
 
 VALUES = {("none", 1): [40, 12, 20], ("none", 2): [50, 30, 25], ("none", 3): [45, 16, 18], ("ttur", 1): [30, 9, 35]}
@@ -36,6 +40,12 @@ def leave(folder, config, distances=(), state="finished", protocol="digits, 1797
     log.finish(0)
     best = {"best/frechet_digits": min(distances), "best/kimg": 0.0, "protocol": protocol} if distances else {}
     Status(folder).update(state, 10_000 * len(distances), **(best if state == "finished" else {}), **more)
+
+
+def told(folder, **more):
+    """Add to what the status tells."""
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps(status | more))
 
 
 def config(balance="none", seed=1, **more):
@@ -109,6 +119,58 @@ def test_what_did_not_finish_is_named_and_left_out_of_medians(sweep):
     assert end[3] == "  10 (balance=ttur lr=hot): failed at 0 kimg: lr=hot is no number"
 
 
+def test_what_has_not_finished_is_shown_under_its_own_protocol(sweep):
+    """A running run, or one that was killed, tells metric and protocol from its beginning."""
+    same, other = "digits, 1797 against 1797", "digits, 500 against 1797"
+    for number, protocol, distances in ((4, same, [70]), (5, other, [60, 61]), (6, other, [])):
+        leave(sweep / f"{number}", config("none", number), distances, state="running")
+        told(sweep / f"{number}", metric="frechet_digits", protocol=protocol)
+    first, second = compared(sweep).tables
+    assert (first.protocol, [(len(g.counted), len(g.runs)) for g in first.groups]) == (same, [(1, 1), (3, 4)])
+    assert (second.protocol, [(len(g.counted), len(g.runs)) for g in second.groups]) == (other, [(0, 2)])
+    assert first.groups[1].best.median == 16
+    text = compare([sweep])
+    assert f"no run has finished, so nothing is ranked\nprotocol: {other}\n" in text
+    assert re.search(r"^  5: running at 20 kimg, frechet_digits 61; last sign of life \S+$", text, re.MULTILINE)
+    assert re.search(r"^  6: running at 10 kimg; last sign of life \S+$", text, re.MULTILINE)
+    assert "Not ranked" not in text
+
+
+def test_what_all_have_and_what_was_typed_is_told(sweep):
+    for number, (balance, _) in enumerate(VALUES):
+        told(
+            sweep / str(number),
+            choices={"model": "mlp", "data": "digits", "loss": "hinge", "penalty": "none", "balance": balance},
+        )
+    lines = compare([sweep]).splitlines()
+    assert lines[:2] == ["All have model=mlp data=digits loss=hinge.", "Groups differ in balance."]
+    assert "<code>model=mlp data=digits loss=hinge</code>" in (sweep / "compare.html").read_text()
+    (alone, *_) = compare([sweep / "3"]).splitlines()
+    assert (
+        alone
+        == "One run, model=mlp data=digits loss=hinge balance=ttur; give several, or a folder that holds them, to compare."
+    )
+    told(sweep / "3", choices={"model": "<b>\x1b[31m", "loss": 7})
+    assert compare([sweep]).splitlines()[0] == "Groups differ in balance."
+    told(sweep / "3", choices=["loss"])
+    assert compare([sweep]).splitlines()[0] == "Groups differ in balance."
+
+
+def test_pictures_of_a_comparison_before_do_not_stay(sweep):
+    leave(sweep / "4", config("none", 4), [1], protocol="digits, 500 against 1797")
+    compare([sweep])
+    (sweep / "compare-mine.png").touch()
+    leave(sweep / "5", config("none", 5), state="running")
+    assert sorted(p.name for p in sweep.glob("*.png")) == ["compare-2.png", "compare-mine.png", "compare.png"]
+    compare([sweep / "0", sweep / "3"])
+    assert sorted(p.name for p in sweep.glob("*.png")) == ["compare-mine.png", "compare.png"]
+    told(sweep / "5", metric="frechet_digits", protocol="digits")  # a table without anything to draw
+    (sweep / "5" / "metrics.csv").unlink()
+    lines = compare([sweep / "5"]).splitlines()
+    assert lines[-1] == str(sweep / "compare.html")
+    assert sorted(p.name for p in sweep.glob("*.png")) == ["compare-mine.png"]
+
+
 def test_without_an_evaluation_there_is_no_rank(tmp_path):
     leave(tmp_path / "a", config("none", 1))
     leave(tmp_path / "b", config("ttur", 1))
@@ -164,6 +226,8 @@ def test_mistakes_are_one_sentence(sweep, tmp_path, capsys):
     assert "no run found here or up to two folders below" in capsys.readouterr().err
     assert main(["compare", str(tmp_path / "nowhere")]) == 1
     assert "there is no such folder" in capsys.readouterr().err
+    assert main(["compare", str(sweep / "0" / "config.yaml")]) == 1
+    assert "config.yaml: it is a file; give run folders" in capsys.readouterr().err
     (sweep / "0" / "metrics.csv").write_text("kimg,images\n1,1000\nhot,2000\n3,3000\n")
     assert main(["compare", str(sweep / "0")]) == 1
     error = capsys.readouterr().err
@@ -272,3 +336,60 @@ def test_torch_is_not_imported(sweep):
     )
     done = subprocess.run([sys.executable, "-c", program, str(sweep)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_who_has_seen_enough_breaks_nothing(sweep):
+    program = "import sys; from seesaw.cli import main; sys.exit(main(['compare', sys.argv[1]]))"
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, str(sweep)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    running.stdout.close()
+    assert running.stderr.read() == ""
+    assert running.wait(60) == 0
+
+
+TINY = ["model=mlp", "data.resolution=16", "batch_size=16", "trainer=cpu", "logger=csv", "kimg=0.064", "metrics.n=64"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv[:])
+    monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_a_real_sweep_is_named_as_it_was_typed(here):
+    typed = ["loss=hinge,minimax", "balance=none,[ttur,skip_d]"]
+    assert train(["-m", *TINY, *typed, "hydra.sweep.dir=sweep"]) == 0
+    assert train([*TINY, "loss=hinge", "seed=5", "run_dir=sweep/alone"]) == 0
+    comparison = compared(here / "sweep")
+    (table,) = comparison.tables
+    assert {(g.name, len(g.counted)) for g in table.groups} == {
+        ("loss=hinge balance=none", 2), ("loss=hinge balance=ttur+skip_d", 1),
+        ("loss=minimax balance=none", 1), ("loss=minimax balance=ttur+skip_d", 1),
+    }  # fmt: skip
+    assert comparison.same == "model=mlp data=digits"
+    assert [key.label for key in comparison.keys] == ["loss", "balance"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_tells_its_protocol(here):
+    """A real run, killed as soon as it says that it runs; it is compared to one of the same protocol, and to one of another."""
+    assert train([*TINY, "run_dir=runs/whole"]) == 0
+    program = "import sys; from seesaw.run.entry import main; sys.exit(main(sys.argv[1:]))"
+    endless = [*TINY[:-2], "kimg=10000", "evaluate_kimg=10000", "metrics.n=64", "seed=2", "run_dir=runs/killed"]
+    running = subprocess.Popen([sys.executable, "-c", program, *endless])
+    end = time.monotonic() + 300
+    while read_status(here / "runs" / "killed").get("state") != "running":
+        assert running.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    whole, killed = (read_status(here / "runs" / name) for name in ("whole", "killed"))
+    assert killed["protocol"] == whole["protocol"] != ""
+    assert (killed["metric"], killed["choices"]) == ("frechet_digits", whole["choices"])
+    (table,) = compared(here / "runs").tables
+    assert table.protocol == whole["protocol"]
+    assert [(len(g.counted), len(g.runs)) for g in table.groups] == [(1, 1), (0, 1)]

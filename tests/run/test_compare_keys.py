@@ -89,6 +89,51 @@ def test_models_losses_and_penalties_come_before_what_comes_along(composed):
     assert not any(key.startswith("model.phases") for key in shown(*configs))
 
 
+def typed(*runs):
+    """Names of configurations of which it is known what was typed."""
+    configs, choices = zip(*((config, chosen) for config, chosen in runs), strict=True)
+    keys = differing(configs, choices)
+    return names(telling(keys, len(configs)), keys, len(configs)), [key.label for key in keys]
+
+
+def test_groups_are_named_as_they_were_typed(composed):
+    usual = {"model": "dcgan_small", "data": "digits", "loss": "non_saturating", "penalty": "none", "logger": "csv"}
+    options = [
+        {},
+        {"loss": "hinge"},
+        {"loss": "minimax"},
+        {"loss": "hinge", "penalty": "r1", "logger": "none"},
+        {"model": "dcgan"},
+    ]
+    told, labels = typed(*((composed(*(f"{k}={v}" for k, v in o.items())), usual | o) for o in options))
+    rest = "loss=non_saturating penalty=none"
+    assert told == [
+        f"model=dcgan_small {rest}", "model=dcgan_small loss=hinge penalty=none", "model=dcgan_small loss=minimax penalty=none",
+        "model=dcgan_small loss=hinge penalty=r1", f"model=dcgan {rest}",
+    ]  # fmt: skip
+    assert labels[:3] == ["model", "loss", "penalty"]
+    assert not {"loss.d", "loss.g", "logger", "data"} & set(labels)
+    assert "penalty.gamma" in labels  # its number may be the cause
+
+
+def test_a_class_set_by_hand_is_told_beside_the_option(composed):
+    other = composed("loss=hinge")
+    by_hand = copy.deepcopy(other)
+    by_hand["loss"]["d"]["_target_"] = by_hand["model"]["phases"]["D"]["terms"]["adversarial"]["_target_"] = "mine.D"
+    told, _ = typed((composed(), {"loss": "non_saturating"}), (other, {"loss": "hinge"}), (by_hand, {"loss": "hinge"}))
+    assert told == ["loss=non_saturating d=CrossEntropyD", "loss=hinge d=HingeD", "loss=hinge d=D"]
+
+
+def test_runs_of_an_older_version_are_named_as_before(composed):
+    configs = [composed("loss=hinge"), composed("loss=least_squares")]
+    assert named(*configs) == ["d=HingeD", "d=LeastSquaresD"]
+    known = [(configs[0], {"loss": "hinge"}), (configs[1], {})]
+    assert typed(*known)[0] == typed(*known[::-1])[0][::-1] == named(*configs)
+    assert typed((configs[0], {"loss": "a"}), (configs[0] | {"kimg": 1}, {"loss": "b"}))[1] == [
+        "kimg"
+    ]  # one and the same
+
+
 def test_an_option_that_only_one_of_two_networks_alike_has_is_told(composed):
     """A later version added it: the runs may differ, so they are not repeats."""
     old = composed()

@@ -4,6 +4,7 @@
 protocol, `best_of` has the formula, `text`, `plots` and `page` show. None of them imports torch.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,8 +36,11 @@ def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None =
     try:
         place.mkdir(parents=True, exist_ok=True)
         for number, table in enumerate((t for t in comparison.tables if t.protocol != NOT_RANKED), start=1):
-            written.append(place / ("compare.png" if number == 1 else f"compare-{number}.png"))
-            plots.png(table, written[-1])
+            picture = place / ("compare.png" if number == 1 else f"compare-{number}.png")
+            written += [picture] * plots.png(table, picture)
+        for old in place.glob("compare*.png"):  # of a comparison before this one: it would be taken for a part of it
+            if old not in written and re.fullmatch(r"compare(-\d+)?\.png", old.name):
+                old.unlink()
         written[0].write_text(page(comparison, place), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{place} cannot be written: {error.strerror}; choose another place by --out FOLDER") from error

@@ -2,12 +2,12 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seesaw.run.compare.best_of import expected_best
-from seesaw.run.compare.keys import Key, differing, fingerprint, names, telling
+from seesaw.run.compare.keys import FIRST, Key, differing, fingerprint, names, telling
 from seesaw.run.compare.reading import Point, Run, badness, better_is_higher, metric_of
 
 NOT_RANKED = ""
@@ -131,6 +131,8 @@ class Comparison:
     keys: list[Key]
     telling: list[Key]
     tables: list[Table]
+    same: str = ""
+    """What was typed alike for all, `model=mlp data=digits`, without what does nothing; empty where older versions ran."""
     bare: list[Run] = field(default_factory=list)
     """Runs that ended before they had a configuration."""
 
@@ -146,7 +148,8 @@ def compare_runs(parent: Path, runs: list[Run], broken: list[str], asked: str | 
     for run in whole:
         by_config.setdefault(fingerprint(run.config), []).append(run)
     sets = list(by_config.values())
-    keys = differing([members[0].config for members in sets])
+    choices = [chosen(members) for members in sets]
+    keys = differing([members[0].config for members in sets], choices)
     found = telling(keys, len(sets))
     full, pools = names(found, keys, len(sets)), names([k for k in found if k.named], keys, len(sets), numbered=False)
     primaries = list(dict.fromkeys(run.primary for run in whole if run.primary))
@@ -154,18 +157,27 @@ def compare_runs(parent: Path, runs: list[Run], broken: list[str], asked: str | 
     for place, members in enumerate(sets):
         for (metric, protocol), some in _by_protocol(members, asked, primaries).items():
             groups.append(Group(full[place], pools[place], metric, protocol, place, some))
-    return Comparison(parent, runs, broken, keys, found, _tables(groups), bare)
+    return Comparison(parent, runs, broken, keys, found, _tables(groups), alike(choices), bare)
+
+
+def chosen(members: list[Run]) -> dict[str, str]:
+    """What was typed for runs of one configuration: of the first that knows."""
+    return next((run.choices for run in members if run.choices), {})
+
+
+def alike(choices: Sequence[Mapping[str, str]]) -> str:
+    """`model=mlp data=digits`: the options that all have in common, but those that stand for nothing."""
+    options = {group: {chosen.get(group) for chosen in choices} for group in FIRST}
+    one = {group: str(*found) for group, found in options.items() if len(found) == 1}
+    return " ".join(f"{group}={name}" for group, name in one.items() if name not in ("None", "none", "constant"))
 
 
 def _by_protocol(members: list[Run], asked: str | None, primaries: list[str]) -> dict[tuple[str, str], list[Run]]:
-    """The runs of one configuration by metric and protocol. Those that have not ended have no protocol yet; they are counted
+    """The runs of one configuration by metric and protocol. Those that tell none (an older version, before its end) are counted
     to the others' where these have but one."""
     found: dict[tuple[str, str], list[Run]] = {}
     for run in members:
-        metric = metric_of(run, asked, primaries) or ""
-        done = run.state == "finished" and metric != ""
-        protocol = "statistics of training" if done and _of_training(metric) else run.protocol if done else NOT_RANKED
-        found.setdefault((metric, protocol) if protocol else ("", NOT_RANKED), []).append(run)
+        found.setdefault(_judged_by(run, asked, primaries), []).append(run)
     ranked = [key for key in found if key[1] != NOT_RANKED]
     rest = found.get(("", NOT_RANKED), [])
     if len(ranked) == 1 and rest:
@@ -174,6 +186,13 @@ def _by_protocol(members: list[Run], asked: str | None, primaries: list[str]) ->
         metrics = [m for run in rest if (m := metric_of(run, asked, primaries))]
         return {key: some for key, some in found.items() if key in ranked} | {((metrics or [""])[0], NOT_RANKED): rest}
     return found
+
+
+def _judged_by(run: Run, asked: str | None, primaries: list[str]) -> tuple[str, str]:
+    """Metric and protocol of what it has measured, or else of what it says that it will."""
+    metric = metric_of(run, asked, primaries) or (run.primary if asked is None else None) or ""
+    protocol = "statistics of training" if _of_training(metric) else run.protocol
+    return (metric, protocol) if metric and protocol else ("", NOT_RANKED)
 
 
 def _of_training(metric: str) -> bool:

@@ -1,6 +1,6 @@
 """In which keys configurations differ, told as shortly as a reader can bear."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +62,33 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def differing(configs: Sequence[dict[str, Any]]) -> list[Key]:
+def differing(configs: Sequence[dict[str, Any]], choices: Sequence[Mapping[str, str]] = ()) -> list[Key]:
     """The keys in which the configurations differ, the groups of options first. What interpolation copied is told once, and
-    what only comes along with another class not at all."""
+    what only comes along with another class not at all.
+
+    Args:
+        choices: of each configuration, group -> option as it was typed; those of runs of older versions are empty. A group
+            that is known of all is named by its options, not by the classes that these stand for.
+    """
     keys = list(_walk([matters(config) for config in configs], "", len(configs), list(range(len(configs)))))
-    return _told_once(sorted(keys, key=_order))
+    return _as_typed(_told_once(sorted(keys, key=_order)), choices)
+
+
+def _as_typed(keys: list[Key], choices: Sequence[Mapping[str, str]]) -> list[Key]:
+    """The chosen options in the place of the classes and parts that came with them. A class that differs where the option
+    does not was set by hand, and stays."""
+    known = [group for group in (choices[0] if choices else {}) if all(group in chosen for chosen in choices)]
+    for group in known:
+        options = tuple(text(chosen[group]) for chosen in choices)
+        below = [key for key in keys if key.label.split(".")[0] == group]
+        if len(set(options)) > 1 and below:
+            explained = [
+                key
+                for key in below
+                if key.named and len(set(zip(options, key.values, strict=True))) == len(set(options))
+            ]
+            keys = [Key(group, options, True), *(key for key in keys if key not in explained)]
+    return sorted(keys, key=_order)
 
 
 def _walk(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> list[Key]:

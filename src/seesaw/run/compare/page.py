@@ -48,7 +48,8 @@ li { margin: .2rem 0; } details { margin: .6rem 0; } summary { cursor: pointer; 
 
 def page(comparison: Comparison, out: Path) -> str:
     """The whole document; links to run folders are relative to `out`."""
-    title = f"{comparison.parent.name}: {len(comparison.runs)} runs compared"
+    many = "1 run" if len(comparison.runs) == 1 else f"{len(comparison.runs)} runs compared"
+    title = f"{comparison.parent.name}: {many}"
     parts = [
         f"<h1>{escape(text.plain(title))}</h1>",
         f'<p class="soft">seesaw compare, {time.strftime("%Y-%m-%d %H:%M %Z")}</p>',
@@ -77,11 +78,13 @@ def unfinished(comparison: Comparison) -> list[str]:
 def differing(comparison: Comparison) -> list[str]:
     """A table of the keys that name the groups, a row for each group; the other keys folded away."""
     groups = [group for table in comparison.tables for group in table.groups]
+    same = [f"<p>All have <code>{escape(text.plain(comparison.same))}</code>.</p>"] if comparison.same else []
     if not comparison.keys:
-        return ["<p>Nothing but seed and place.</p>"]
+        return [*same, f"<p>Nothing{' but seed and place' * (len(comparison.runs) > 1)}.</p>"]
     rest = [key for key in comparison.keys if key not in comparison.telling]
     told = [[key.values[group.place] for key in comparison.telling] for group in groups]
-    parts = [grid([key.label for key in comparison.telling], list(map(list, dict.fromkeys(map(tuple, told)))), "left")]
+    head = [key.label for key in comparison.telling]
+    parts = [*same, grid(head, list(map(list, dict.fromkeys(map(tuple, told)))), "left")]
     if rest:
         what = "one more key differs" if len(rest) == 1 else f"{len(rest)} more keys differ"
         body = [[group.name, *(key.values[group.place] for key in rest)] for group in groups]

@@ -144,11 +144,11 @@ def style(axes: Axes, panel: Panel, ink: str) -> None:
     axes.tick_params(which="both", labelsize=9, colors=ink)
 
 
-def png(table: Table, path: Path) -> None:
-    """Two panels side by side, and the names of the groups below."""
+def png(table: Table, path: Path) -> bool:
+    """Two panels side by side, and the names of the groups below; whether there was anything to draw."""
     chosen = panels(table)
     if not chosen:
-        return
+        return False
     rows = math.ceil(len(chosen) / 2)
     named = table.groups[: len(COLOURS)]
     height = 3.5 * rows + 0.13 * (len(named) + 2)
@@ -160,6 +160,7 @@ def png(table: Table, path: Path) -> None:
         style(axes, panel, "#000000")
     _names(figure, table.groups, named)
     figure.savefig(path, format="png")
+    return True
 
 
 def _names(figure: Figure, groups: list[Group], named: list[Group]) -> None:

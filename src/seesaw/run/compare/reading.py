@@ -58,14 +58,22 @@ class Run:
 
     @property
     def protocol(self) -> str:
-        """How its distances were made; empty while it runs, and where nothing was measured."""
+        """How its distances are made; empty where nothing is measured, and of older versions until they ended."""
         return str(self.status.get("protocol") or "")
 
     @property
     def primary(self) -> str | None:
-        """The metric that the run itself was judged by, or None while it has none."""
+        """The metric that the run itself is judged by, or None: where there is none, and of older versions until they ended."""
+        if self.status.get("metric"):
+            return str(self.status["metric"])
         named = [key.removeprefix("best/") for key in self.status if key.startswith("best/") and key != "best/kimg"]
         return named[0] if named else None
+
+    @cached_property
+    def choices(self) -> dict[str, str]:
+        """Group -> chosen option, as it was typed; empty of older versions."""
+        told = self.status.get("choices")
+        return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
 
     @cached_property
     def columns(self) -> list[str]:
@@ -88,7 +96,8 @@ def find(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in paths:
         if not path.is_dir():
-            raise UserError(f"{path}: there is no such folder; give run folders, or folders that hold runs")
+            what = "it is a file" if path.is_file() else "there is no such folder"
+            raise UserError(f"{path}: {what}; give run folders, or folders that hold runs")
         for folder in below(path, depth=2):
             found.setdefault(folder.resolve(), folder)
     if not found:

@@ -81,6 +81,8 @@ def legend(table: Table) -> str:
     """What the figures of the table are."""
     if table.protocol == NOT_RANKED:
         return "figures are of all runs of a group"
+    if not any(group.counted for group in table.groups):
+        return "no run has finished, so nothing is ranked"
     return "median (smallest to largest) over the finished runs of a group; ranked by the median of the best"
 
 
@@ -93,7 +95,9 @@ def lengths(table: Table) -> str | None:
 
 
 def ended(run: Run) -> str:
-    """How a run that did not finish stands: `failed at 12 kimg: reason`."""
+    """How a run that did not finish stands: `failed at 12 kimg, frechet_digits 31.2: reason`."""
+    measured = None if run.primary is None else run.final(run.primary)
+    so_far = "" if measured is None else f", {run.primary} {figure(measured)}"
     reason = f": {run.reason}" if run.reason else ""
     last = (
         "; last sign of life " + str(run.status["updated"])
@@ -101,16 +105,21 @@ def ended(run: Run) -> str:
         else ""
     )
     what = f" ({run.status['name']})" if not run.config and "name" in run.status else ""
-    return plain(f"{run.name}{what}: {run.state} at {run.kimg:.6g} kimg{last}{reason}")
+    return plain(f"{run.name}{what}: {run.state} at {run.kimg:.6g} kimg{so_far}{last}{reason}")
 
 
 def differences(comparison: Comparison) -> list[str]:
-    """Which keys differ, those in the names first."""
+    """What all have in common, and which keys differ, those in the names first."""
+    same = [f"All have {comparison.same}."] if comparison.same else []
+    if len(comparison.runs) == 1:
+        return [
+            f"One run{f', {comparison.same}' if same else ''}; give several, or a folder that holds them, to compare."
+        ]
     if not comparison.keys:
-        return ["The runs differ in nothing but seed and place."]
+        return [*same, "The runs differ in nothing but seed and place."]
     rest = [key.label for key in comparison.keys if key not in comparison.telling]
-    lines = [f"Groups differ in {', '.join(key.label for key in comparison.telling)}."]
-    return lines + ([f"With these differ: {', '.join(rest)}."] if rest else [])
+    lines = [*same, f"Groups differ in {', '.join(key.label for key in comparison.telling)}."]
+    return lines + ([f"Along with these differ {', '.join(rest)}."] if rest else [])
 
 
 def report(comparison: Comparison) -> str:
