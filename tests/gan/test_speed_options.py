@@ -54,6 +54,9 @@ def test_exact_options_give_the_plain_loops_gradients(name: str, tmp_path: Path)
     found = differing(name, "exact", tmp_path)
     assert 0 < found["D"] < 1e-3  # other kernels in another order: not one bit equal, and rounding alone
     assert 0 < found["G"] < 1e-3
+    for player in "DG":  # beside the same loop in float64: neither of the two is the more exact one
+        run, loop = (found[f"{player}: rounding"][whose] for whose in ("run", "loop"))
+        assert loop / 4 < run < 4 * loop
 
 
 @pytest.mark.parametrize("name", SMALL)
