@@ -1,18 +1,44 @@
 """The way in, as a person uses it: train.py in a process of its own, and its sentences."""
 
+import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+Command = tuple[str, ...]
 
 
 def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(REPOSITORY / "train.py"), *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@dataclass
+class Ended:
+    """How a command line ended, and the folder in which it was given."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    torch: bool  # was it imported
+    here: Path
+
+
+def forked(folder: Path, commands: list[Command], *modules: str) -> dict[Command, Ended]:
+    """What train.py says to each, in processes of their own that begin where these modules are imported."""
+    started = [sys.executable, str(Path(__file__).with_name("forked.py")), str(folder), *modules]
+    done = subprocess.run(started, input=json.dumps(commands), capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {}
+    for number, (command, (code, torch)) in enumerate(zip(commands, json.loads(done.stdout), strict=True)):
+        out, err = ((folder / str(number) / name).read_text() for name in ("out", "err"))
+        found[command] = Ended(code, out, err, torch, folder / str(number) / "here")
+    return found
 
 
 # The mistake, and what its sentence must say: where, and what is allowed or what to do.
@@ -40,20 +66,22 @@ NAMES = {
 }
 
 
+@pytest.fixture(scope="module")
+def by_name(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
+    return forked(tmp_path_factory.mktemp("names"), [(name,) for name in NAMES], "hydra.main", "difflib")
+
+
 @pytest.mark.parametrize("override", NAMES)
-def test_a_wrong_name_or_option_is_one_sentence_before_torch_is_imported(override: str, tmp_path: Path) -> None:
-    program = (
-        "import sys; from seesaw.run.entry import main; code = main(sys.argv[1:]); "
-        "assert 'torch' not in sys.modules, 'slow'; sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, override], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
+def test_a_wrong_name_or_option_is_one_sentence_before_torch_is_imported(
+    override: str, by_name: dict[Command, Ended]
+) -> None:
+    done = by_name[override,]
     told(done, NAMES[override])
-    assert list(tmp_path.iterdir()) == []
+    assert not done.torch
+    assert list(done.here.iterdir()) == []
 
 
-def told(done: subprocess.CompletedProcess[str], words: list[str]) -> None:
+def told(done: Ended, words: list[str]) -> None:
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
     assert done.stderr.startswith("seesaw: ")
@@ -79,10 +107,33 @@ VALUES = {
 }
 
 
+DRY = ("dry_run=true", "data.resolution=16")
+
+
+@pytest.fixture(scope="module")
+def by_value(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
+    imported = (
+        "seesaw.run.train",
+        "seesaw.run.wandb_log",
+        "seesaw.data.module",
+        "seesaw.nets.dcgan",
+        "sklearn.datasets",
+    )
+    return forked(tmp_path_factory.mktemp("values"), [*VALUES, DRY], *imported)
+
+
 @pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])
-def test_a_wrong_value_is_one_sentence(overrides: tuple[str, ...], tmp_path: Path) -> None:
-    told(train(*overrides, cwd=tmp_path), VALUES[overrides])
-    assert not (tmp_path / "runs").exists()
+def test_a_wrong_value_is_one_sentence(overrides: Command, by_value: dict[Command, Ended]) -> None:
+    told(by_value[overrides], VALUES[overrides])
+    assert list(by_value[overrides].here.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])
+def test_a_process_from_its_start_to_its_end_says_the_same(overrides: Command, tmp_path: Path) -> None:
+    done = train(*overrides, cwd=tmp_path)
+    told(Ended(done.returncode, done.stdout, done.stderr, True, tmp_path), VALUES[overrides])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_help_lists_groups_and_options_quickly(tmp_path: Path) -> None:
@@ -106,12 +157,12 @@ def test_completion(tmp_path: Path) -> None:
     assert {"model=dcgan", "model=mlp"} <= set(done.stdout.split())
 
 
-def test_dry_run_prints_sizes_and_writes_nothing(tmp_path: Path) -> None:
-    done = train("dry_run=true", "data.resolution=16", cwd=tmp_path)
+def test_dry_run_prints_sizes_and_writes_nothing(by_value: dict[Command, Ended]) -> None:
+    done = by_value[DRY]
     assert done.returncode == 0, done.stderr
     assert "digits 1797x1x16x16" in done.stdout
     assert "nets.dcgan.Generator" in done.stdout
-    assert not (tmp_path / "runs").exists()
+    assert not (done.here / "runs").exists()
 
 
 def test_a_trace_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
