@@ -1,6 +1,10 @@
 """What several test folders share."""
 
-from collections.abc import Callable
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: small nets run fastest on one thread
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +16,28 @@ REPOSITORY = Path(__file__).parents[1]
 CONF = REPOSITORY / "conf"
 
 
+def resolved(*overrides: str) -> dict[str, Any]:
+    """The resolved configuration of this repository's conf/."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", list(overrides))
+    made = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(made, dict)
+    return {str(key): value for key, value in made.items()}
+
+
 @pytest.fixture
 def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """overrides -> the resolved configuration of this repository's conf/, with its cache in the test's folder."""
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
+    return resolved
 
-    def make(*overrides: str) -> dict[str, Any]:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("train", list(overrides))
-        resolved = OmegaConf.to_container(cfg, resolve=True)
-        assert isinstance(resolved, dict)
-        return {str(key): value for key, value in resolved.items()}
 
-    return make
+@pytest.fixture(scope="module")
+def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dict[str, Any]]]:
+    """The same for what a module's tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEESAW_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield resolved
 
 
 @pytest.fixture(scope="session")

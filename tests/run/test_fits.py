@@ -51,16 +51,27 @@ def parts(
     return instantiate(composed(f"model={model}", *options)["model"]["D"]), losses, penalties
 
 
-def test_the_documents_table_is_what_the_code_says(composed: Composed) -> None:
-    D, losses, penalties = parts(composed, "mlp")
+@pytest.fixture(scope="module")
+def mlp(composed_once: Composed) -> Any:
+    return parts(composed_once, "mlp")
+
+
+@pytest.fixture(scope="module")
+def dcgan(composed_once: Composed) -> Any:
+    """Its D has BatchNorm."""
+    return parts(composed_once, "dcgan_small")
+
+
+def test_the_documents_table_is_what_the_code_says(mlp: Any, composed: Composed) -> None:
+    D, losses, penalties = mlp
     normed = instantiate(composed("model=mlp", "model.D.spectral_norm=true")["model"]["D"])
     found = {(loss, p): verdict(D, losses[loss], penalties[p]) for loss in LOSSES for p in PENALTIES}
     found |= {(loss, "spectral_norm"): verdict(normed, losses[loss], {}) for loss in LOSSES}
     assert found == table("loss")
 
 
-def test_the_documents_table_for_batch_norm_is_what_the_code_says(composed: Composed) -> None:
-    D, losses, penalties = parts(composed, "dcgan_small")
+def test_the_documents_table_for_batch_norm_is_what_the_code_says(dcgan: Any) -> None:
+    D, losses, penalties = dcgan
     told = table("D with BatchNorm")
     for loss in LOSSES:
         row = loss if (loss, "none") in told else "any other loss"
@@ -70,13 +81,12 @@ def test_the_documents_table_for_batch_norm_is_what_the_code_says(composed: Comp
     assert {cell for (_, column), cell in told.items() if column == "spectral_norm"} == {"no"}
 
 
-def test_every_row_of_the_code_stands_in_a_cell(composed: Composed) -> None:
+def test_every_row_of_the_code_stands_in_a_cell(mlp: Any, dcgan: Any) -> None:
     """Each misfit is met somewhere: none is dead."""
     from seesaw.run.fits import MISFITS
 
     met = set()
-    for model in ("mlp", "dcgan_small"):
-        D, losses, penalties = parts(composed, model)
+    for D, losses, penalties in (mlp, dcgan):
         for loss in losses.values():
             for terms in penalties.values():
                 met |= set(misfits(game_of(D, {"D": Phase("D", {"adversarial": loss, **terms})})))
@@ -133,7 +143,8 @@ def test_models_as_they_are_and_what_the_sentences_advise_fit(overrides: str, co
     small = [] if "points" in overrides else ["data.resolution=16"]
     with warnings.catch_warnings():
         warnings.simplefilter("error", Notice)
-        build(composed(*overrides.split(), *small))
+        gan, _ = build(composed(*overrides.split(), *small))
+    assert misfits(game_of(gan.D, gan.phases)) == {}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
