@@ -99,17 +99,15 @@ def train(cell: dict[str, Any], folder: Path) -> None:
     import shutil
 
     import torch
-    from hydra import compose, initialize_config_dir
 
     from seesaw.run.folder import Job
+    from seesaw.run.search import composed
     from seesaw.run.train import run
 
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)  # of an interrupted study: half a minute is not worth a resume
     os.chdir(ROOT)
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", [*overrides_of(cell), f"run_dir={folder}"])
-    choices = {"model": cell["task"], "data": cell["loss"], "balance": cell["strategy"]}
+    cfg, choices = composed([*overrides_of(cell), f"run_dir={folder}"])
     try:
         run(cfg, Job(choices=choices, run_dir=str(folder)))
     except Exception as error:  # a run that diverges is a result

@@ -1,11 +1,8 @@
 import json
-import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,8 +17,7 @@ from seesaw.run.compare import compare, plots
 from seesaw.run.compare.groups import NOT_RANKED, compare_runs
 from seesaw.run.compare.reading import find, parent_of, read, read_rows
 from seesaw.run.csv_log import CSVLog, read_metrics
-from seesaw.run.entry import main as train
-from seesaw.run.folder import Status, read_status
+from seesaw.run.folder import Status
 from seesaw.run.tracker import RunInfo
 
 VALUES = {("none", 1): [40, 12, 20], ("none", 2): [50, 30, 25], ("none", 3): [45, 16, 18], ("ttur", 1): [30, 9, 35]}
@@ -346,50 +342,3 @@ def test_a_reader_who_has_seen_enough_breaks_nothing(sweep):
     running.stdout.close()
     assert running.stderr.read() == ""
     assert running.wait(60) == 0
-
-
-TINY = ["model=mlp", "data.resolution=16", "batch_size=16", "trainer=cpu", "logger=csv", "kimg=0.064", "metrics.n=64"]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv[:])
-    monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
-    return tmp_path
-
-
-def test_a_real_sweep_is_named_as_it_was_typed(here):
-    typed = ["loss=hinge,minimax", "balance=none,[ttur,skip_d]"]
-    assert train(["-m", *TINY, *typed, "hydra.sweep.dir=sweep"]) == 0
-    assert train([*TINY, "loss=hinge", "seed=5", "run_dir=sweep/alone"]) == 0
-    comparison = compared(here / "sweep")
-    (table,) = comparison.tables
-    assert {(g.name, len(g.counted)) for g in table.groups} == {
-        ("loss=hinge balance=none", 2), ("loss=hinge balance=ttur+skip_d", 1),
-        ("loss=minimax balance=none", 1), ("loss=minimax balance=ttur+skip_d", 1),
-    }  # fmt: skip
-    assert comparison.same == "model=mlp data=digits"
-    assert [key.label for key in comparison.keys] == ["loss", "balance"]
-
-
-@pytest.mark.slow
-def test_a_killed_run_tells_its_protocol(here):
-    """A real run, killed as soon as it says that it runs; it is compared to one of the same protocol, and to one of another."""
-    assert train([*TINY, "run_dir=runs/whole"]) == 0
-    program = "import sys; from seesaw.run.entry import main; sys.exit(main(sys.argv[1:]))"
-    endless = [*TINY[:-2], "kimg=10000", "evaluate_kimg=10000", "metrics.n=64", "seed=2", "run_dir=runs/killed"]
-    running = subprocess.Popen([sys.executable, "-c", program, *endless])
-    end = time.monotonic() + 300
-    while read_status(here / "runs" / "killed").get("state") != "running":
-        assert running.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    os.kill(running.pid, signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL
-    whole, killed = (read_status(here / "runs" / name) for name in ("whole", "killed"))
-    assert killed["protocol"] == whole["protocol"] != ""
-    assert (killed["metric"], killed["choices"]) == ("frechet_digits", whole["choices"])
-    (table,) = compared(here / "runs").tables
-    assert table.protocol == whole["protocol"]
-    assert [(len(g.counted), len(g.runs)) for g in table.groups] == [(1, 1), (0, 1)]

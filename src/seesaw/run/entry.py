@@ -126,8 +126,9 @@ def describe(cfg: Any) -> Job:
 
 
 def choices_of(chosen: Any, cfg: Any) -> dict[str, str]:
-    """Group -> chosen option, of Hydra's runtime.choices."""
-    choices = {group: str(name) for group, name in chosen.items() if "/" not in group and "@" not in group}
+    """Group -> chosen option, of Hydra's runtime.choices; `model/style` is a group too."""
+    typed = [group for group in chosen if "@" not in group and not group.startswith("hydra/")]
+    choices = {group: str(chosen[group]) for group in typed}
     choices.setdefault("balance", "+".join(cfg.balance))  # a list of options is no choice in Hydra's eyes
     return choices
 

@@ -21,7 +21,7 @@ def sentence(error: BaseException, arguments: list[str]) -> str | None:
     """The sentence, or None where the error is nobody's mistake that we know of."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from hydra.errors import InstantiationException as Building
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
     if isinstance(error, UserError):
         return str(error)
@@ -38,7 +38,8 @@ def sentence(error: BaseException, arguments: list[str]) -> str | None:
         what = "make room or choose another place by run_dir=… or cache_dir=…, then go on with resume=auto"
         return f"{where}{DISK[error.errno]}; {what}"
     if isinstance(error, OmegaConfBaseException):
-        return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}"
+        hint = "; where ${ belongs to a name, type \\${" if isinstance(error, InterpolationResolutionError) else ""
+        return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}{hint}"
     return None
 
 

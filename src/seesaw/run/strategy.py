@@ -45,11 +45,11 @@ def check_divisible(config: dict[str, Any], devices: int) -> None:
     """Raise UserError where a model that knows no batch should be shared among devices (on all hosts together)."""
     if devices > 1 and "batch_size" in config["model"].get("recipe", {}).get("without", ()):
         asked = {k: v for k, v in config["trainer"].items() if k in ("devices", "num_nodes") and v != 1}
-        told = " ".join(f"trainer.{k}={v}" for k, v in asked.items())
-        alone = " ".join(f"trainer.{k}=1" for k in asked)
+        told = " ".join(f"trainer.{k}={v}" for k, v in asked.items()) or f"{devices} processes"
+        alone = "give " + " ".join(f"trainer.{k}=1" for k in asked) if asked else "start one"
         raise UserError(
-            f"{told}: this model works on one image, which {devices} devices cannot divide among them; give {alone}, "
-            "and for several images start a run for each"
+            f"{told}: this model works on one image, which {devices} devices cannot divide among them; {alone}, "
+            "and for several images a run for each"
         )
 
 

@@ -2,9 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seesaw.run.compare.best_of import expected_best
 from seesaw.run.compare.keys import FIRST, Key, differing, fingerprint, names, telling
@@ -157,7 +158,8 @@ def compare_runs(parent: Path, runs: list[Run], broken: list[str], asked: str | 
     for place, members in enumerate(sets):
         for (metric, protocol), some in _by_protocol(members, asked, primaries).items():
             groups.append(Group(full[place], pools[place], metric, protocol, place, some))
-    return Comparison(parent, runs, broken, keys, found, _tables(groups), alike(choices), bare)
+    same = alike(choices, {group for members in sets for group in useless(members[0].config)})
+    return Comparison(parent, runs, broken, keys, found, _tables(groups), same, bare)
 
 
 def chosen(members: list[Run]) -> dict[str, str]:
@@ -165,9 +167,17 @@ def chosen(members: list[Run]) -> dict[str, str]:
     return next((run.choices for run in members if run.choices), {})
 
 
-def alike(choices: Sequence[Mapping[str, str]]) -> str:
+def useless(config: Mapping[str, Any]) -> Sequence[str]:
+    """The groups of which the model of a configuration says that it has no use for them."""
+    node: Any = config
+    for key in ("model", "recipe", "without"):
+        node = node.get(key) if isinstance(node, dict) else None
+    return [str(group) for group in node] if isinstance(node, list) else []
+
+
+def alike(choices: Sequence[Mapping[str, str]], without: Iterable[str]) -> str:
     """`model=mlp data=digits`: the options that all have in common, but those that stand for nothing."""
-    options = {group: {chosen.get(group) for chosen in choices} for group in FIRST}
+    options = {group: {chosen.get(group) for chosen in choices} for group in FIRST if group not in without}
     one = {group: str(*found) for group, found in options.items() if len(found) == 1}
     return " ".join(f"{group}={name}" for group, name in one.items() if name not in ("None", "none", "constant"))
 

@@ -79,15 +79,16 @@ def _as_typed(keys: list[Key], choices: Sequence[Mapping[str, str]]) -> list[Key
     does not was set by hand, and stays."""
     known = [group for group in (choices[0] if choices else {}) if all(group in chosen for chosen in choices)]
     for group in known:
+        path = group.replace("/", ".")  # model/style is told as model.style
         options = tuple(text(chosen[group]) for chosen in choices)
-        below = [key for key in keys if key.label.split(".")[0] == group]
+        below = [key for key in keys if f"{key.label}.".startswith(f"{path}.")]
         if len(set(options)) > 1 and below:
             explained = [
                 key
                 for key in below
                 if key.named and len(set(zip(options, key.values, strict=True))) == len(set(options))
             ]
-            keys = [Key(group, options, True), *(key for key in keys if key not in explained)]
+            keys = [Key(path, options, True), *(key for key in keys if key not in explained)]
     return sorted(keys, key=_order)
 
 

@@ -71,8 +71,8 @@ def unfinished(comparison: Comparison) -> list[str]:
     if not told:
         return []
     items = "".join(f"<li>{escape(line)}</li>" for line in told)
-    many = f"{len(told)} {'run has' if len(told) == 1 else 'runs have'}"
-    return [f'<div class="bad"><p><b>{many} not finished</b>, and not in the medians:</p><ul>{items}</ul></div>']
+    many, are = ("1 run has", "is") if len(told) == 1 else (f"{len(told)} runs have", "are")
+    return [f'<div class="bad"><p><b>{many} not finished</b> and {are} not in the medians:</p><ul>{items}</ul></div>']
 
 
 def differing(comparison: Comparison) -> list[str]:

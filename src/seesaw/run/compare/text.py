@@ -32,8 +32,9 @@ def spread(summary: Summary) -> str:
 
 
 def count_of(group: Group) -> str:
-    """`5`, `4 of 5` where some have not finished, with the seeds where fewer."""
-    counted, runs = len(group.counted), len(group.runs)
+    """`5`, `4 of 5` where some have not finished or not been measured, with the seeds where fewer."""
+    ranked = group.counted if group.protocol != NOT_RANKED else [r for r in group.runs if r.state == "finished"]
+    counted, runs = len(ranked), len(group.runs)
     told = str(runs) if counted == runs else f"{counted} of {runs}"
     return told if group.seeds == runs else f"{told} ({group.seeds} seed{'s' * (group.seeds != 1)})"
 
@@ -73,7 +74,7 @@ def rows(table: Table) -> list[list[str]]:
 
 def heading(table: Table) -> str:
     if table.protocol == NOT_RANKED:
-        return "Not ranked: no finished run of these groups has a distance"
+        return "Not ranked: no finished run of these groups has a distance; --metric NAME compares by another figure"
     return f"{table.metric}, {'larger' if better_is_higher(table.metric) else 'smaller'} is better"
 
 
