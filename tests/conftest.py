@@ -40,6 +40,13 @@ def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         yield resolved
 
 
+@pytest.fixture
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this process end without curves.png: one takes longer to draw than they train. Runs of test_train, test_scatter,
+    test_stylizing and test_families draw it."""
+    monkeypatch.setattr("seesaw.run.train.curves", lambda folder: None)
+
+
 @pytest.fixture(scope="session")
 def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of weights as torch-fidelity reads it, with random values."""

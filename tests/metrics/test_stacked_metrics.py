@@ -70,10 +70,10 @@ def test_noise_is_not_confident(extractor: StackedExtractor) -> None:
 
 
 def test_best_looks_at_a_distance_that_sees_collapse(reals: StackedSet, tmp_path: Path) -> None:
-    evaluator = Evaluator(StackedExtractor("digits"), n=600, kernel_subsets=2)
-    few = ImageSet(reals.gather(torch.arange(2000)), "few")
+    evaluator = Evaluator(StackedExtractor("digits"), n=300, kernel_subsets=2)
+    few = ImageSet(reals.gather(torch.arange(1000)), "few")
     evaluator.prepare(few, tmp_path)
-    other = evaluator.evaluate([reals.gather(torch.arange(2000, 2600))], 600).values
-    collapsed = evaluator.evaluate([reals.gather(torch.arange(6).repeat(100))], 600).values
+    other = evaluator.evaluate([reals.gather(torch.arange(1000, 1300))], 300).values
+    collapsed = evaluator.evaluate([reals.gather(torch.arange(6).repeat(50))], 300).values
     assert evaluator.primary == "frechet_stacked_digits"
     assert collapsed[evaluator.primary] > 5 * other[evaluator.primary]

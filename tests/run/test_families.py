@@ -51,6 +51,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.usefixtures("no_curves")
 @pytest.mark.parametrize(
     "cut",
     [

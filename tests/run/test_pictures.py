@@ -178,16 +178,25 @@ def test_curves_show_what_was_measured(tmp_path):
     assert (0x00, 0x9E, 0x73) not in colours  # no logits of reals: no such line
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """Title -> the panel with the longest name of a set, averaged and raw, in a third of a sheet; nine to a sheet."""
+    found = {}
+    for first in range(0, len(_PANELS), 9):
+        figure = Figure(figsize=(12, 8), dpi=100, layout="constrained")
+        panels = [figure.add_subplot(3, 3, k) for k in range(1, 10)]
+        for axes, panel in zip(panels, _PANELS[first : first + 9], strict=False):
+            names = [f"{panel.prefixes[0]}gaussians_grid{raw}" for raw in ("", "_raw") if panel.prefixes]
+            names += panel.lines
+            _draw(axes, panel, _lines(panel, [dict.fromkeys(names, 1.0) | {"kimg": 1.0}]), True, 1.0)
+            found[panel.title] = axes
+        FigureCanvasAgg(figure).draw()
+    return found
+
+
 @pytest.mark.parametrize("panel", _PANELS, ids=lambda panel: panel.title)
-def test_no_legend_lies_on_a_title(panel):
-    """The longest name of a set, averaged and raw, in a third of the sheet."""
-    names = [*panel.lines, *(f"{panel.prefixes[0]}gaussians_grid{raw}" for raw in ("", "_raw") if panel.prefixes)]
-    figure = Figure(figsize=(12, 8), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    panels = [figure.add_subplot(3, 3, k) for k in range(1, 10)]
-    _draw(panels[4], panel, _lines(panel, [dict.fromkeys(names, 1.0) | {"kimg": 1.0}]), True, 1.0)
-    canvas.draw()
-    title, legend = panels[4]._left_title.get_window_extent(), panels[4].get_legend()
+def test_no_legend_lies_on_a_title(panel, drawn):
+    title, legend = drawn[panel.title]._left_title.get_window_extent(), drawn[panel.title].get_legend()
     assert legend is None or not title.overlaps(legend.get_window_extent())
 
 

@@ -121,6 +121,7 @@ def test_a_configuration_is_composed_with_its_choices() -> None:
     assert "hydra" not in cfg
 
 
+@pytest.mark.usefixtures("no_curves")
 def test_a_search_of_real_runs_prunes_and_goes_on(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Three trials, the last one ended by a pruner that finds all hopeless; a fourth by the same command with more trials."""
     command = ["search", "r1_gamma", *SMALL, "--out", "found", "--prune", "hyperband"]
