@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.errors import UserError
 from seesaw.gan.schedules import ScheduleModule
-from seesaw.metrics.callback import NoMetrics
+from seesaw.metrics.callback import Evaluate, NoMetrics
 from seesaw.metrics.report import report
 from seesaw.run.build import build, check_shares, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
@@ -72,7 +72,7 @@ def run(cfg: DictConfig, job: Job) -> float | None:
 def judged_by(evaluation: Any, reals: Any) -> dict[str, str]:
     """The metric that the run is judged by and its protocol, for status.json from the first moment: a run that is killed can
     say nothing more, and a running one may be compared."""
-    if isinstance(evaluation, NoMetrics):
+    if not isinstance(evaluation, Evaluate):
         return {"metric": "", "protocol": ""}
     return {"metric": evaluation.evaluator.primary, "protocol": evaluation.evaluator.protocol(reals).label()}
 
