@@ -83,7 +83,16 @@ def test_too_many_bad_images_are_an_error_and_leave_nothing(tmp_path: Path) -> N
         prepare(plan_of(tmp_path / "set"), tmp_path / "cache")
     assert not list((tmp_path / "cache" / "prepared").glob("*test*/")), "a half-made set was left"
     (listed,) = (tmp_path / "cache").glob("bad_images-*.txt")
-    assert "'0002.png'" in listed.read_text()
+    assert "\n'0002.png': not an image (JPEG, PNG, WEBP, BMP, GIF are read)\n" in listed.read_text()
+
+
+def test_the_same_bad_images_are_listed_in_the_same_file(tmp_path: Path) -> None:
+    write_images(tmp_path / "set", 4)
+    plan = plan_of(tmp_path / "set", max_bad=0.0)
+    for bad in ({"0002.png": "one reason"}, {"0002.png": "another"}, {"0002.png": "", "0003.png": ""}):
+        with pytest.raises(UserError):
+            module.judge(bad, 4, plan, tmp_path)
+    assert sorted(p.read_text().count("\n") for p in tmp_path.glob("bad_images-*.txt")) == [2, 3]
 
 
 def test_a_prepared_set_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

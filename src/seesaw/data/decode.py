@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageColor
+from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 
 Crop = Literal["center", "random", "none"]
 
@@ -93,12 +93,16 @@ def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
         name: of the image in its set.
 
     Raises:
-        BadImage: the file is too large, or the picture is too small or too large.
+        BadImage: the file is too large or no image, or the picture is too small or too large.
         Exception: whatever Pillow finds wrong.
     """
     if len(content) > LARGEST_FILE:
         raise BadImage(f"more than {LARGEST_FILE >> 20} MiB")
-    with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+    try:
+        opening = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError as error:  # Pillow's words hold an address in memory, another one each time
+        raise BadImage(f"not an image ({', '.join(FORMATS)} are read)") from error
+    with opening as opened:
         width, height = opened.size
         if min(width, height) < SMALLEST_SIDE:
             raise BadImage(f"{width}x{height} pixels, {SMALLEST_SIDE} a side are needed")

@@ -194,11 +194,12 @@ def _close_gaps(path: Path, good: list[int], row: int) -> None:
 
 def judge(bad: dict[str, str], total: int, plan: Plan, cache_dir: Path) -> None:
     """List the bad images in a file; warn, or raise where they are too many. Names are written as Python literals,
-    since they may hold line breaks or bytes that are no text.
+    since they may hold line breaks or bytes that are no text. The same images have the same file, whatever the reasons:
+    these are Pillow's words, which change with its version.
     """
     text = "".join(f"{name!r}: {reason}\n" for name, reason in bad.items())
     content = f"{len(bad)} of {total} images of {plan.tree.place!r} were skipped:\n{text}"
-    digest = hashlib.sha256(content.encode(errors="backslashreplace")).hexdigest()[:16]
+    digest = hashlib.sha256(repr((plan.tree.place, sorted(bad))).encode()).hexdigest()[:16]
     listed = cache_dir / f"bad_images-{digest}.txt"
     listed.write_text(content, encoding="utf-8", errors="backslashreplace")
     where = f"the whole list is in {listed}"
