@@ -41,14 +41,18 @@ def test_offline_says_where_the_file_goes(offline: Path) -> None:
     assert str(offline / INCEPTION_FILE) in text
     assert "release v0.2.0" in text
     assert "Name or service not known" in text
-    assert "metrics.extractor.weights=PATH" in text
+    assert "metrics.extractor.weights=FILE" in text
     assert URL_INCEPTION_V3.endswith(f"/v0.2.0/{INCEPTION_FILE}")
     assert "\n" not in text
 
 
 def test_a_path_that_is_not_there(offline: Path) -> None:
-    with pytest.raises(UserError, match=r"metrics.extractor.weights=nowhere\.pth: there is no such file"):
+    with pytest.raises(
+        UserError, match=r"there is no file nowhere\.pth; put .*, or give its path as metrics\.extractor"
+    ):
         InceptionExtractor("nowhere.pth").prepare(CPU)
+    with pytest.raises(UserError, match=r"there is no file nowhere\.pth; put .* or give its path by --fid FILE$"):
+        InceptionExtractor("nowhere.pth", "give its path by --fid FILE").prepare(CPU)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"other"])
@@ -57,8 +61,21 @@ def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     if content == b"other":
         torch.save({"a": torch.ones(3)}, path)
-    with pytest.raises(UserError, match="does not hold the Inception weights"):
+    with pytest.raises(UserError) as told:
         InceptionExtractor(str(path)).prepare(CPU)
+    assert str(told.value).startswith(
+        f"{path} is not torch-fidelity's Inception file, or is damaged; put {INCEPTION_FILE}"
+    )
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "weights.pth").touch()
+    monkeypatch.setattr(torch, "load", refuse)  # root may read anything
+    with pytest.raises(UserError, match=r"weights\.pth cannot be read: Permission denied; put "):
+        InceptionExtractor(str(tmp_path / "weights.pth")).prepare(CPU)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from seesaw.metrics.extractors import Frozen, for_inference
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 """The name of torch-fidelity's file of weights, in its release v0.2.0 and in torch hub's cache."""
 
+TO_TRAIN = "give its path as metrics.extractor.weights=FILE, or choose other metrics (metrics=none measures nothing)"
+
 
 class InceptionExtractor(Frozen):
     """The 2048 pooled features of the Inception of published FIDs (Heusel et al. 2017), in torch-fidelity's port, with
@@ -20,6 +22,7 @@ class InceptionExtractor(Frozen):
 
     Args:
         weights: the file of weights; null: torch hub's cache, where it is downloaded to when missing.
+        advice: what a user of the present command may do who has the file elsewhere, or not at all.
     """
 
     name = "inception"
@@ -27,9 +30,12 @@ class InceptionExtractor(Frozen):
     resize = "bilinear as in TensorFlow 1 to 299 px, not antialiased"
     frechet, kernel, primary = "fid", "kid", "fid"
 
-    def __init__(self, weights: str | None = None) -> None:
+    def __init__(self, weights: str | None = None, advice: str = TO_TRAIN) -> None:
         super().__init__()
         self.weights = weights
+        self.advice = (
+            f"put {INCEPTION_FILE} from torch-fidelity's release v0.2.0 into {_hub_path().parent}, or {advice}"
+        )
 
     @cached_property
     def path(self) -> Path:
@@ -37,7 +43,7 @@ class InceptionExtractor(Frozen):
         if self.weights is not None:
             path = Path(self.weights).expanduser()
             if not path.is_file():
-                raise UserError(f"metrics.extractor.weights={self.weights}: there is no such file; {_advice()}")
+                raise UserError(f"Inception's weights: there is no file {self.weights}; {self.advice}")
             return path
         path = _hub_path()
         if not path.is_file():
@@ -48,7 +54,7 @@ class InceptionExtractor(Frozen):
                 torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), progress=False)
             except OSError as error:  # urllib's errors among them
                 raise UserError(
-                    f"metrics=fid: the Inception weights are not at {path} and cannot be downloaded ({error}); {_advice()}"
+                    f"Inception's weights are not at {path} and cannot be downloaded ({error}); {self.advice}"
                 ) from error
         return path
 
@@ -59,9 +65,12 @@ class InceptionExtractor(Frozen):
         try:  # torch-fidelity unpickles the file without restraint, so that it holds only tensors is checked here
             torch.load(path, map_location="meta", weights_only=True)
             network = NoTrainInceptionV3("inception-v3-compat", ["2048"], os.fspath(path), antialias=False)
-        except Exception as error:  # of bytes that are no file of torch's, almost any error comes
-            line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UserError(f"{path} does not hold the Inception weights ({line[:120]}); {_advice()}") from error
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}; {self.advice}") from error
+        except (
+            Exception
+        ) as error:  # of bytes that are no file of torch's, almost any error comes; its words help nobody
+            raise UserError(f"{path} is not torch-fidelity's Inception file, or is damaged; {self.advice}") from error
         return for_inference(network, [("conv", "bn")])
 
     def features(self, images: Tensor) -> Tensor:
@@ -73,10 +82,3 @@ class InceptionExtractor(Frozen):
 
 def _hub_path() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
-
-
-def _advice() -> str:
-    return (
-        f"put {INCEPTION_FILE} from torch-fidelity's release v0.2.0 into {_hub_path().parent}, "
-        "give its path as metrics.extractor.weights=PATH, or choose other metrics (metrics=none measures nothing)"
-    )
