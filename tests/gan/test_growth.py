@@ -106,6 +106,26 @@ def test_a_rehearsal_plays_the_last_scale_and_tells_of_memory(monkeypatch: pytes
     assert seen == [8]
 
 
+def test_a_rehearsal_takes_the_memory_that_training_will(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under autocast the activations are bfloat16 in both."""
+    gan, seen = task("growing"), []
+    forward = gan.D.forward
+
+    def watched(images: Any, y: Any = None) -> Any:
+        logits = forward(images, y)
+        seen.append((images[-1].shape[-1], logits.dtype))
+        return logits
+
+    monkeypatch.setattr(gan.D, "forward", watched)
+    trainer = pl.Trainer(
+        accelerator="cpu", max_steps=2, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=[Rehearsing()], precision="bf16-mixed",
+    )  # fmt: skip
+    trainer.fit(gan, DataLoader(Stream(0, 1), batch_size=None))
+    assert {size for size, _ in seen} == {4, 8}  # the last scale is the rehearsal's
+    assert {dtype for _, dtype in seen} == {torch.bfloat16}
+
+
 def test_adam_is_cleared_at_both_ends_of_a_fade() -> None:
     """Karras et al. 2018's code: at images 40 (the fade begins) and 104 (it ends)."""
     gan = task("growing")

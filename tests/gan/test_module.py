@@ -1,15 +1,22 @@
 """The training step, on toy nets of five shapes: one step serves all."""
 
 import copy
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from toys import REALS, TASKS, PlainD, PlainG, fit, game, task
 
+from seesaw.gan.balance import Gate
 from seesaw.gan.module import GAN
+from seesaw.gan.phases import Phase
 from seesaw.gan.schedules import Plateau
+from seesaw.gan.terms import R1, CrossEntropyD
 from seesaw.types import UserError
+
+OPTIMIZERS = {player: partial(torch.optim.Adam, lr=1e-3) for player in "GD"}
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -217,3 +224,75 @@ def test_divergence_is_said_in_a_sentence() -> None:
     gan = GAN(PlainG(), PlainD(), game(), {"G": sgd, "D": sgd}, log_kimg=0.016)
     with pytest.raises(UserError, match=r"training diverged before .* kimg: .*loss/D.* not finite"):
         fit(gan, 20)
+
+
+class OneInThree(Gate):
+    """G steps in every third batch alone, and never in the first of a window of four."""
+
+    def plays(self, phase: Phase) -> bool:
+        return phase.player == "D" or self.batches % 3 == 2
+
+    def advance(self, batches: int, images_shown: int) -> None:
+        self.batches = batches
+
+
+def test_a_player_s_gradient_norm_is_told_in_every_window_in_which_it_steps() -> None:
+    gan, reports = GAN(PlainG(), PlainD(), game(), OPTIMIZERS, balance={"rare": OneInThree()}, log_kimg=0.032), []
+    gan.on_report = lambda shown, values: reports.append(values)
+    fit(gan, 14)
+    assert len(reports) == 3
+    assert all({"grad_norm/G", "grad_norm/D"} <= set(values) for values in reports)
+
+
+def test_a_phase_s_loss_is_that_of_the_batches_in_which_it_played() -> None:
+    """With R1, which a resting phase leaves out: the sum of the terms as they are told, and none where it never played."""
+    phases = {"G": game()["G"], "D": Phase("D", {"adversarial": CrossEntropyD(), "r1": R1(50.0)})}
+    for every, told in ((1, True), (1000, False)):
+        gan, reports = GAN(PlainG(), PlainD(), phases, OPTIMIZERS, balance={"rare": Resting(every)}, log_kimg=0.032), []
+        gan.on_report = lambda shown, values, reports=reports: reports.append(values)
+        fit(gan, 9)
+        for values in reports:
+            assert ("loss/D" in values) == ("D/r1" in values) == told
+            if told:
+                assert values["loss/D"] == pytest.approx(values["D/adversarial"] + values["D/r1"], rel=1e-5)
+
+
+class Resting(Gate):
+    """D steps in every so manieth batch."""
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        self.every = every
+
+    def plays(self, phase: Phase) -> bool:
+        return phase.player == "G" or self.batches % self.every == self.every - 1
+
+    def advance(self, batches: int, images_shown: int) -> None:
+        self.batches = batches
+
+
+def test_a_resting_phase_of_penalties_alone_tells_nothing() -> None:
+    phases = game() | {"D_r1": Phase("D", {"r1": R1(1.0)}, every=2)}
+    gan, reports = GAN(PlainG(), PlainD(), phases, OPTIMIZERS, balance={"rare": Resting(1000)}, log_kimg=0.032), []
+    gan.on_report = lambda shown, values: reports.append(values)
+    fit(gan, 9)
+    assert len(reports) == 2
+    assert not any("r1" in name for values in reports for name in values)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"micro_batch": -3}, "micro_batch is -3; it must be at least 1, or null"),
+        ({"micro_batch": 0}, "micro_batch is 0;"),
+        ({"log_kimg": -5.0}, "log_kimg is -5.0; it must be above 0"),
+        ({"ema_half_life": -5.0}, "ema_half_life is -5.0; it must be at least 0"),
+    ],
+)
+def test_numbers_with_which_nothing_would_be_trained_are_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        GAN(PlainG(), PlainD(), game(), OPTIMIZERS, **options)
+    with pytest.raises(ValueError, match="gain is -1; it must be above 0"):
+        Phase("D", {"adversarial": CrossEntropyD()}, gain=-1)
+    with pytest.raises(ValueError, match="terms is empty"):
+        Phase("D", {})

@@ -46,6 +46,15 @@ def test_plateau_survives_a_resume() -> None:
     assert (other.value, other.best, other.stuck) == (0.5, 3.0, 0)
 
 
+def test_plateau_forgets_distances_that_no_longer_compare() -> None:
+    schedule = Plateau(patience=1)
+    for distance in (3.0, 3.0):
+        schedule.observe(distance)
+    schedule.forget()
+    schedule.observe(500.0)
+    assert (schedule.value, schedule.best, schedule.stuck) == (0.5, 500.0, 0)
+
+
 @pytest.mark.parametrize("wrong", [{"factor": 1.0}, {"factor": 0.0}, {"patience": 0}])
 def test_plateau_refuses(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="it must be"):

@@ -92,3 +92,46 @@ def test_the_counter_is_gone_afterwards() -> None:
         pass
     torch.ones(()).item()
     assert reads.found == []
+
+
+def test_a_window_from_a_checkpoint_moves_to_the_device() -> None:
+    """A device without memory stands for a GPU. What came once in the window does not come again to be moved."""
+    before, statistics = Statistics(), Statistics()
+    before.add({"grad_norm/D": torch.tensor(2.0)}, 1)
+    before.add({"loss/D": torch.tensor(2.0)}, 8)
+    before.end_batch(8, 8, send=False)
+    statistics.load_state_dict(before.state_dict())
+    statistics.move(torch.device("meta"))
+    statistics.add({"loss/D": torch.tensor(4.0, device="meta")}, 8)
+    statistics.end_batch(16, 8, send=False)
+    statistics.end_window(16, {})
+    ((message, _),) = statistics.mailbox.sent
+    assert message.sums.device.type == "meta"
+    assert dict(zip(message.names, message.counts, strict=True)) == {"grad_norm/D": 1, "loss/D": 16}
+
+
+def test_training_moves_the_window_it_goes_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[torch.device] = []
+    monkeypatch.setattr(Statistics, "move", lambda self, device: moved.append(device))
+    fit(task("plain"), 1)
+    assert moved == [torch.device("cpu")]
+
+
+def test_a_value_that_comes_alone_is_known_until_its_window_ends() -> None:
+    statistics = Statistics()
+    assert not statistics.has("grad_norm/G")
+    statistics.add({"grad_norm/G": torch.tensor(1.0)}, 1)
+    assert statistics.has("grad_norm/G")
+    statistics.end_batch(8, 8, send=False)
+    assert statistics.has("grad_norm/G")
+    other = Statistics()
+    other.load_state_dict(statistics.state_dict())
+    assert other.has("grad_norm/G")
+    statistics.end_window(8, {})
+    assert not statistics.has("grad_norm/G")
+
+
+def test_nothing_is_no_value() -> None:
+    statistics = Statistics()
+    statistics.add({}, 8)
+    assert statistics.batch == {}

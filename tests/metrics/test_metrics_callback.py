@@ -46,6 +46,7 @@ class Toy(pl.LightningModule):
         self.images_shown = 0
         self.asked: list[tuple[int, int, bool]] = []
         self.told: list[float] = []
+        self.others = 0
         self.known: dict[str, float] = {}
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
@@ -67,6 +68,9 @@ class Toy(pl.LightningModule):
 
     def on_distance(self, value: float) -> None:
         self.told.append(value)
+
+    def on_other_distance(self) -> None:
+        self.others += 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["shown"] = self.images_shown
@@ -246,3 +250,24 @@ def test_every_option_of_the_group_builds(name: str) -> None:
     }
     primary = named.get(name, f"frechet_{name}")
     assert callback.evaluator.primary == primary
+
+
+@pytest.mark.parametrize("other", ["extractor", "n", "neither"])
+def test_figures_of_other_metrics_are_forgotten_at_a_resume(
+    tmp_path: Path, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The best of one metric, or of one number of samples, says nothing about another's."""
+    first = evaluation(tmp_path)
+    fit(first, batches=14)
+    saved = first.state_dict()
+    assert saved["best"] is not None
+    options = {"extractor": {}, "n": {"n": 32}, "neither": {}}[other]
+    second = evaluation(tmp_path, **options)
+    if other == "extractor":
+        second.evaluator.extractor = ClassifierExtractor("fashion_mnist")
+    second.load_state_dict(saved | {"best": [-1e9, 0.1]})  # no distance can beat it
+    toy, _, _ = fit(second, batches=14)
+    told = "best starts anew" in capsys.readouterr().out
+    assert second.best is not None
+    assert (told, toy.others, second.best[0] > 0) == ((False, 0, False) if other == "neither" else (True, 1, True))
+    assert second.protocol == second.evaluator.protocol(toy.reals).label()

@@ -18,15 +18,16 @@ from seesaw.gan.augment import Identity
 from seesaw.gan.balance import DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.compiled import Players
+from seesaw.gan.divergence import check_figures, check_weights
 from seesaw.gan.ema import RunningAverage, with_estimated_batch_norm
 from seesaw.gan.growth import FullGrown
 from seesaw.gan.learning_rate import LearningRates
 from seesaw.gan.phases import Phase
 from seesaw.gan.schedules import Constant, ScheduleModule
 from seesaw.gan.sharing import fakes_of
-from seesaw.gan.statistics import Report, Statistics
+from seesaw.gan.statistics import Statistics
 from seesaw.gan.views import SingleScale
-from seesaw.types import Batch, Pyramid, Schedule, UserError, at
+from seesaw.types import Batch, Pyramid, Schedule, at
 
 
 class GAN(LightningModule):
@@ -74,6 +75,7 @@ class GAN(LightningModule):
         recipe: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
+        check_options(micro_batch, log_kimg, ema_half_life)
         self.automatic_optimization = False
         self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
         self.z_dim = cast(int, G.z_dim)
@@ -178,9 +180,10 @@ class GAN(LightningModule):
     def step(self, player: str, optimizer: Any) -> None:
         self.learning_rates.apply(player, optimizer.optimizer, self.images_shown)
         optimizer.step()
-        if self._window_images == 0:  # once a window: the norm costs a pass over the gradients, by now averaged
+        norm = f"grad_norm/{player}"
+        if not self.statistics.has(norm):  # once a window: it costs a pass over the gradients, which by now are averaged
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self.statistics.add({f"grad_norm/{player}": nn.utils.get_total_norm(grads)}, 1)
+            self.statistics.add({norm: nn.utils.get_total_norm(grads)}, 1)
         self.updates[player] += 1
 
     def latents(self, phase: str, n: int) -> Tensor:
@@ -252,24 +255,35 @@ class GAN(LightningModule):
             else:
                 self.known |= report.values
                 self.on_report(report.images_shown, report.values)
-                check_finite(report)
+                check_figures(report)
 
-    def settle(self) -> None:
-        """Hand over what is still in flight, at the end of a run, whatever its end was."""
+    def settle(self, finished: bool = False) -> None:
+        """Hand over what is still in flight, at the end of a run, whatever its end was. Of a run that has `finished`, the last
+        window too, however short (an interrupted one completes it when it goes on). UserError where a figure is not finite."""
+        if finished and self._window_images > 0:
+            self.end_window()
         for report in self.statistics.read(math.inf):
             if report.kind == "window":
                 self.on_report(report.images_shown, report.values)
+                if finished:
+                    check_figures(report)
 
     def on_train_batch_end(self, *args: Any) -> None:
         self._mark = time.perf_counter()  # what the callbacks took is not training time
 
     def on_train_start(self) -> None:
+        self.statistics.move(self.device)
         self._mark = time.perf_counter()
 
     def on_distance(self, value: float) -> None:
         """Told by the evaluation: the plateau schedule listens."""
         for schedule in self.schedule.values():
             schedule.observe(value)
+
+    def on_other_distance(self) -> None:
+        """Told where the evaluation measures something else than before: what schedules remember does not compare."""
+        for schedule in self.schedule.values():
+            schedule.forget()
 
     # What Lightning asks for
 
@@ -280,6 +294,7 @@ class GAN(LightningModule):
         return list(made.values())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_weights({"G": self.G, "G's average": self.G_ema, "D": self.D}, self.images_shown)
         checkpoint["progress"] = {
             "images_shown": self.images_shown,
             "batches": self.batches,
@@ -315,6 +330,7 @@ class GAN(LightningModule):
         if nothing had been: no global generator is used, no mode and no buffer of the players changes. `turn` (i, k): only every
         k-th chunk, from the i-th on. Several processes call it together, and their buffers are averaged first.
         """
+        check_weights({"G's average": self.G_ema} if ema else {"G": self.G}, self.images_shown)
         average_buffers_(self.G_ema if ema else self.G)
         z = torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(key(seed, "sample")))
         training = self.G.training
@@ -330,16 +346,16 @@ class GAN(LightningModule):
             self.G.train(training)
 
 
+def check_options(micro_batch: int | None, log_kimg: float, ema_half_life: Schedule) -> None:
+    """Raises ValueError for numbers with which nothing would be trained, told or averaged."""
+    if micro_batch is not None and micro_batch < 1:
+        raise ValueError(f"micro_batch is {micro_batch}; it must be at least 1, or null for the whole batch")
+    if not log_kimg > 0:
+        raise ValueError(f"log_kimg is {log_kimg}; it must be above 0")
+    if isinstance(ema_half_life, float | int) and ema_half_life < 0:
+        raise ValueError(f"ema_half_life is {ema_half_life}; it must be at least 0")
+
+
 def label(phase: str, what: str) -> str:
     """The name that the loggers show: loss/D is the whole of phase D, D/adversarial one of its terms."""
     return f"loss/{phase}" if what == "loss" else f"{phase}/{what}"
-
-
-def check_finite(report: Report) -> None:
-    """Stop a run that has left the numbers: a sum over a window is finite only if every value in it was."""
-    bad = [name for name, value in report.values.items() if not math.isfinite(value)]
-    if bad:
-        raise UserError(
-            f"training diverged before {report.images_shown / 1000:g} kimg: {', '.join(bad)} not finite; "
-            "try a lower learning rate, penalty=r1 or precision=exact, and resume from an earlier checkpoint"
-        )

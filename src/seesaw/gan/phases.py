@@ -30,6 +30,10 @@ class Phase(nn.Module):
         share: float = 1.0,
     ) -> None:
         super().__init__()
+        if not terms:
+            raise ValueError("terms is empty; a phase needs at least one")
+        if gain <= 0:
+            raise ValueError(f"gain is {gain}; it must be above 0")
         if every < 1:
             raise ValueError(f"every is {every}; it must be at least 1")
         if not 0 < share <= 1:
@@ -41,20 +45,15 @@ class Phase(nn.Module):
 
     def forward(self, batch: AdversarialBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to differentiate, and what to log: `loss` and each term by its name."""
-        return self._sum(batch, self.terms)
+        values = {name: term(batch).mean() for name, term in self.terms.items()}
+        total = functools.reduce(torch.add, values.values())
+        loss = total if self.gain == 1 else self.gain * total
+        return loss, {"loss": loss, **values}
 
     @torch.no_grad()
     def watch(self, batch: AdversarialBatch) -> dict[str, Tensor]:
-        """What to log while it rests: the terms that need no graph."""
-        return self._sum(batch, {n: t for n, t in self.terms.items() if not t.second_order})[1]
-
-    def _sum(
-        self, batch: AdversarialBatch, terms: nn.ModuleDict | dict[str, nn.Module]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        values = {name: term(batch).mean() for name, term in terms.items()}
-        total = functools.reduce(torch.add, values.values()) if values else torch.zeros((), device=batch.z.device)
-        loss = total if self.gain == 1 else self.gain * total
-        return loss, {"loss": loss, **values}
+        """What to log while it rests: the terms that need no graph. No `loss`: without the others it is another quantity."""
+        return {name: term(batch).mean() for name, term in self.terms.items() if not term.second_order}
 
     def adversarial(self) -> tuple[str, DiscriminatorLoss] | None:
         """The name and term of D's adversarial loss, where this phase has it."""

@@ -31,8 +31,9 @@ def rehearse(gan: GAN, batch_size: int, shape: tuple[int, int, int]) -> None:
     try:
         gan.growth.advance(last, players, [o.optimizer for o in optimizers.values()])
         reals = torch.zeros(batch_size, *shape, device=gan.device)
-        for name, phase in gan.phases.items():
-            _play(gan, name, reals, optimizers[phase.player])
+        with gan.trainer.precision_plugin.train_step_context():  # half the memory under bfloat16
+            for name, phase in gan.phases.items():
+                _play(gan, name, reals, optimizers[phase.player])
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"the last scale ({shape[1]} px, {batch_size} images a step) does not fit into the memory of {gan.device}: "

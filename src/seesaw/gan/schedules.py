@@ -14,6 +14,9 @@ class ScheduleModule(nn.Module):
     def observe(self, distance: float) -> None:
         """Told of each new distance of the EMA generator to the reals."""
 
+    def forget(self) -> None:
+        """Told that the distances to come do not compare with those before."""
+
 
 class Constant(ScheduleModule):
     """The same value always."""
@@ -77,6 +80,9 @@ class Plateau(ScheduleModule):
         self.stuck += 1
         if self.stuck >= self.patience:
             self.value, self.stuck = max(self.value * self.factor, self.lowest), 0
+
+    def forget(self) -> None:
+        self.best, self.stuck = math.inf, 0
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"value": self.value, "best": self.best, "stuck": self.stuck}

@@ -86,6 +86,8 @@ class Statistics(nn.Module):
 
     def add(self, values: dict[str, Tensor], n: int) -> None:
         """Count each value's mean as `n` samples of this process, and as many of each other one. Nothing is read."""
+        if not values:  # a phase of penalties alone, resting
+            return
         n *= world_size()  # counts are the run's, so the mean over the processes' sums is the run's sum
         with torch.no_grad():
             sums = torch.stack([v.mean() if v.ndim else v for v in values.values()]).float() * n
@@ -96,10 +98,14 @@ class Statistics(nn.Module):
         else:
             self.batch[names] = (n, sums)
 
+    def has(self, name: str) -> bool:
+        """Whether this window has the value that comes alone under this name."""
+        return (name,) in self.batch or (name,) in self.window
+
     def end_batch(self, images_shown: int, images: int, send: bool) -> None:
         for names, (n, sums) in self.batch.items():
             count, before = self.window.get(names, (0.0, torch.zeros_like(sums)))
-            self.window[names] = (count + n, before.to(sums.device) + sums)
+            self.window[names] = (count + n, before + sums)
         if send:
             self._send("batch", self.batch, images_shown, images, {})
         self.batch = {}
@@ -120,6 +126,10 @@ class Statistics(nn.Module):
         flat = torch.cat([s for _, s in sums.values()])
         average_([flat])
         self.mailbox.send(Message(kind, shown, images, names, counts, known, flat))
+
+    def move(self, device: torch.device) -> None:
+        """Put the window where training is: what a checkpoint brings lies on the CPU, and not every name comes again."""
+        self.window = {names: (count, sums.to(device)) for names, (count, sums) in self.window.items()}
 
     def average_over_ranks(self) -> None:
         """Give all processes the window as it is for the run, before it is saved: it goes on from there in each."""

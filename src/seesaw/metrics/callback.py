@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.callbacks import BatchCallback
 from seesaw.functional.ranks import collected, in_turn
@@ -99,6 +100,17 @@ class Evaluate(BatchCallback):
         if trainer.is_global_zero and told.seconds(left) > WORTH_SAYING:
             print(told.sentence(left), flush=True)
         self.evaluator.prepare(reals, self.cache_dir, device)
+        self.forget_others(self.evaluator.protocol(reals).label(), pl_module)
+
+    def forget_others(self, protocol: str, pl_module: Any) -> None:
+        """A checkpoint may bring figures of other metrics: nothing measured now compares with those, so the best starts anew."""
+        if self.protocol in ("", protocol):
+            return
+        rank_zero_only(print)(
+            f"metrics: measured by {protocol} from here on, and by {self.protocol} before: best starts anew"
+        )
+        self.protocol, self.last, self.best, self.last_improved = "", {}, None, False
+        pl_module.on_other_distance()
 
     def evaluations_after(self, images_shown: int) -> int:
         """How often the average, and the raw G where it is asked for, will be measured from then to the end of the run."""

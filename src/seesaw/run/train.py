@@ -107,6 +107,7 @@ def follow(
     code, state, more = 1, "failed", {}
     try:
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
+        model.settle(finished=life.signal is None)  # type: ignore[operator]
         done = "pruned" if life.pruned else "finished"
         code, state = (0, done) if life.signal is None else (128 + life.signal, "interrupted")
         return ended(folder, life, evaluation, model)

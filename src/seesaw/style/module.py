@@ -268,7 +268,7 @@ class StyleTransfer(LightningModule):
         pixels = to_stored(self.result())[0].permute(1, 2, 0).cpu().numpy()
         Image.fromarray(pixels).save(Path(self.trainer.default_root_dir) / "stylized.png")
 
-    def settle(self) -> None:
+    def settle(self, finished: bool = False) -> None:
         """Nothing is in flight at the end of a run."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

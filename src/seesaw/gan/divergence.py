@@ -1,0 +1,37 @@
+"""A run that has left the numbers is ended, before what it made is measured or saved."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from seesaw.gan.statistics import Report
+from seesaw.types import UserError
+
+ADVICE = "try a lower learning rate, penalty=r1 or precision=exact"
+
+
+def check_figures(report: Report) -> None:
+    """Raises UserError where a mean is not finite: over a window it is so only if every value in it was."""
+    bad = [name for name, value in report.values.items() if not math.isfinite(value)]
+    if bad:
+        raise diverged(report.images_shown, ", ".join(bad))
+
+
+def check_weights(nets: Mapping[str, nn.Module], images_shown: int) -> None:
+    """Raises UserError where a weight is not finite. It reads from the device once a net: for before saving and measuring,
+    since the figures of a window arrive a batch later, and the pixels of a generator that gives NaN are black."""
+    bad = [name for name, net in nets.items() if not _finite(net)]
+    if bad:
+        raise diverged(images_shown, f"the weights of {' and '.join(bad)} are")
+
+
+def diverged(images_shown: int, what: str) -> UserError:
+    return UserError(f"training diverged before {images_shown / 1000:g} kimg: {what} not finite; {ADVICE}")
+
+
+@torch.no_grad()
+def _finite(net: nn.Module) -> bool:
+    weights = [w.detach() for w in net.parameters()]
+    return not weights or bool(torch.stack(torch._foreach_norm(weights, math.inf)).isfinite().all())

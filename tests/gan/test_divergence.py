@@ -1,0 +1,74 @@
+"""A run that leaves the numbers ends with a sentence, and neither measures nor saves what is left of it."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from toys import PlainD, PlainG, fit, game, task
+
+from seesaw.gan.divergence import check_figures, check_weights
+from seesaw.gan.module import GAN
+from seesaw.gan.statistics import Report
+from seesaw.types import UserError
+
+
+def test_figures_are_named() -> None:
+    check_figures(Report("window", 2000, 0, {"loss/D": 1.0}))
+    with pytest.raises(UserError, match=r"diverged before 2 kimg: loss/D, D/r1 not finite; try a lower learning rate"):
+        check_figures(Report("window", 2000, 0, {"loss/D": math.nan, "loss/G": 1.0, "D/r1": math.inf}))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_are_named(value: float) -> None:
+    nets = {"G": nn.Linear(3, 2), "D": nn.Linear(2, 1)}
+    with torch.no_grad():
+        nets["G"].weight.fill_(3e38)  # large is finite
+    check_weights(nets, 0)
+    with torch.no_grad():
+        nets["D"].bias[0] = value
+    with pytest.raises(UserError, match=r"diverged before 0\.5 kimg: the weights of D are not finite"):
+        check_weights(nets, 500)
+
+
+def wild() -> GAN:
+    """Its weights are not finite after a few of its steps, and its first window ends after all of them."""
+
+    def sgd(parameters: object) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=1e30)  # type: ignore[arg-type]
+
+    torch.manual_seed(0)
+    return GAN(PlainG(), PlainD(), game(), {"G": sgd, "D": sgd}, log_kimg=10.0)
+
+
+def test_nothing_is_sampled_and_nothing_saved(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    fit(task("plain"), 1).save_checkpoint(path)
+    kept = path.read_bytes()
+    gan = wild()
+    trainer = fit(gan, 6)
+    for average in (True, False):
+        with pytest.raises(UserError, match=r"weights of G.* not finite"):
+            next(gan.sample(4, seed=0, ema=average))
+    with pytest.raises(UserError, match="not finite"):
+        trainer.save_checkpoint(path)
+    assert path.read_bytes() == kept
+
+
+def test_the_last_window_of_a_finished_run_is_told_and_looked_at() -> None:
+    for finished in (True, False):
+        gan, reports = task("plain", log_kimg=0.032), []
+        gan.on_report = lambda shown, values, reports=reports: reports.append((shown, values))
+        fit(gan, 6)
+        gan.settle(finished)
+        assert [shown for shown, _ in reports] == ([32, 48] if finished else [32])
+        gan.settle(finished)  # a second time there is nothing left
+        assert len(reports) == 1 + finished
+    gan = wild()
+    fit(gan, 6)
+    with pytest.raises(UserError, match=r"diverged before 0\.048 kimg: .*loss/D"):
+        gan.settle(finished=True)
+    gan = wild()
+    fit(gan, 6)
+    gan.settle()  # at an interruption or after an error: what ended the run is what is told
