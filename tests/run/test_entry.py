@@ -51,7 +51,9 @@ NAMES = {
     "balance=[ttur,skipd]": ["balance=skipd", "did you mean 'skip_d'?"],
     "model.G.width": ["model.G.width", "an override is key=value"],
     "kimg=[1": ["kimg=[1: an override is key=value"],
-    "batch_size=${no.such}": ["batch_size: Interpolation key 'no.such' not found; where ${ belongs to a name, type \\${"],
+    "batch_size=${no.such}": [
+        "batch_size: Interpolation key 'no.such' not found; where ${ belongs to a name, type \\${"
+    ],
     "balance.ttur.D=2": ["balance=ttur is not chosen; add balance=ttur"],
     "hydra.run.folder=x": ["hydra.run.folder: Hydra has no such option"],
     "seed=1,2": ["seed=1,2", "add -m"],

@@ -6,11 +6,28 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.utils import instantiate
 
 from seesaw.errors import UserError
-from seesaw.run.construct import construct
 from seesaw.run.fits import check_fits
+from seesaw.run.folder import literal
 from seesaw.types import at
+
+
+def construct(node: Any, where: str) -> Any:
+    """The objects that a resolved node of the configuration describes; lists and mappings become plain ones.
+
+    `instantiate` resolves what it is given, twice, so that a file named `a${b}.png` would be looked up as a key: texts are
+    escaped twice before.
+
+    Args:
+        node: plain dicts, lists and values; a dict with `_target_` becomes an object.
+        where: the key of `node`, under which errors tell what refused its arguments.
+
+    Raises:
+        InstantiationException: a constructor refused its arguments; the cause is its own error.
+    """
+    return instantiate({where: literal(literal(node))}, _convert_="all")[where]
 
 
 def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seesaw.run.construct import construct
+from seesaw.run.build import construct
 from seesaw.run.csv_log import CSVLog
 from seesaw.run.tracker import RunInfo, Tracker
 
@@ -33,4 +33,4 @@ def build_loggers(
         kind: train, or search for the trial of a search.
     """
     run = RunInfo(run_dir, run_name, config, resume, group, dict(choices or {}), kind)
-    return [CSVLog(run), *(construct(node, f"logger.{name}")(run) for name, node in cfg_logger.items())]
+    return [CSVLog(run), *(make(run) for make in construct(dict(cfg_logger), "logger").values())]

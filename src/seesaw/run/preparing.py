@@ -11,9 +11,9 @@ from seesaw.data.files import TreeData
 from seesaw.data.prepare import content_hash, prepare, whole
 from seesaw.data.prepared import open_prepared
 from seesaw.errors import UserError
+from seesaw.run.build import construct
 from seesaw.run.check import check
 from seesaw.run.config import check_options, config_dir, groups
-from seesaw.run.construct import construct
 
 SMALLEST_LEVEL = 4
 

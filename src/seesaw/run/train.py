@@ -15,9 +15,8 @@ from seesaw.errors import UserError
 from seesaw.gan.schedules import ScheduleModule
 from seesaw.metrics.callback import Evaluate, NoMetrics
 from seesaw.metrics.report import report
-from seesaw.run.build import build, check_shares, precision, sizes
+from seesaw.run.build import build, check_shares, construct, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
-from seesaw.run.construct import construct
 from seesaw.run.folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, refuse_differences, write
 from seesaw.run.life import Judged, Life, Rehearsal
 from seesaw.run.loggers import build_loggers

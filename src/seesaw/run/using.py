@@ -7,11 +7,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from seesaw.run.build import construct
 from seesaw.run.checkpoints import load
-from seesaw.run.construct import construct
 from seesaw.run.pictures import sampled, save_png, sheet
 from seesaw.run.scatter import MOST
 from seesaw.types import UserError
+
+INCEPTION = "seesaw.metrics.inception.InceptionExtractor"
+TO_EVALUATE = "give its path by --fid FILE"
 
 
 def checkpoint_of(run: Path, which: str) -> Path:
@@ -85,10 +88,13 @@ def metrics_node(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
     """The run's own metrics, or FID with the weights that are given ("auto": where torch hub keeps them)."""
     if weights is not None:
         file = None if weights == "auto" else weights
-        extractor = {"_target_": "seesaw.metrics.inception.InceptionExtractor", "weights": file}
+        extractor = {"_target_": INCEPTION, "weights": file, "advice": TO_EVALUATE}
         own = {k: v for k, v in config["metrics"].items() if k in ("evaluate_kimg", "cache_dir", "n")}
         rest = {"_target_": "seesaw.metrics.callback.Evaluate", "evaluate_kimg": 1.0, "cache_dir": config["cache_dir"]}
         return rest | own | {"extractor": extractor, "batch_size": 64, "kernel_subsets": 100}
     if "extractor" not in config["metrics"]:
         raise UserError("the run has metrics=none; give --fid FILE (or --fid auto) to measure with Inception")
-    return dict(config["metrics"])
+    node = dict(config["metrics"])
+    if node["extractor"]["_target_"] == INCEPTION:
+        node["extractor"] = node["extractor"] | {"advice": TO_EVALUATE}
+    return node
