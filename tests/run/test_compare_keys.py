@@ -57,7 +57,7 @@ def test_a_parts_own_knob_is_told_where_the_part_is(composed):
         *(composed("balance=skip_d", f"balance.skip_d.rest_above={a}") for a in (0.6, 0.8)),
     ]
     assert named(*configs) == [
-        "balance=none rest_above=-", "balance=skip_d rest_above=0.6", "balance=skip_d rest_above=0.8",
+        "balance=none", "balance=skip_d rest_above=0.6", "balance=skip_d rest_above=0.8",
     ]  # fmt: skip
 
 
@@ -122,6 +122,30 @@ def test_a_class_set_by_hand_is_told_beside_the_option(composed):
     by_hand["loss"]["d"]["_target_"] = by_hand["model"]["phases"]["D"]["terms"]["adversarial"]["_target_"] = "mine.D"
     told, _ = typed((composed(), {"loss": "non_saturating"}), (other, {"loss": "hinge"}), (by_hand, {"loss": "hinge"}))
     assert told == ["loss=non_saturating d=CrossEntropyD", "loss=hinge d=HingeD", "loss=hinge d=D"]
+
+
+def test_models_of_another_kind_add_no_copies_to_what_is_told(composed):
+    photos = ["model=style_transfer", "data.content=a", "data.style=b"]
+    options = [
+        {"model": "mlp", "loss": "hinge"}, {"model": "mlp", "loss": "minimax", "balance": "ttur"},
+        *({"model": "style_transfer", "loss": "non_saturating", "model/style": s} for s in ("gram", "wasserstein")),
+    ]  # fmt: skip
+    runs = []
+    for chosen in options:
+        typed_so = [f"{k}={v}" for k, v in chosen.items() if k != "loss" or chosen["model"] == "mlp"]
+        extra = photos[1:] if chosen["model"] == "style_transfer" else []
+        runs.append((composed(*typed_so, *extra), {"balance": "none", "penalty": "none"} | chosen))
+    told, labels = typed(*runs)
+    assert len(set(labels)) == len(labels)
+    assert not {"model.balance", "penalty", "data.batch_size"} & set(labels)
+    assert not any(label.endswith("adversarial") for label in labels)
+    other = "model=style_transfer loss=non_saturating"
+    assert told == [
+        "model=mlp loss=hinge",
+        "model=mlp loss=minimax",
+        f"{other} style=gram",
+        f"{other} style=wasserstein",
+    ]
 
 
 def test_runs_of_an_older_version_are_named_as_before(composed):

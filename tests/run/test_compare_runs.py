@@ -56,6 +56,9 @@ def test_parts_of_a_model_are_named_as_they_were_typed_and_what_was_not_measured
     assert [text.cells(g, "")[1:3] for g in table.groups] == [["style=gram", "1"], ["style=wasserstein", "1"]]
     assert comparison.same == "model=style_transfer data=style_pair"
     assert [key.label for key in comparison.keys] == ["model.style", "model.style.weight"]
+    assert train([*TINY, "data.resolution=32", "run_dir=sweep/gan"]) == 0  # beside it their loss is none
+    told = [g.name for table in compared(here / "sweep").tables for g in table.groups]
+    assert told == ["model=mlp", "model=style_transfer style=gram", "model=style_transfer style=wasserstein"]
 
 
 @pytest.mark.slow

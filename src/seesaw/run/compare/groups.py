@@ -2,16 +2,18 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seesaw.run.compare.best_of import expected_best
-from seesaw.run.compare.keys import FIRST, Key, differing, fingerprint, names, telling
+from seesaw.run.compare.keys import ABSENT, FIRST, Key, differing, fingerprint, names, telling
 from seesaw.run.compare.reading import Point, Run, badness, better_is_higher, metric_of
 
 NOT_RANKED = ""
+NOTHING = ("None", "none", "constant", ABSENT)
+"""Options that stand for nothing, and groups that no run chose from."""
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,13 @@ def compare_runs(parent: Path, runs: list[Run], broken: list[str], asked: str | 
     for place, members in enumerate(sets):
         for (metric, protocol), some in _by_protocol(members, asked, primaries).items():
             groups.append(Group(full[place], pools[place], metric, protocol, place, some))
-    same = alike(choices, {group for members in sets for group in useless(members[0].config)})
-    return Comparison(parent, runs, broken, keys, found, _tables(groups), same, bare)
+    return Comparison(parent, runs, broken, keys, found, _tables(groups), alike(choices), bare)
 
 
 def chosen(members: list[Run]) -> dict[str, str]:
-    """What was typed for runs of one configuration: of the first that knows."""
-    return next((run.choices for run in members if run.choices), {})
+    """What was typed for runs of one configuration: of the first that knows. A group for which the model has no use is absent."""
+    known = next((run.choices for run in members if run.choices), {})
+    return known and known | dict.fromkeys(useless(members[0].config), ABSENT)
 
 
 def useless(config: Mapping[str, Any]) -> Sequence[str]:
@@ -175,11 +177,11 @@ def useless(config: Mapping[str, Any]) -> Sequence[str]:
     return [str(group) for group in node] if isinstance(node, list) else []
 
 
-def alike(choices: Sequence[Mapping[str, str]], without: Iterable[str]) -> str:
+def alike(choices: Sequence[Mapping[str, str]]) -> str:
     """`model=mlp data=digits`: the options that all have in common, but those that stand for nothing."""
-    options = {group: {chosen.get(group) for chosen in choices} for group in FIRST if group not in without}
+    options = {group: {chosen.get(group) for chosen in choices} for group in FIRST}
     one = {group: str(*found) for group, found in options.items() if len(found) == 1}
-    return " ".join(f"{group}={name}" for group, name in one.items() if name not in ("None", "none", "constant"))
+    return " ".join(f"{group}={name}" for group, name in one.items() if name not in NOTHING)
 
 
 def _by_protocol(members: list[Run], asked: str | None, primaries: list[str]) -> dict[tuple[str, str], list[Run]]:

@@ -67,8 +67,8 @@ def differing(configs: Sequence[dict[str, Any]], choices: Sequence[Mapping[str, 
     what only comes along with another class not at all.
 
     Args:
-        choices: of each configuration, group -> option as it was typed; those of runs of older versions are empty. A group
-            that is known of all is named by its options, not by the classes that these stand for.
+        choices: of each configuration, group -> option as it was typed, which then names the group in the place of the classes
+            that it stands for. Those of runs of older versions are empty; then classes name all.
     """
     keys = list(_walk([matters(config) for config in configs], "", len(configs), list(range(len(configs)))))
     return _as_typed(_told_once(sorted(keys, key=_order)), choices)
@@ -77,19 +77,21 @@ def differing(configs: Sequence[dict[str, Any]], choices: Sequence[Mapping[str, 
 def _as_typed(keys: list[Key], choices: Sequence[Mapping[str, str]]) -> list[Key]:
     """The chosen options in the place of the classes and parts that came with them. A class that differs where the option
     does not was set by hand, and stays."""
-    known = [group for group in (choices[0] if choices else {}) if all(group in chosen for chosen in choices)]
+    known = dict.fromkeys(group for chosen in choices for group in chosen) if all(choices) else {}
     for group in known:
         path = group.replace("/", ".")  # model/style is told as model.style
-        options = tuple(text(chosen[group]) for chosen in choices)
+        options = tuple(text(chosen.get(group, ABSENT)) for chosen in choices)
         below = [key for key in keys if f"{key.label}.".startswith(f"{path}.")]
         if len(set(options)) > 1 and below:
-            explained = [
-                key
-                for key in below
-                if key.named and len(set(zip(options, key.values, strict=True))) == len(set(options))
-            ]
+            explained = [key for key in below if key.named and _follows(key.values, options)]
             keys = [Key(path, options, True), *(key for key in keys if key not in explained)]
     return sorted(keys, key=_order)
+
+
+def _follows(values: tuple[str, ...], options: tuple[str, ...]) -> bool:
+    """Whether each option has one value, wherever there is any."""
+    pairs = {(option, value) for option, value in zip(options, values, strict=True) if value != ABSENT}
+    return len(pairs) == len({option for option, _ in pairs})
 
 
 def _walk(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> list[Key]:
@@ -178,7 +180,8 @@ def _told_once(keys: list[Key]) -> list[Key]:
     for key in keys:
         twin = next((k for k in kept if k.values == key.values and _copies(k, key)), None)
         if twin is None:
-            kept.append(key)
+            part = any(_copies(k, key) and _part_of(key.values, k.values) for k in kept)
+            kept += [] if part else [key]
             continue
         merged = _braced(twin.path, key.path)
         if merged is not None:
@@ -186,6 +189,11 @@ def _told_once(keys: list[Key]) -> list[Key]:
         elif not twin.named and key.path.count(".") < twin.path.count("."):
             kept[kept.index(twin)] = key
     return kept
+
+
+def _part_of(few: tuple[str, ...], values: tuple[str, ...]) -> bool:
+    """Whether they are the same wherever `few` has any: another kind of model has no copy."""
+    return all(one in (other, ABSENT) for one, other in zip(few, values, strict=True))
 
 
 def _copies(one: Key, other: Key) -> bool:
@@ -216,10 +224,11 @@ def telling(keys: Sequence[Key], count: int) -> list[Key]:
 
 
 def names(keys: Sequence[Key], among: Sequence[Key], count: int, numbered: bool = True) -> list[str]:
-    """`balance=skip_d lr=0.001` for each configuration: the keys by the shortest ending that no other in `among` has.
-    numbered: names that are alike all the same get a number."""
+    """`balance=skip_d lr=0.001` for each configuration: the keys that it has, by the shortest ending that no other in `among`
+    has. numbered: names that are alike all the same get a number."""
     shown = {key.path: _ending(key, among) for key in keys}
-    told = [" ".join(f"{shown[key.path]}={key.values[i]}" for key in keys) or "all runs" for i in range(count)]
+    there = [[k for k in keys if k.values[i] != ABSENT] or keys for i in range(count)]
+    told = [" ".join(f"{shown[k.path]}={k.values[i]}" for k in there[i]) or "all runs" for i in range(count)]
     if not numbered:
         return told
     return [name if told.count(name) == 1 else f"{name} ({told[: i + 1].count(name)})" for i, name in enumerate(told)]
