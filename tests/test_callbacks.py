@@ -17,7 +17,7 @@ from seesaw.callbacks import BatchCallback
 from seesaw.run import train
 from seesaw.run.entry import main
 
-WITHIN = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
+WITHIN = ("on_train_batch_start", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 
 
 class Between(BatchCallback):

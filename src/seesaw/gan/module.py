@@ -51,7 +51,8 @@ class GAN(LightningModule):
             defaults from here; the step does not read it.
     """
 
-    on_before_backward = None  # type: ignore[assignment] # Lightning asks these in each step, as it asks a BatchCallback
+    on_train_batch_start = None  # type: ignore[assignment] # not asked in each step: see BatchCallback
+    on_before_backward = None  # type: ignore[assignment]
     on_after_backward = None  # type: ignore[assignment]
     on_before_optimizer_step = None  # type: ignore[assignment]
 

@@ -30,13 +30,12 @@ class KimgBar(BatchCallback):
     def __init__(self, target_images: int, title: str) -> None:
         self.target_images, self.title = target_images, title
         self._bar: _Bar | None = None
-        self._distances: dict[str, float] = {}  # kept, since most windows measure none
-        self._printed_at, self._printed_tenth = 0.0, 0
+        self._terminal, self._printed_at, self._printed_tenth = False, 0.0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        terminal = sys.stdout.isatty()
+        self._terminal = terminal = sys.stdout.isatty()
         self._bar = _Bar(
             total=self.target_images, initial=_images(pl_module), desc=self.title, file=sys.stdout if terminal else _Nowhere(),
             mininterval=0.5, miniters=1, dynamic_ncols=terminal, bar_format=_FORMAT, ascii=".#",
@@ -47,12 +46,12 @@ class KimgBar(BatchCallback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
         if self._bar is None:
             return
-        known: dict[str, float] = pl_module.known  # type: ignore[assignment]
-        self._distances |= {k: v for k, v in known.items() if k.startswith(_DISTANCES) and not k.endswith("_raw")}
-        self._bar.figures, self._bar.speed = _figures(known, self._distances), known.get("images_per_sec", 0.0)
+        self._bar.known = pl_module.known  # type: ignore[assignment]
         self._bar.update(_images(pl_module) - self._bar.n)
+        if self._terminal:
+            return
         late = time.monotonic() - self._printed_at > _QUIET_SECONDS
-        if not sys.stdout.isatty() and (late or self._tenth() > self._printed_tenth):
+        if late or self._tenth() > self._printed_tenth:
             print(self._bar.plain(), flush=True)
             self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
 
@@ -73,11 +72,10 @@ class KimgBar(BatchCallback):
 
 
 class _Bar(tqdm):
-    """tqdm counting images, with our own fields; `figures` is put together only by those who redraw. `speed` is that of the
-    last window, without evaluations; 0 before the first."""
+    """tqdm counting images, with our own fields, which are put together only when it is drawn. `known` are the newest figures;
+    the speed is that of the last window, without evaluations, or before the first one that of the run."""
 
-    figures = ""
-    speed = 0.0
+    known: dict[str, float] = {}  # noqa: RUF012 - never written to
     iterates = False  # a model that draws one image counts iterations, not thousands of images
 
     @property
@@ -87,10 +85,11 @@ class _Bar(tqdm):
         # Over the whole run, evaluations included: a pause must neither read as a standstill nor be left out of what is left.
         rate = done / fields["elapsed"] if fields["elapsed"] and done else 0.0
         left = tqdm.format_interval(max(self.total - self.n, 0) / rate) if rate else "?"
-        progress, speed = f"{_kimg(self.n)}/{_kimg(self.total)} kimg", f"{self.speed or rate:,.0f} img/s"
+        fast = self.known.get("images_per_sec") or rate
+        progress, speed = f"{_kimg(self.n)}/{_kimg(self.total)} kimg", f"{fast:,.0f} img/s"
         if self.iterates:
-            progress, speed = f"{self.n}/{self.total} iterations", f"{self.speed or rate:.3g}/s"
-        return fields | {"progress": progress, "speed": speed, "figures": self.figures, "left": left}
+            progress, speed = f"{self.n}/{self.total} iterations", f"{fast:.3g}/s"
+        return fields | {"progress": progress, "speed": speed, "figures": _figures(self.known), "left": left}
 
     def plain(self) -> str:
         return _FORMAT.replace("  [{bar:16}]", "").format(**self.format_dict | {"desc": self.desc.rstrip(": ")})
@@ -114,6 +113,7 @@ def _kimg(images: float) -> str:
     return f"{images / 1000:.0f}" if images >= 10_000 or images % 1000 == 0 else f"{images / 1000:.1f}"
 
 
-def _figures(known: dict[str, float], distances: dict[str, float]) -> str:
-    shown = {**{name: known.get(f"loss/{name}") for name in _LOSSES}, **dict(sorted(distances.items())[:1])}
+def _figures(known: dict[str, float]) -> str:
+    distances = sorted((k, v) for k, v in known.items() if k.startswith(_DISTANCES) and not k.endswith("_raw"))
+    shown = {**{name: known.get(f"loss/{name}") for name in _LOSSES}, **dict(distances[:1])}
     return "".join(f"  {name} {value:.3g}" for name, value in shown.items() if value is not None)
