@@ -182,7 +182,7 @@ class GAN(LightningModule):
         self.learning_rates.apply(player, optimizer.optimizer, self.images_shown)
         optimizer.step()
         norm = f"grad_norm/{player}"
-        if not self.statistics.has(norm):  # once a window: it costs a pass over the gradients, which by now are averaged
+        if not self.statistics.has(norm):  # once a window: a pass over the gradients, which by now are averaged
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             self.statistics.add({norm: nn.utils.get_total_norm(grads)}, 1)
         self.updates[player] += 1
