@@ -164,6 +164,7 @@ def test_an_option_that_only_one_of_two_networks_alike_has_is_told(composed):
     new = copy.deepcopy(old)
     new["model"]["D"]["novelty"] = 2
     assert shown(old, new, composed("model=mlp"))["model.D.novelty"] == ("-", "2", "-")
+    assert named(old, new) == ["novelty=-", "novelty=2"]
 
 
 def test_values_too_long_to_tell_apart_get_numbers():

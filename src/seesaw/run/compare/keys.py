@@ -89,9 +89,8 @@ def _as_typed(keys: list[Key], choices: Sequence[Mapping[str, str]]) -> list[Key
 
 
 def _follows(values: tuple[str, ...], options: tuple[str, ...]) -> bool:
-    """Whether each option has one value, wherever there is any."""
-    pairs = {(option, value) for option, value in zip(options, values, strict=True) if value != ABSENT}
-    return len(pairs) == len({option for option, _ in pairs})
+    """Whether each option has one value."""
+    return len(set(zip(options, values, strict=True))) == len(set(options))
 
 
 def _walk(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> list[Key]:

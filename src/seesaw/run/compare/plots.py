@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -115,6 +116,7 @@ def _budgets(table: Table, pools: list[Pool]) -> Draw:
             handles, labels = axes.get_legend_handles_labels()
             legend = axes.legend(handles[::-1], labels[::-1], fontsize=8, frameon=False, labelcolor=ink)
             for words in legend.get_texts():
+                words.set_text(textwrap.fill(words.get_text(), 40))
                 words.set_parse_math(False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         values = [v for pool in pools for v in pool.curve if math.isfinite(v)]
@@ -151,7 +153,8 @@ def png(table: Table, path: Path) -> bool:
         return False
     rows = math.ceil(len(chosen) / 2)
     named = table.groups[: len(COLOURS)]
-    height = 3.5 * rows + 0.13 * (len(named) + 2)
+    columns = _columns(named)
+    height = 3.5 * rows + 0.26 / columns * (len(named) + 2)
     figure = Figure(figsize=(12, height), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     FigureCanvasAgg(figure)  # no pyplot: nothing global is touched
     for i, panel in enumerate(chosen):
@@ -163,13 +166,18 @@ def png(table: Table, path: Path) -> bool:
     return True
 
 
+def _columns(named: list[Group]) -> int:
+    """Of the legend: names of more than half the width stand one below the other."""
+    return 1 if max(len(group.name) for group in named) > 70 else 2
+
+
 def _names(figure: Figure, groups: list[Group], named: list[Group]) -> None:
     handles = [matplotlib.lines.Line2D([], [], color=colour(i), lw=2.5) for i in range(len(named))]
     labels = [group.name for group in named]
     if len(groups) > len(named):
         handles.append(matplotlib.lines.Line2D([], [], color=REST, lw=0.8))
         labels.append(f"{len(groups) - len(named)} more")
-    legend = figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
+    legend = figure.legend(handles, labels, loc="outside lower left", ncols=_columns(named), frameon=False, fontsize=9)
     for words in legend.get_texts():
         words.set_parse_math(False)  # a dollar sign in a name is a dollar sign
 
