@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.errors import UserError
+from seesaw.run.arguments import refuse_twice, with_home
+from seesaw.run.config import config_dir, groups
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,6 +25,9 @@ def main(argv: list[str] | None = None) -> int:
     if rest:  # key=value may also stand behind the options, which argparse does not foresee
         options.overrides = [*options.overrides, *rest]
     try:
+        if hasattr(options, "overrides"):
+            options.overrides = with_home(options.overrides)
+            refuse_twice(options.overrides, groups(config_dir()))
         print(options.call(options), flush=True)
     except BrokenPipeError:  # `seesaw compare RUNS | head`: who reads has seen enough
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,6 +1,7 @@
 """The way in, as a person uses it: train.py in a process of its own, and its sentences."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -65,22 +66,54 @@ NAMES = {
     "precision=fast": ["precision: 'fast'", "one of auto, exact"],
     "dry_run=perhaps": ["dry_run: 'perhaps'", "true or false"],
     "data=folder": ["data.root must be given"],
+    "data=folder data.root=nowhere": [
+        "data.root='nowhere' does not exist (looked for '/",
+        "give the folder or the zip",
+    ],
+    "data.resolution=48": ["data: resolution must be one of 8, 16", "not 48"],
+    "balance=ttur balance=skip_d": ["balance is given twice", "give balance=[ttur,skip_d]"],
+    "model=mlp seed=1 model=dcgan": ["model is given twice, model=mlp and model=dcgan: give it once"],
+    "resume=nowhere.ckpt": ["resume=nowhere.ckpt: there is no such file; give null, auto or the path of a checkpoint"],
+    "lr=hot": ["there is no option or group 'lr'", "model.optimizers.G.lr and model.optimizers.D.lr"],
+    "epochs=3": ["there is no option or group 'epochs'", "kimg, in thousands of images"],
+    "+trainer.precision=16": ["trainer.precision: the run sets it; give precision=auto or precision=exact"],
+    "+trainer.max_epochs=3": ["trainer.max_epochs: the run sets it; give kimg=…"],
 }
 
 
 @pytest.fixture(scope="module")
 def by_name(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
-    return forked(tmp_path_factory.mktemp("names"), [(name,) for name in NAMES], "hydra.main", "difflib")
+    return forked(tmp_path_factory.mktemp("names"), [tuple(name.split(" ")) for name in NAMES], "hydra.main", "difflib")
 
 
 @pytest.mark.parametrize("override", NAMES)
 def test_a_wrong_name_or_option_is_one_sentence_before_torch_is_imported(
     override: str, by_name: dict[Command, Ended]
 ) -> None:
-    done = by_name[override,]
+    done = by_name[tuple(override.split(" "))]
     told(done, NAMES[override])
     assert not done.torch
     assert list(done.here.iterdir()) == []
+
+
+def test_the_home_folder_as_a_shell_leaves_it(tmp_path: Path) -> None:
+    """The README's own line, through a shell: it expands a ~ at the beginning of a word, and not behind a `=`."""
+    home = tmp_path / "a home, with signs"
+    home.mkdir()
+    lines = {
+        "train.py model=dcgan data=folder data.root=~/celeba": "data.root='{home}/celeba' does not exist",
+        "-m seesaw prepare data=folder data.root=~/celeba": "data.root='{home}/celeba' does not exist",
+        "train.py -m data=folder data.root=~/a,~/b": "data.root='{home}/b' does not exist",
+    }
+    main = "import sys; from seesaw.cli import main; sys.exit(main())"
+    for line, sentence in lines.items():
+        program = line.replace("-m seesaw", f"-c '{main}'").replace("train.py", str(REPOSITORY / "train.py"))
+        done = subprocess.run(
+            ["bash", "-c", f"'{sys.executable}' {program}"],
+            cwd=tmp_path, env=os.environ | {"HOME": str(home)}, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 1, done.stderr
+        assert sentence.format(home=home) in done.stderr
 
 
 def told(done: Ended, words: list[str]) -> None:
@@ -103,9 +136,7 @@ VALUES = {
     ("schedule=plateau", "metrics=none"): ["schedule=plateau waits for a distance, and metrics=none measures none"],
     ("+trainer.foo=1",): ["trainer.foo: pytorch_lightning.Trainer has no such argument"],
     ("model.G.width=0",): ["model.G: width is 0; it must be at least 1"],
-    ("data.resolution=48",): ["data: resolution must be one of 8, 16", "not 48"],
     ("data.resolution=512",): ["model.G: resolution is 512; it must be a power of two from 16 to 256"],
-    ("data=folder", "data.root=nowhere"): ["data.root='nowhere' does not exist"],
 }
 
 

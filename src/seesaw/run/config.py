@@ -34,6 +34,26 @@ class RunConfig:
     dry_run: bool = option(False, "compose, check, build, print sizes, stop")
 
 
+RESOLUTIONS = tuple(2**k for k in range(3, 11))
+"""Of images, as `seesaw.data.module` has them, which imports torch."""
+
+DECIDED = {
+    "precision": "give precision=auto or precision=exact",
+    "deterministic": "give precision=exact",
+    "max_epochs": "give kimg=…",
+    "strategy": "give trainer.devices=… and trainer.num_nodes=…",
+    "logger": "give logger=…",
+    "callbacks": "give metrics=…, evaluate_kimg=…, sample_kimg=… or checkpoint_kimg=…",
+    "plugins": "leave it out",
+    "enable_checkpointing": "give checkpoint_kimg=…",
+    "enable_progress_bar": "leave it out: a terminal gets the bar, a file does not",
+    "enable_model_summary": "give dry_run=true to see the sizes",
+    "num_sanity_val_steps": "leave it out: nothing is measured before the first step",
+    "use_distributed_sampler": "leave it out: the data are shared out already",
+    "default_root_dir": "give run_dir=…",
+}
+"""Arguments of Lightning's Trainer that `train.make_trainer` gives, and what a user sets instead."""
+
 OPTIONS: dict[str, Field[Any]] = {f.name: f for f in fields(RunConfig)}
 
 
@@ -68,6 +88,24 @@ def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
             continue
         wrong = misfits(cfg[name], types[name], name)
         out += wrong or _out_of_range(name, cfg[name], fld)
+    return out + check_trainer(cfg) + check_data(cfg)
+
+
+def check_trainer(cfg: Mapping[str, Any]) -> list[str]:
+    """A sentence for each key of the trainer that the run sets itself, since it would be overridden."""
+    return [f"trainer.{key}: the run sets it; {DECIDED[key]}" for key in cfg.get("trainer") or {} if key in DECIDED]
+
+
+def check_data(cfg: Mapping[str, Any]) -> list[str]:
+    """What a set would say of its resolution and its place, told before anything heavy is imported: a sentence each."""
+    data = cfg.get("data") or {}
+    out, resolution, root = [], data.get("resolution"), data.get("root")
+    own = str(data.get("_target_")).startswith(("seesaw.data.sets.", "seesaw.data.files."))
+    if own and isinstance(resolution, int) and resolution not in RESOLUTIONS:
+        out.append(f"data: resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
+    if own and isinstance(root, str) and not Path(root).expanduser().exists():
+        place = f"(looked for '{Path(root).expanduser().absolute()}')"
+        out.append(f"data.root={root!r} does not exist {place}: give the folder or the zip that holds the set")
     return out
 
 

@@ -10,14 +10,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from seesaw.run.arguments import refuse_twice, with_home
 from seesaw.run.config import check_options, check_unused, config_dir, groups, help_text
-from seesaw.run.folder import RUN_FOLDER, Job, keep_trace
+from seesaw.run.folder import RUN_FOLDER, Job, given_checkpoint, keep_trace
 from seesaw.run.mistakes import plain_notices, sentence
 
 
 def main(argv: list[str] | None = None) -> int:
     """Compose, check and run what the arguments say; returns the exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = with_home(sys.argv[1:] if argv is None else argv)
     if {"-h", "--help"} & set(arguments):
         print(help_text("python train.py" if argv is None else "seesaw train", config_dir()))
         return 0
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return job(cfg, said)
 
     try:
+        refuse_twice(arguments, groups(config_dir()))
         need_launcher(arguments)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
     except SystemExit as stop:
@@ -143,6 +145,7 @@ def checked_run(cfg: Any, described: Job) -> float | None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command")
+    given_checkpoint(cfg.resume)
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
     one_device(config, described)  # type: ignore[arg-type]

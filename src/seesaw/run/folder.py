@@ -109,14 +109,23 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
 def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:
     """resume=PATH: the weights and the state of that file, in a new folder unless run_dir names one: the file's own, or one
     that holds no other run. Its configuration is in the file, so it is compared when that is read."""
-    checkpoint = Path(cfg.resume).expanduser()
-    if not checkpoint.is_file():
-        raise UserError(f"resume={cfg.resume}: there is no such file; give null, auto or the path of a checkpoint")
+    checkpoint = given_checkpoint(cfg.resume)
+    assert checkpoint is not None
     origin = checkpoint.resolve().parent.parent
     path = path or new_folder(job.prefix(cfg.seed))
     if (path / "checkpoints" / "last.ckpt").is_file() and path.resolve() != origin:
         raise UserError(f"{path} already holds another run than resume={cfg.resume}; choose another run_dir")
     return RunFolder(path, checkpoint)
+
+
+def given_checkpoint(resume: str | None) -> Path | None:
+    """The file that resume=PATH names, None for null and auto. UserError where there is none."""
+    if resume in (None, "auto"):
+        return None
+    checkpoint = Path(str(resume)).expanduser()
+    if not checkpoint.is_file():
+        raise UserError(f"resume={resume}: there is no such file; give null, auto or the path of a checkpoint")
+    return checkpoint
 
 
 def new_folder(prefix: str) -> Path:

@@ -16,6 +16,21 @@ DISK = {
     errno.EACCES: "permission is denied",
 }
 
+SHORT = {
+    **dict.fromkeys(("lr", "learning_rate"), "the learning rates are model.optimizers.G.lr and model.optimizers.D.lr"),
+    **dict.fromkeys(("batch", "bs"), "the images of a step are batch_size"),
+    **dict.fromkeys(
+        ("epochs", "max_epochs", "steps", "max_steps"), "the length of a run is kimg, in thousands of images shown"
+    ),
+    **dict.fromkeys(("gpu", "gpus", "devices"), "the processes of a run, one a device, are trainer.devices"),
+    **dict.fromkeys(("resolution", "size", "channels"), "the shape of the images is data.resolution and data.channels"),
+    **dict.fromkeys(("z_dim", "latent_dim"), "the length of a latent is model.G.z_dim"),
+    **dict.fromkeys(
+        ("workers", "num_workers"), "training reads prepared images and needs none; seesaw prepare has --jobs"
+    ),
+}
+"""What other programs call these, and what is meant here."""
+
 
 def sentence(error: BaseException, arguments: list[str]) -> str | None:
     """The sentence, or None where the error is nobody's mistake that we know of."""
@@ -98,8 +113,10 @@ def unknown_key(key: str, arguments: list[str]) -> str:
     parts = key.split(".")
     if parts[0] == "hydra":
         return f"{key}: Hydra has no such option; `--cfg hydra` shows those it has"
-    if parts[0] not in [*OPTIONS, *groups(config_dir())]:
-        return f"{key}: there is no option or group '{parts[0]}'{did_you_mean(parts[0], [*OPTIONS, *groups(config_dir())])}"
+    known = [*OPTIONS, *groups(config_dir())]
+    if parts[0] not in known:
+        hint = f"; {SHORT[key]}" if key in SHORT else did_you_mean(parts[0], known)
+        return f"{key}: there is no option or group '{parts[0]}'{hint}"
     node, path = composed_without(key, arguments), ""
     for part in parts:
         if not isinstance(node, dict) or part not in node:
