@@ -1,6 +1,7 @@
 """Equalised learning rate, pixel norm and minibatch standard deviation against loops, closed forms and finite differences."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from seesaw.functional.spectral import is_bounded
+from seesaw.functional.staged import Staged
+from seesaw.nets import msggan, progan
 from seesaw.nets.layers.equalized import (
     GAIN,
     EqualConv2d,
@@ -18,6 +22,7 @@ from seesaw.nets.layers.equalized import (
     conv3,
     widths_of,
 )
+from seesaw.types import Stage
 
 
 def test_layers_keep_unit_variance_before_the_activation_that_their_gain_is_for() -> None:
@@ -135,3 +140,30 @@ def test_widths_are_the_papers() -> None:
 def test_an_impossible_group_is_refused() -> None:
     with pytest.raises(ValueError, match="group is 0; it must be null or at least 1"):
         MinibatchStddev(0)
+
+
+@pytest.mark.parametrize("family", [progan, msggan])
+def test_spectral_normalisation_stands_in_the_place_of_hes_constant(family: Any) -> None:
+    """The largest singular value of what each layer applies is 1, whatever the scale of the weights; one of 3x3 is the matrix
+    of its kernel, as in the paper."""
+    torch.manual_seed(0)
+    D = family.Discriminator(16, 1, base=64, max_width=16, spectral_norm=True)
+    if isinstance(D, Staged):
+        D.set_stage(Stage(2, 1.0))
+    images = [torch.zeros(2, 1, size, size) for size in (4, 8, 16)]
+    layers = {n: m for n, m in D.named_modules() if isinstance(m, EqualConv2d | EqualLinear)}
+    assert is_bounded(D)
+    assert len(layers) >= 9
+    for factor in (1.0, 100.0):
+        with torch.no_grad():
+            for layer in layers.values():
+                layer.parametrizations.weight.original.mul_(factor)
+        for _ in range(150):
+            D(images)
+        D.eval()
+        for name, layer in layers.items():
+            if name.startswith("from_rgb.") and not name.startswith("from_rgb.2") and family is progan:
+                continue  # of scales that do not play: no forward, no iteration
+            applied = (layer.weight * layer.scale).detach().flatten(1)
+            assert torch.linalg.svdvals(applied)[0].item() == pytest.approx(1, abs=2e-3), name
+        D.train()

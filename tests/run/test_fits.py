@@ -68,6 +68,11 @@ def test_the_documents_table_is_what_the_code_says(mlp: Any, composed: Composed)
     found = {(loss, p): verdict(D, losses[loss], penalties[p]) for loss in LOSSES for p in PENALTIES}
     found |= {(loss, "spectral_norm"): verdict(normed, losses[loss], {}) for loss in LOSSES}
     assert found == table("loss")
+    for model in ("progan", "msggan"):
+        bound = instantiate(composed(f"model={model}_small", "model.D.spectral_norm=true")["model"]["D"])
+        assert {loss: verdict(bound, losses[loss], {}) for loss in LOSSES} == {
+            loss: found[loss, "spectral_norm"] for loss in LOSSES
+        }
 
 
 def test_the_documents_table_for_batch_norm_is_what_the_code_says(dcgan: Any) -> None:

@@ -20,12 +20,13 @@ class SpectralNorm(_SpectralNorm):
             return super().forward(weight)
 
 
-def normalise(net: nn.Module) -> None:
-    """Give every convolution and fully connected layer of the net a SpectralNorm: 15 power iterations from random vectors.
-    The weights must have their initial values already.
+def normalise(net: nn.Module, layers: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear)) -> None:
+    """Give every layer of these kinds a SpectralNorm: 15 power iterations from random vectors. The weights must have their
+    initial values already.
     """
-    for layer in [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
-        parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight.detach()))
+    for layer in [m for m in net.modules() if isinstance(m, layers)]:
+        weight: Tensor = layer.weight  # type: ignore[assignment]
+        parametrize.register_parametrization(layer, "weight", SpectralNorm(weight.detach()))
 
 
 def is_bounded(net: nn.Module) -> bool:

@@ -17,12 +17,12 @@ from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan.augment import Identity
 from seesaw.gan.balance import DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
 from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.checks import check_figures, check_options, check_weights
 from seesaw.gan.compiled import Players
-from seesaw.gan.divergence import check_figures, check_weights
 from seesaw.gan.ema import RunningAverage, with_estimated_batch_norm
 from seesaw.gan.growth import FullGrown
 from seesaw.gan.learning_rate import LearningRates
-from seesaw.gan.phases import Phase
+from seesaw.gan.phases import Phase, label
 from seesaw.gan.schedules import Constant, ScheduleModule
 from seesaw.gan.sharing import fakes_of
 from seesaw.gan.statistics import Statistics
@@ -78,17 +78,10 @@ class GAN(LightningModule):
         super().__init__()
         check_options(micro_batch, log_kimg, ema_half_life)
         self.automatic_optimization = False
-        self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
-        self.z_dim = cast(int, G.z_dim)
+        self.seat(G, D)
         self.phases, self._phases = phases, nn.ModuleDict(phases)  # the second saves the terms' buffers
-        self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
-        self.average = RunningAverage(self.G_ema, self.G)
         self.view, self.augment, self.growth = view or SingleScale(), augment or Identity(), growth or FullGrown()
         self.take(balance or {}, phases)
-        self.weights = {
-            "G": list(self.G.parameters()),
-            "D": list(self.D.parameters()),
-        }  # walking a net takes as long as a layer
         self.players = Players(self.G, self.D, compile)
         self.fakes = fakes_of(self.G, share_fakes, phases, micro_batch, self.gates)
         self.schedule = schedule or {"lr": Constant()}
@@ -102,6 +95,14 @@ class GAN(LightningModule):
         self.known: dict[str, float] = {}  # the newest figure of each name, for the progress bar
         self.on_report: Callable[[int, dict[str, float]], None] = lambda images_shown, values: None
         self.seconds, self._mark, self._window_images = 0.0, 0.0, 0
+
+    def seat(self, G: nn.Module, D: nn.Module) -> None:
+        """Take the players, channels last, and make G's average. Weights are listed once: a walk takes as long as a layer."""
+        self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
+        self.weights = {"G": list(self.G.parameters()), "D": list(self.D.parameters())}
+        self.z_dim = cast(int, G.z_dim)
+        self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
+        self.average = RunningAverage(self.G_ema, self.G)
 
     def take(self, balance: dict[str, Part], phases: dict[str, Phase]) -> None:
         """Show the balance parts the phases, and collect them by kind."""
@@ -345,18 +346,3 @@ class GAN(LightningModule):
                 yield [to_stored(images) for images in G(part.to(self.device)).images]
         finally:
             self.G.train(training)
-
-
-def check_options(micro_batch: int | None, log_kimg: float, ema_half_life: Schedule) -> None:
-    """Raises ValueError for numbers with which nothing would be trained, told or averaged."""
-    if micro_batch is not None and micro_batch < 1:
-        raise ValueError(f"micro_batch is {micro_batch}; it must be at least 1, or null for the whole batch")
-    if not log_kimg > 0:
-        raise ValueError(f"log_kimg is {log_kimg}; it must be above 0")
-    if isinstance(ema_half_life, float | int) and ema_half_life < 0:
-        raise ValueError(f"ema_half_life is {ema_half_life}; it must be at least 0")
-
-
-def label(phase: str, what: str) -> str:
-    """The name that the loggers show: loss/D is the whole of phase D, D/adversarial one of its terms."""
-    return f"loss/{phase}" if what == "loss" else f"{phase}/{what}"

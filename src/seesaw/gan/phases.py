@@ -58,3 +58,8 @@ class Phase(nn.Module):
     def adversarial(self) -> tuple[str, DiscriminatorLoss] | None:
         """The name and term of D's adversarial loss, where this phase has it."""
         return next(((n, t) for n, t in self.terms.items() if isinstance(t, DiscriminatorLoss)), None)
+
+
+def label(phase: str, what: str) -> str:
+    """The name that the loggers show: loss/D is the whole of phase D, D/adversarial one of its terms."""
+    return f"loss/{phase}" if what == "loss" else f"{phase}/{what}"

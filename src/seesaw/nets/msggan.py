@@ -18,6 +18,7 @@ from seesaw.nets.layers.equalized import (
     MinibatchStddev,
     PixelNorm,
     conv3,
+    normalise_equalized,
     widths_of,
 )
 from seesaw.types import Fake, Pyramid
@@ -107,6 +108,7 @@ class Discriminator(nn.Module):
         stddev: minibatch standard deviation at the start of `every` block (the paper), or of the `last` (the authors' code).
         group: samples over which it is taken; null: the whole batch, as the authors' code for MSG-ProGAN does.
         pack: images judged together, stacked along the channels at each scale (balance=pac).
+        spectral_norm: every weight divided by its largest singular value, see `normalise_equalized`.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Discriminator(nn.Module):
         stddev: Literal["every", "last"] = "every",
         group: int | None = None,
         pack: int = 1,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
@@ -146,6 +149,8 @@ class Discriminator(nn.Module):
             EqualConv2d(first, 1, 1),
             nn.Flatten(0),
         )
+        if spectral_norm:
+            normalise_equalized(self)
 
     def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
         """Images at 4, 8, ..., resolution px to logits (B,)."""

@@ -20,6 +20,7 @@ from seesaw.nets.layers.equalized import (
     MinibatchStddev,
     PixelNorm,
     conv3,
+    normalise_equalized,
     widths_of,
 )
 from seesaw.types import Fake, Pyramid
@@ -81,6 +82,7 @@ class Discriminator(Staged):
         base, max_width: channels, see `widths_of`.
         group: samples over which the minibatch standard deviation is taken; null: the whole batch.
         pack: images judged together, stacked along the channels (balance=pac).
+        spectral_norm: every weight divided by its largest singular value, see `normalise_equalized`.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Discriminator(Staged):
         max_width: int = 512,
         group: int | None = 4,
         pack: int = 1,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
@@ -112,6 +115,8 @@ class Discriminator(Staged):
             EqualLinear(sizes[0], 1, gain=1.0),
         )
         self.depth = len(self.blocks)
+        if spectral_norm:
+            normalise_equalized(self)
 
     def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
         """The image at the stage's resolution to logits (B,)."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seesaw.functional.precision import at_least_float32
+from seesaw.functional.spectral import normalise
 
 GAIN = math.sqrt(2)
 """He's gain for a (leaky) ReLU that follows."""
@@ -53,6 +54,18 @@ class EqualLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, before) to (B, after)."""
         return F.linear(x, self.weight * self.scale, self.bias)
+
+
+def normalise_equalized(net: nn.Module) -> None:
+    """Spectral normalisation (Miyato et al. 2018) of every equalised layer of a discriminator, in He's constant's place: before
+    the division it would cancel, and after it each layer's slope would be the constant, far below 1.
+
+    A weight of N(0, 1) then moves by Adam at the same relative speed in all layers, as with the constant. No paper trains so.
+    """
+    for layer in net.modules():
+        if isinstance(layer, EqualConv2d | EqualLinear):
+            layer.scale = 1.0
+    normalise(net, (EqualConv2d, EqualLinear))
 
 
 class FromLatent(nn.Module):

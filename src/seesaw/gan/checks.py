@@ -1,4 +1,4 @@
-"""A run that has left the numbers is ended, before what it made is measured or saved."""
+"""What ends a run with a sentence: options with which nothing would be trained, and numbers that are not finite."""
 
 import math
 from collections.abc import Mapping
@@ -7,9 +7,19 @@ import torch
 from torch import nn
 
 from seesaw.gan.statistics import Report
-from seesaw.types import UserError
+from seesaw.types import Schedule, UserError
 
 ADVICE = "try a lower learning rate, penalty=r1 or precision=exact"
+
+
+def check_options(micro_batch: int | None, log_kimg: float, ema_half_life: Schedule) -> None:
+    """Raises ValueError for numbers with which nothing would be trained, told or averaged."""
+    if micro_batch is not None and micro_batch < 1:
+        raise ValueError(f"micro_batch is {micro_batch}; it must be at least 1, or null for the whole batch")
+    if not log_kimg > 0:
+        raise ValueError(f"log_kimg is {log_kimg}; it must be above 0")
+    if isinstance(ema_half_life, float | int) and ema_half_life < 0:
+        raise ValueError(f"ema_half_life is {ema_half_life}; it must be at least 0")
 
 
 def check_figures(report: Report) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from toys import PlainD, PlainG, fit, game, task
 
-from seesaw.gan.divergence import check_figures, check_weights
+from seesaw.gan.checks import check_figures, check_weights
 from seesaw.gan.module import GAN
 from seesaw.gan.statistics import Report
 from seesaw.types import UserError
