@@ -20,6 +20,7 @@ from toys import fit
 
 from seesaw.run.build import build
 from seesaw.run.check import check
+from seesaw.run.trial import check_step
 
 CONF = Path(__file__).parents[1] / "conf"
 SMALL = ("data.resolution=16", "batch_size=8", "log_kimg=0.016")
@@ -117,6 +118,7 @@ def test_every_model_file_passes_the_check_and_trains_without_a_host_read(
     """The set's own reals do not matter to the step: the toy stream gives 8 images of 8 px, brought to the set's shape."""
     gan, data = build(checked(composed, option, tmp_path))
     reals = data.prepare()
+    check_step(gan, data, devices=1)
     before = torch.cat([p.detach().flatten().clone() for p in gan.parameters()])
 
     def train(gan: Any) -> None:

@@ -1,16 +1,21 @@
 """From a resolved configuration to the model, the data and the trainer's settings."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from seesaw.errors import UserError
+from seesaw.errors import Notice, UserError
+from seesaw.gan.growth import COARSEST
 from seesaw.run.fits import check_fits
 from seesaw.run.folder import literal
+from seesaw.run.mistakes import of_building
 from seesaw.types import at
 
 
@@ -32,13 +37,35 @@ def construct(node: Any, where: str) -> Any:
 
 def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
     """The model, with initial weights keyed by the seed alone, and the data, not read yet. UserError where loss, penalty and
-    D do not fit.
+    D do not fit, or the model is for images and the data are points.
     """
-    data = construct(config["data"], "data")
-    torch.manual_seed(config["seed"])
-    model = construct(config["model"], "model")
+    try:
+        data = construct(config["data"], "data")
+        torch.manual_seed(config["seed"])
+        model = construct(config["model"], "model")
+    except InstantiationException as error:
+        told = of_building(error, [])
+        if told is None or config["data"].get("resolution") != 1:
+            raise
+        raise UserError(f"{told}; these data are points of the plane, for which there is model=mlp_points") from error
     check_fits(model)
     return model, data
+
+
+def notice_growth(model: pl.LightningModule, kimg: float) -> None:
+    """Warn with a Notice where a growing model's run ends before its last scale has begun."""
+    growth: Any = model.growth
+    images = round(kimg * 1000)
+    if images > growth.last_change:
+        return
+    last, reached = (COARSEST * 2 ** growth.stage(at).depth for at in (growth.last_change, images - 1))
+    whole = (growth.last_change + growth.fade + growth.hold) / 1000
+    rank_zero_only(warnings.warn)(
+        f"the run ends at {kimg:g} kimg and {reached} px: the last scale, {last} px, begins at {growth.last_change / 1000:g} "
+        f"kimg (model.growth.last_change); give kimg={whole:g} for all of it, or smaller model.growth.fade and hold",
+        Notice,
+        stacklevel=2,
+    )
 
 
 def check_shares(data: pl.LightningDataModule, devices: int, kimg: float) -> None:

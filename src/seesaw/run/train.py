@@ -15,7 +15,7 @@ from seesaw.errors import UserError
 from seesaw.gan.schedules import ScheduleModule
 from seesaw.metrics.callback import Evaluate, NoMetrics
 from seesaw.metrics.report import report
-from seesaw.run.build import build, check_shares, construct, precision, sizes
+from seesaw.run.build import build, check_shares, construct, notice_growth, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
 from seesaw.run.folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, refuse_differences, write
 from seesaw.run.life import Judged, Life, Rehearsal
@@ -25,6 +25,7 @@ from seesaw.run.processes import last_words, started_in
 from seesaw.run.progress import KimgBar
 from seesaw.run.strategy import check_divisible, place, strategy
 from seesaw.run.tracker import Tracker
+from seesaw.run.trial import check_optimizers, check_step
 
 say = rank_zero_only(print)
 
@@ -52,6 +53,9 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     check_divisible(config, here.world_size)
     model, data = build(config)
     check_shares(data, here.world_size, cfg.kimg)
+    check_optimizers(config["model"])
+    check_step(model, data, here.world_size)
+    notice_growth(model, cfg.kimg)
     evaluation = construct(config["metrics"], "metrics")
     reals = data.prepare()  # type: ignore[attr-defined]
     evaluation.check()
