@@ -8,45 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from left_runs import compared, config, leave, told
 from PIL import Image
 
 from seesaw.cli import main
 from seesaw.errors import UserError
 from seesaw.run.compare import compare, plots
-from seesaw.run.compare.groups import NOT_RANKED, compare_runs
-from seesaw.run.compare.reading import find, parent_of, read, read_rows
-from seesaw.run.csv_log import CSVLog, read_metrics
-from seesaw.run.folder import Status
-from seesaw.run.tracker import RunInfo
+from seesaw.run.compare.groups import NOT_RANKED
+from seesaw.run.compare.reading import find, read_rows
+from seesaw.run.csv_log import read_metrics
 
 VALUES = {("none", 1): [40, 12, 20], ("none", 2): [50, 30, 25], ("none", 3): [45, 16, 18], ("ttur", 1): [30, 9, 35]}
-
-
-def leave(folder, config, distances=(), state="finished", protocol="digits, 1797 against 1797", **more):
-    """A run folder as a run leaves it, with one evaluation every 10 kimg."""
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    log = CSVLog(RunInfo(folder, "run"))
-    for i in range(1, 10 * max(len(distances), 1) + 1):
-        losses = {"loss/D": 1 / i, "loss/G": i, "updates/G": 16 * i, "updates/D": 8 * i}
-        log.log_metrics(losses | {"images_per_sec": 100 + i}, 1000 * i)
-    for i, value in enumerate(distances, start=1):
-        log.log_metrics({"frechet_digits": value, "modes_digits": 10 - value // 10}, 10_000 * i)
-    log.finish(0)
-    best = {"best/frechet_digits": min(distances), "best/kimg": 0.0, "protocol": protocol} if distances else {}
-    Status(folder).update(state, 10_000 * len(distances), **(best if state == "finished" else {}), **more)
-
-
-def told(folder, **more):
-    """Add to what the status tells."""
-    status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | more))
-
-
-def config(balance="none", seed=1, **more):
-    parts = {} if balance == "none" else {balance: {"_target_": f"seesaw.gan.balance.{balance.upper()}", "D": 2.0}}
-    return {"seed": seed, "kimg": 30, "balance": parts, "run_dir": f"{balance}{seed}", **more}
 
 
 @pytest.fixture
@@ -54,11 +26,6 @@ def sweep(tmp_path):
     for number, ((balance, seed), distances) in enumerate(VALUES.items()):
         leave(tmp_path / "sweep" / str(number), config(balance, seed), distances)
     return tmp_path / "sweep"
-
-
-def compared(*paths, metric=None):
-    folders = find(paths)
-    return compare_runs(parent_of(folders), *read(folders), metric)
 
 
 def test_medians_ranges_and_ranks_are_those_of_the_runs(sweep):

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 
 def expected_best(values: Sequence[float]) -> list[float]:
     """The expected smallest of k values drawn without replacement from the n observed ones, for k = 1, …, n.
@@ -16,9 +18,11 @@ def expected_best(values: Sequence[float]) -> list[float]:
     It is unbiased for the expected minimum of k fresh trials; drawing with replacement would give too large a value. The last
     figure is the observed minimum and rests on one run alone. Values may be infinite: so is each mean that they enter.
     """
-    n, ordered = len(values), sorted(values)
-    means = []
-    for k in range(1, n + 1):
-        shares = [math.comb(n - i, k - 1) / math.comb(n, k) for i in range(1, n + 1)]
-        means.append(sum(x * share for x, share in zip(ordered, shares, strict=True) if share > 0))
-    return means
+    n, finite = len(values), sorted(value for value in values if value < math.inf)
+    k = np.arange(1, n + 1)
+    share, means = k / n, np.zeros(n)  # of i = 1; from one i to the next the share is multiplied by (n-i-k+1) / (n-i)
+    for i, x in enumerate(finite, start=1):
+        means += x * share
+        share *= np.maximum(n - i - k + 1, 0) / max(n - i, 1)
+    means[: n - len(finite)] = math.inf  # some choices of so few hold nothing else
+    return [float(mean) for mean in means]

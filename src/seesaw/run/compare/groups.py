@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,18 @@ NOTHING = ("None", "none", "constant", ABSENT)
 """Options that stand for nothing, and groups that no run chose from."""
 
 
+FATES = {
+    "diverged": "Diverged, and counted as worse than any other",
+    "pruned": "Pruned, and counted by the best that they had reached",
+    "": "Not finished, and not in the medians",
+}
+"""Of runs that have not finished, by their outcome where they are counted."""
+
+
 @dataclass(frozen=True)
 class Summary:
-    """Median and range over runs; `kimg` the median of when. Not a number where nothing was measured."""
+    """Median and range over runs; `kimg` the median of when, over those that did not diverge. Not a number where nothing was
+    measured."""
 
     median: float = math.nan
     low: float = math.nan
@@ -30,7 +40,8 @@ class Summary:
 class Group:
     """Runs of one configuration, whose distances were made by one protocol, or which have none yet.
 
-    Medians are over the finished runs that have the metric: others have seen fewer images.
+    Medians are over the runs that had a result. Leaving out those that diverged or were pruned would flatter a group by
+    what it lost.
     """
 
     name: str
@@ -42,24 +53,39 @@ class Group:
     """Of its configuration, in the values of the differing keys."""
     runs: list[Run]
 
-    @property
+    @cached_property
     def counted(self) -> list[Run]:
-        return [run for run in self.runs if run.state == "finished" and self.points(run)]
+        """Those that have finished or were pruned and have the metric, and those that diverged. What ended for another reason,
+        or still runs, says nothing of the experiment. Where nothing is ranked: those that have finished."""
+        if self.protocol == NOT_RANKED:
+            return [run for run in self.runs if run.state == "finished" and self.points(run)]
+        ended = [run for run in self.runs if run.diverged or run.state in ("finished", "pruned")]
+        return [run for run in ended if run.diverged or self.points(run)]
 
     def points(self, run: Run) -> list[Point]:
         return run.curve(self.metric)
 
     def best_of(self, run: Run) -> Point:
-        """(kimg, value) of the run's best evaluation."""
+        """(kimg, value) of the run's best evaluation; of one that diverged the worst value there is."""
+        if run.diverged:
+            return math.nan, self.worst
         return min(self.points(run), key=lambda point: badness(point[1], self.metric))
 
+    def last_of(self, run: Run) -> Point:
+        """Likewise of its last."""
+        return (math.nan, self.worst) if run.diverged else self.points(run)[-1]
+
     @property
+    def worst(self) -> float:
+        return -math.inf if better_is_higher(self.metric) else math.inf
+
+    @cached_property
     def best(self) -> Summary:
         return self._summary([self.best_of(run) for run in self.counted])
 
-    @property
+    @cached_property
     def last(self) -> Summary:
-        return self._summary([self.points(run)[-1] for run in self.counted])
+        return self._summary([self.last_of(run) for run in self.counted])
 
     @property
     def typical(self) -> Run:
@@ -70,8 +96,9 @@ class Group:
         return ordered[(len(ordered) - 1) // 2]
 
     def median_of(self, figure: Callable[[Run], float | None]) -> float:
-        """Of the counted runs, or of all where none is counted; not a number where no run has it."""
-        found = [value for run in self.counted or self.runs if (value := figure(run)) is not None]
+        """Of the counted runs that did not diverge, or of all where there is none; not a number where no run has it."""
+        whole = [run for run in self.counted if not run.diverged] or self.runs
+        found = [value for run in whole if (value := figure(run)) is not None]
         return statistics.median(found) if found else math.nan
 
     @property
@@ -86,21 +113,21 @@ class Group:
     def _summary(self, points: Sequence[Point]) -> Summary:
         if not points:
             return Summary()
-        worst = -math.inf if better_is_higher(self.metric) else math.inf
-        values = [value if math.isfinite(value) else worst for _, value in points]
+        values = [value if math.isfinite(value) else self.worst for _, value in points]
+        kimg = [kimg for kimg, _ in points if not math.isnan(kimg)]
         return Summary(
-            statistics.median(values), min(values), max(values), statistics.median(kimg for kimg, _ in points)
+            statistics.median(values), min(values), max(values), statistics.median(kimg) if kimg else math.nan
         )
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The trials whose expected best is drawn as one curve. One trial is one finished run."""
+    """The trials whose expected best is drawn as one curve. One trial is one run that had a result; see `Group.counted`."""
 
     name: str
     groups: list[Group]
 
-    @property
+    @cached_property
     def curve(self) -> list[float]:
         """The expected best of 1, 2, … trials."""
         values = [badness(g.best_of(run)[1], g.metric) for g in self.groups for run in g.counted]
@@ -115,7 +142,7 @@ class Table:
     protocol: str
     groups: list[Group]
 
-    @property
+    @cached_property
     def pools(self) -> list[Pool]:
         """In the order of their best group."""
         found: dict[str, list[Group]] = {}
@@ -142,6 +169,18 @@ class Comparison:
     @property
     def ended_early(self) -> list[Run]:
         return [run for run in self.runs if run.state != "finished"]
+
+    @cached_property
+    def counted(self) -> set[Path]:
+        """The folders of the runs that are in a median."""
+        return {run.folder for table in self.tables for group in table.groups for run in group.counted}
+
+    @property
+    def unfinished(self) -> dict[str, list[Run]]:
+        """Runs that have not finished, by what that means for the medians; words that mean none of them are left out."""
+        words = {run.folder: FATES[run.outcome if run.folder in self.counted else ""] for run in self.ended_early}
+        found = {fate: [run for run in self.ended_early if words[run.folder] == fate] for fate in FATES.values()}
+        return {fate: runs for fate, runs in found.items() if runs}
 
 
 def compare_runs(parent: Path, runs: list[Run], broken: list[str], asked: str | None) -> Comparison:
@@ -218,8 +257,11 @@ def _tables(groups: list[Group]) -> list[Table]:
     for group in groups:
         key = (group.metric, group.protocol) if group.protocol != NOT_RANKED else ("", NOT_RANKED)
         found.setdefault(key, []).append(group)
-    tables = [
-        Table(metric, protocol, sorted(some, key=lambda g: (badness(g.best.median, g.metric), g.name)))
-        for (metric, protocol), some in found.items()
-    ]
+    tables = [Table(metric, protocol, sorted(some, key=_rank)) for (metric, protocol), some in found.items()]
     return sorted(tables, key=lambda table: table.protocol == NOT_RANKED)
+
+
+def _rank(group: Group) -> tuple[float, bool, float, str]:
+    """By the median of the best; where half of the runs or more diverged, by the best of the others."""
+    best = [badness(group.best_of(run)[1], group.metric) for run in group.counted]
+    return badness(group.best.median, group.metric), not best, min(best, default=math.inf), group.name

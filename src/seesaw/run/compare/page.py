@@ -67,12 +67,14 @@ def page(comparison: Comparison, out: Path) -> str:
 
 
 def unfinished(comparison: Comparison) -> list[str]:
-    told = [text.ended(run) for run in comparison.ended_early] + [text.plain(line) for line in comparison.broken]
+    told = text.unfinished(comparison)
     if not told:
         return []
-    items = "".join(f"<li>{escape(line)}</li>" for line in told)
-    many, are = ("1 run has", "is") if len(told) == 1 else (f"{len(told)} runs have", "are")
-    return [f'<div class="bad"><p><b>{many} not finished</b> and {are} not in the medians:</p><ul>{items}</ul></div>']
+    count = sum(map(len, told.values()))
+    parts = [f"<p><b>{'1 run has' if count == 1 else f'{count} runs have'} not finished.</b></p>"]
+    for fate, lines in told.items():
+        parts.append(f"<p>{fate}:</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
+    return [f'<div class="bad">{"".join(parts)}</div>']
 
 
 def differing(comparison: Comparison) -> list[str]:
@@ -164,15 +166,14 @@ def runs(comparison: Comparison, out: Path) -> list[str]:
     of = {id(run): group for table in comparison.tables for group in table.groups for run in group.runs}
     for run in comparison.runs:
         group = of.get(id(run))
-        points = group.points(run) if group else []
-        best = group.best_of(run) if group and points else None
+        has = group is not None and (group.points(run) or run in group.counted)
         row = [
             group.name if group else text.plain(str(run.status.get("name", "-"))),
             "-" if run.seed is None else str(run.seed),
-            run.state,
+            run.outcome,
             f"{run.kimg:.6g}",
-            text.figure(best[1]) if best else "-",
-            text.figure(points[-1][1]) if points else "-",
+            text.figure(group.best_of(run)[1]) if group and has else "-",
+            text.figure(group.last_of(run)[1]) if group and has else "-",
         ]
         link = f'<a href="{escape(relative(run, out))}/">{escape(text.plain(run.name))}</a>'
         body.append(f"<tr><td>{link}</td>{''.join(f'<td>{escape(text.plain(c))}</td>' for c in row)}</tr>")

@@ -30,8 +30,8 @@ NOTES = {
     "loss/G": "",
 }
 BUDGET = (
-    "What k finished runs may be expected to find: the mean, over all choices of k of them without replacement, of the best "
-    "(Lucic et al. 2018). The last point rests on one run."
+    "What k runs may be expected to find: the mean, over all choices of k of them without replacement, of the best (Lucic et al. "
+    "2018). There is no point where k runs might all diverge. The last point rests on one run."
 )
 
 Draw = Callable[[Axes, str], None]  # the colour of words is given

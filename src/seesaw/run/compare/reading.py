@@ -20,6 +20,8 @@ from seesaw.run.check import did_you_mean
 MARKS = ("config.yaml", "metrics.csv", "status.json", "job.json")
 """A folder that holds one of these is a run; a job of a sweep that failed early may have left no more than the last two."""
 DISTANCES = ("frechet_", "fid", "kernel_", "kid")
+DIVERGED = re.compile(r"training diverged|the distance is -?(nan|inf)")
+"""In the reason of a run that failed because its numbers were not finite any more (seesaw.gan.checks, seesaw.run.search)."""
 HIGHER = ("modes_", "confident_", "high_quality_", "images_per_sec")
 """Metrics that begin so are better when larger; all others when smaller."""
 
@@ -45,6 +47,16 @@ class Run:
     @property
     def reason(self) -> str:
         return str(self.status.get("reason") or "")
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it failed by its own doing: the experiment had a result, and it was the worst there is."""
+        return self.state == "failed" and DIVERGED.search(self.reason) is not None
+
+    @property
+    def outcome(self) -> str:
+        """Its state, or diverged."""
+        return "diverged" if self.diverged else self.state
 
     @property
     def seed(self) -> Any:

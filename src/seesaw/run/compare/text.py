@@ -4,7 +4,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from seesaw.run.compare.groups import NOT_RANKED, Comparison, Group, Summary, Table
+from seesaw.run.compare.groups import FATES, NOT_RANKED, Comparison, Group, Summary, Table
 from seesaw.run.compare.reading import Run, better_is_higher
 
 _NAME = 44  # characters of a name in one line
@@ -32,10 +32,14 @@ def spread(summary: Summary) -> str:
 
 
 def count_of(group: Group) -> str:
-    """`5`, `4 of 5` where some have not finished or not been measured, with the seeds where fewer."""
+    """`5`, `1 of 3 diverged`, `4 of 5` where some are not counted, `4 of 5, 1 diverged`; with the seeds where fewer."""
     ranked = group.counted if group.protocol != NOT_RANKED else [r for r in group.runs if r.state == "finished"]
     counted, runs = len(ranked), len(group.runs)
     told = str(runs) if counted == runs else f"{counted} of {runs}"
+    early = [f"{n} {what}" for what in ("diverged", "pruned") if (n := sum(run.outcome == what for run in ranked))]
+    if early and counted == runs > 1:
+        told, early = early[0].replace(" ", f" of {runs} "), early[1:]
+    told = ", ".join([told, *early])
     return told if group.seeds == runs else f"{told} ({group.seeds} seed{'s' * (group.seeds != 1)})"
 
 
@@ -84,19 +88,19 @@ def legend(table: Table) -> str:
         return "figures are of all runs of a group"
     if not any(group.counted for group in table.groups):
         return "no run has finished, so nothing is ranked"
-    return "median (smallest to largest) over the finished runs of a group; ranked by the median of the best"
+    return "median (smallest to largest) over the runs of a group; ranked by the median of the best"
 
 
 def lengths(table: Table) -> str | None:
     """A warning where groups were trained for different lengths."""
-    ends = sorted({round(group.last.kimg) for group in table.groups if group.counted})
+    ends = sorted({round(group.last.kimg) for group in table.groups if not math.isnan(group.last.kimg)})
     if len(ends) < 2:
         return None
     return f"lengths differ ({', '.join(map(str, ends))} kimg): the curves compare at equal images"
 
 
 def ended(run: Run) -> str:
-    """How a run that did not finish stands: `failed at 12 kimg, frechet_digits 31.2: reason`."""
+    """How a run that has not finished stands: `failed at 12 kimg, frechet_digits 31.2: reason`."""
     measured = None if run.primary is None else run.final(run.primary)
     so_far = "" if measured is None else f", {run.primary} {figure(measured)}"
     reason = f": {run.reason}" if run.reason else ""
@@ -106,7 +110,7 @@ def ended(run: Run) -> str:
         else ""
     )
     what = f" ({run.status['name']})" if not run.config and "name" in run.status else ""
-    return plain(f"{run.name}{what}: {run.state} at {run.kimg:.6g} kimg{so_far}{last}{reason}")
+    return plain(f"{run.name}{what}: {run.outcome} at {run.kimg:.6g} kimg{so_far}{last}{reason}")
 
 
 def differences(comparison: Comparison) -> list[str]:
@@ -133,11 +137,17 @@ def report(comparison: Comparison) -> str:
         for pool in table.pools if table.protocol else []:
             if len(pool.curve) > 1:
                 lines.append(plain(f"expected best of k trials, {pool.name}: {budget(pool.curve)}"))
-    if comparison.ended_early or comparison.broken:
-        lines += ["", "Not finished, and not in the medians:"]
-        lines += [f"  {ended(run)}" for run in comparison.ended_early]
-        lines += [f"  {plain(sentence)}" for sentence in comparison.broken]
+    for fate, told in unfinished(comparison).items():
+        lines += ["", f"{fate}:", *(f"  {line}" for line in told)]
     return "\n".join(lines)
+
+
+def unfinished(comparison: Comparison) -> dict[str, list[str]]:
+    """What that means for the medians -> a line for each run that has not finished, and for each folder that cannot be read."""
+    told = {fate: [ended(run) for run in runs] for fate, runs in comparison.unfinished.items()}
+    if comparison.broken:
+        told.setdefault(FATES[""], []).extend(plain(line) for line in comparison.broken)
+    return told
 
 
 def budget(curve: Sequence[float]) -> str:
