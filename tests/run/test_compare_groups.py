@@ -113,6 +113,24 @@ def test_larger_is_better_the_other_way_round(tmp_path):
     assert table.pools[0].curve == [-math.inf, 8]
 
 
+def test_many_choices_with_long_names_are_drawn_without_a_word(tmp_path, recwarn):
+    """Twenty-four curves of trials: named are those that have a colour of their own, and the curves keep their room."""
+    for choice in range(24):
+        for lr in (1.0, 2.0):
+            leave(tmp_path / f"{choice}-{lr}", config(f"日本 {choice:02} {'long ' * 8}", 1, lr=lr), [1 + choice + lr])
+    compare([tmp_path])
+    assert [str(warning.message) for warning in recwarn] == []
+    (table,) = compared(tmp_path).tables
+    page = (tmp_path / "compare.html").read_text()
+    budget = page[page.index("<h3>expected best") :]
+    assert len(table.pools) == 24
+    assert [f"{choice:02}" for choice in range(24) if f"日本 {choice:02}" in budget[: budget.index("</figure>")]] == [
+        "00",
+        "01",
+        "02",
+    ]
+
+
 @pytest.mark.parametrize(("reason", "expected"), [
     ("the distance is nan", True), ("the distance is inf", True), ("the distance is None", False), ("killed", False),
 ])  # fmt: skip

@@ -4,9 +4,10 @@ import io
 import math
 import re
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -110,13 +111,14 @@ def _budgets(table: Table, pools: list[Pool]) -> Draw:
             place = min(table.groups.index(group) for group in pool.groups)
             points = [(k, v) for k, v in enumerate(pool.curve, start=1) if math.isfinite(v)]
             few = "o" if len(points) < 40 else None
+            name = textwrap.fill(pool.name, 40, max_lines=2, placeholder=" …") if place < len(COLOURS) else None
             if points:
-                axes.plot(*zip(*points, strict=True), color=colour(place), lw=1.8, marker=few, ms=3.5, label=pool.name)
-        if any(len(pool.groups) > 1 for pool in pools):  # else the colours of the groups tell
-            handles, labels = axes.get_legend_handles_labels()
+                axes.plot(*zip(*points, strict=True), color=colour(place), lw=1.8, marker=few, ms=3.5, label=name)
+        handles, labels = axes.get_legend_handles_labels()
+        if labels and any(len(pool.groups) > 1 for pool in pools):  # else the colours of the groups tell
             legend = axes.legend(handles[::-1], labels[::-1], fontsize=8, frameon=False, labelcolor=ink)
+            legend.set_in_layout(False)  # room that is made for a large one would be taken from the curves
             for words in legend.get_texts():
-                words.set_text(textwrap.fill(words.get_text(), 40))
                 words.set_parse_math(False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         values = [v for pool in pools for v in pool.curve if math.isfinite(v)]
@@ -162,8 +164,16 @@ def png(table: Table, path: Path) -> bool:
         panel.draw(axes, "#000000")
         style(axes, panel, "#000000")
     _names(figure, table.groups, named)
-    figure.savefig(path, format="png")
+    _save(figure, path, format="png")
     return True
+
+
+def _save(figure: Figure, out: Path | io.StringIO, **how: Any) -> None:
+    with (
+        warnings.catch_warnings()
+    ):  # of a name in letters that matplotlib's font does not have; nobody can do anything there
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(out, **how)
 
 
 def _columns(named: list[Group]) -> int:
@@ -193,7 +203,7 @@ def svg(panel: Panel) -> str:
     axes.patch.set_alpha(0)
     out = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "seesaw", "path.simplify": True}):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        _save(figure, out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return themed(out.getvalue())
 
 
