@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from hydra.utils import instantiate
 
+from seesaw.run.folder import checkpoint_of
 from seesaw.run.pictures import grid, sampled, save_png, sheet
-from seesaw.run.using import checkpoint_of, restore
+from seesaw.run.using import restore
 
 
 def picture(run: Path, samples: int | None) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 from seesaw.errors import UserError
 from seesaw.run.arguments import refuse_twice, with_home
 from seesaw.run.config import config_dir, groups
+from seesaw.run.folder import checkpoint_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -167,15 +168,21 @@ def call_stylize(options: argparse.Namespace) -> str:
 
 
 def call_sample(options: argparse.Namespace) -> str:
+    if options.count is not None and options.count < 1:
+        raise UserError(f"--count is {options.count}; it must be at least 1")
+    if options.out.suffix.lower() != ".png":
+        raise UserError(f"--out {options.out}: the name must end in .png")
+    path = checkpoint_of(options.run, options.which)
     from seesaw.run.using import sample
 
-    return sample(options.run, options.which, options.count, options.seed, options.raw, options.out)
+    return sample(path, options.count, options.seed, options.raw, options.out)
 
 
 def call_evaluate(options: argparse.Namespace) -> str:
+    path = checkpoint_of(options.run, options.which)
     from seesaw.run.using import evaluate
 
-    return evaluate(options.run, options.which, options.raw, options.n, options.fid)
+    return evaluate(path, options.raw, options.n, options.fid)
 
 
 def call_compare(options: argparse.Namespace) -> str:

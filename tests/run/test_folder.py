@@ -9,7 +9,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seesaw.errors import UserError
-from seesaw.run.folder import Job, Status, decide, differences, literal, read_status, write
+from seesaw.run.folder import Job, Status, checkpoint_of, decide, differences, literal, read_status, write
 
 JOB = Job(choices={"model": "dcgan", "data": "digits", "balance": "none"})
 
@@ -71,6 +71,23 @@ def test_another_configuration_is_refused_with_its_keys(tmp_path: Path) -> None:
     assert "batch_size" not in str(caught.value)
 
 
+def test_a_refusal_names_the_groups_chosen_otherwise_and_a_few_keys(tmp_path: Path) -> None:
+    was = {"model": "dcgan", "model/style": "gram", "balance": "none", "logger": "csv"}
+    now = was | {"model": "mlp", "model/style": "wasserstein", "logger": "wandb"}
+    folder = begun(tmp_path / "a", config(loss={"a": 1, "b": 2}, model={"lr": 0.1, "style": {"x": 1}}))
+    other = config(resume="auto", loss={"c": 3, "d": 4}, model={"mean": 3}, seed=7)
+    Status(folder).update("interrupted", 5000, choices=was)
+    with pytest.raises(UserError) as caught:
+        decide(other, Job(choices=now, run_dir=str(folder)))
+    told = "model was dcgan, now mlp; model/style was gram, now wasserstein; loss.a: 1, now absent; loss.b: 2, now absent; "
+    assert f"{folder} was begun with another configuration: {told}loss.c: absent, now 3; … and 2 more; only" in str(
+        caught.value
+    )
+    Status(folder).update("interrupted", 5000)  # of a version that did not note them
+    with pytest.raises(UserError, match=r"loss\.a: .*; … and 5 more; only kimg"):
+        decide(other, Job(choices=now, run_dir=str(folder)))
+
+
 def test_what_may_differ_takes_along_what_is_derived_from_it(tmp_path: Path) -> None:
     saved = OmegaConf.to_container(config(), resolve=True)
     assert isinstance(saved, dict)
@@ -124,6 +141,23 @@ def test_status_is_whole_and_keeps_what_was_said(tmp_path: Path) -> None:
     assert read == read_status(tmp_path)
     (tmp_path / "status.json").write_text("{")
     assert read_status(tmp_path) == {}
+
+
+def test_status_is_what_strict_readers_of_json_take(tmp_path: Path) -> None:
+    Status(tmp_path).update("failed", 5, best=float("nan"), last=[float("inf"), 1.5, "nan"], n=7)
+    text = (tmp_path / "status.json").read_text()
+    read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (read["best"], read["last"], read["n"]) == (None, [None, 1.5, "nan"], 7)
+
+
+def test_a_run_s_checkpoint(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "a", config())
+    last = folder / "checkpoints" / "last.ckpt"
+    assert checkpoint_of(folder, "last") == checkpoint_of(last, "best") == last
+    with pytest.raises(UserError, match=r"a holds no best\.ckpt; there is last\.ckpt"):
+        checkpoint_of(folder, "best")
+    with pytest.raises(UserError, match="nowhere: there is no such run folder or checkpoint"):
+        checkpoint_of(Path("nowhere"), "last")
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -139,6 +139,16 @@ def test_sample_and_evaluate_need_the_folder_alone(finished: Path, capsys: pytes
     assert "there is no such run folder or checkpoint" in capsys.readouterr().err
 
 
+def test_resume_auto_that_finds_nothing_says_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dry = [*SMALL, "dry_run=true", "resume=auto"]
+    assert main([*dry, "run_dir=tpyo"]) == 0
+    assert "resume=auto: tpyo holds no checkpoint to go on from, so it starts anew\n" in capsys.readouterr().out
+    assert main([*dry, "kimg=77"]) == 0
+    assert "resume=auto: runs/ holds no run of this configuration to go on from" in capsys.readouterr().out
+    assert main([*dry[:-1]]) == 0
+    assert "resume=auto" not in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("no_curves")
 def test_a_longer_run_goes_on_under_the_same_wandb_id(here: Path) -> None:
     # A cosine to the end of the run would be another one under another kimg.

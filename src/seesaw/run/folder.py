@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import re
 import secrets
@@ -22,6 +23,9 @@ MAY_DIFFER = (
     "log_kimg", "checkpoint_kimg", "evaluate_kimg", "sample_kimg",
 )  # fmt: skip
 """Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
+
+MOST_KEYS = 3
+"""How many differing keys a refusal names."""
 
 RUN_FOLDER = "run folder: "
 """Begins the note on an exception that tells in which folder the run was that it ended."""
@@ -102,7 +106,7 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
         return RunFolder(path)
     if cfg.resume is None:
         raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
-    refuse_differences(cfg, saved_config(path), path)
+    refuse_differences(cfg, saved_config(path), path, job.choices)
     return RunFolder(path, last)
 
 
@@ -128,6 +132,19 @@ def given_checkpoint(resume: str | None) -> Path | None:
     return checkpoint
 
 
+def checkpoint_of(run: Path, which: str) -> Path:
+    """The checkpoint file that `run` names: itself, or <run>/checkpoints/<which>.ckpt."""
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise UserError(f"{run}: there is no such run folder or checkpoint")
+    path = run / "checkpoints" / f"{which}.ckpt"
+    if not path.is_file():
+        there = sorted(p.name for p in (run / "checkpoints").glob("*.ckpt"))
+        raise UserError(f"{run} holds no {which}.ckpt; there is {', '.join(there) or 'no checkpoint yet'}")
+    return path
+
+
 def new_folder(prefix: str) -> Path:
     """A name that two runs begun in one second do not share."""
     return Path("runs") / f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
@@ -150,12 +167,25 @@ def saved_config(path: Path) -> dict[str, Any]:
     return dict(saved)
 
 
-def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path) -> None:
-    """UserError with the differing keys, where `path` was begun with another configuration."""
+def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choices: dict[str, str]) -> None:
+    """UserError where the folder or checkpoint `path` was begun with another configuration: with the groups that were chosen
+    otherwise, as far as its status tells them, and a few of the differing keys, but for those of these groups.
+
+    Args:
+        choices: group -> option chosen now.
+    """
     wrong = differences(saved, cfg)
-    if wrong:
-        allowed = ", ".join(MAY_DIFFER)
-        raise UserError(f"{path} was begun with another configuration: {'; '.join(wrong)}; only {allowed} may change")
+    if not wrong:
+        return
+    begun = read_status(path if path.is_dir() else path.parent.parent).get("choices", {})
+    groups = [g for g, was in begun.items() if g not in MAY_DIFFER and choices.get(g, was) != was]
+    told = [f"{group} was {begun[group]}, now {choices[group]}" for group in groups]
+    inner = tuple(f"{group.replace('/', '.')}." for group in groups)
+    keys = [line for line in wrong if not line.startswith(inner)]
+    told += keys[:MOST_KEYS] + ([f"… and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else [])
+    raise UserError(
+        f"{path} was begun with another configuration: {'; '.join(told)}; only {', '.join(MAY_DIFFER)} may change"
+    )
 
 
 def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
@@ -196,6 +226,15 @@ def write(path: Path, text: str) -> None:
         raise UserError(f"{path} cannot be written: {reason}; choose another place by run_dir=…") from error
 
 
+def strict(node: Any) -> Any:
+    """The same for JSON, which knows no number that is not finite: null in its place."""
+    if isinstance(node, dict):
+        return {key: strict(child) for key, child in node.items()}
+    if isinstance(node, list | tuple):
+        return [strict(child) for child in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
+
+
 def read_status(path: Path) -> dict[str, Any]:
     """status.json of a run folder; empty when there is none."""
     try:
@@ -230,7 +269,7 @@ class Status:
             **more,
         }
         if self.writes:
-            write(self.path / "status.json", json.dumps(self.values, indent=2) + "\n")
+            write(self.path / "status.json", json.dumps(strict(self.values), indent=2, allow_nan=False) + "\n")
 
 
 def now() -> str:

@@ -38,16 +38,13 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     """
     quiet()
     folder = started_in() or decide(cfg, job)
-    shown = 0
-    if folder.checkpoint is not None:
-        saved = load(folder.checkpoint)
-        refuse_differences(cfg, saved["config"], folder.checkpoint)
-        shown = saved["progress"]["images_shown"]
-        if shown >= round(cfg.kimg * 1000):  # the checkpoint tells, not the status: a failed run may have got further
-            print(f"{folder.checkpoint} has reached {cfg.kimg:g} kimg; nothing is left to do (a larger kimg goes on)")
-            return next(
-                (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
-            )
+    shown = shown_before(cfg, job, folder)
+    # The checkpoint tells, not the status: a failed run may have got further.
+    if folder.checkpoint is not None and shown >= round(cfg.kimg * 1000):
+        print(f"{folder.checkpoint} has reached {cfg.kimg:g} kimg; nothing is left to do (a larger kimg goes on)")
+        return next(
+            (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
+        )
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     here = place(config["trainer"])
     check_divisible(config, here.world_size)
@@ -70,6 +67,19 @@ def run(cfg: DictConfig, job: Job) -> float | None:
     trackers = begin(folder, config, job, shown) if here.rank == 0 else []
     status.update("running", shown, choices=job.choices, **judged_by(evaluation, reals))
     return follow(folder, config, job, model, data, evaluation, trackers, status)
+
+
+def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
+    """The images that the checkpoint has been shown, 0 where there is none. UserError where it is of another configuration."""
+    if folder.checkpoint is None:
+        if cfg.resume == "auto":
+            own = job.run_dir is not None or job.folder is not None
+            where = f"{folder.path} holds no checkpoint" if own else "runs/ holds no run of this configuration"
+            say(f"resume=auto: {where} to go on from, so it starts anew", flush=True)
+        return 0
+    saved = load(folder.checkpoint)
+    refuse_differences(cfg, saved["config"], folder.checkpoint, job.choices)
+    return int(saved["progress"]["images_shown"])
 
 
 def judged_by(evaluation: Any, reals: Any) -> dict[str, str]:

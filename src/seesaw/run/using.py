@@ -1,4 +1,4 @@
-"""What one does with a finished or a running run: find its checkpoint, bring its model back, sample, measure."""
+"""What one does with a checkpoint of a finished or a running run: bring its model back, sample, measure."""
 
 import json
 from pathlib import Path
@@ -9,25 +9,13 @@ import torch
 
 from seesaw.run.build import construct
 from seesaw.run.checkpoints import load
+from seesaw.run.folder import strict
 from seesaw.run.pictures import sampled, save_png, sheet
 from seesaw.run.scatter import MOST
 from seesaw.types import UserError
 
 INCEPTION = "seesaw.metrics.inception.InceptionExtractor"
 TO_EVALUATE = "give its path by --fid FILE"
-
-
-def checkpoint_of(run: Path, which: str) -> Path:
-    """The checkpoint file that `run` names: itself, or <run>/checkpoints/<which>.ckpt."""
-    if run.is_file():
-        return run
-    if not run.is_dir():
-        raise UserError(f"{run}: there is no such run folder or checkpoint")
-    path = run / "checkpoints" / f"{which}.ckpt"
-    if not path.is_file():
-        there = sorted(p.name for p in (run / "checkpoints").glob("*.ckpt"))
-        raise UserError(f"{run} holds no {which}.ckpt; there is {', '.join(there) or 'no checkpoint yet'}")
-    return path
 
 
 def device() -> torch.device:
@@ -43,13 +31,10 @@ def restore(path: Path) -> tuple[pl.LightningModule, dict[str, Any], int]:
     return model.to(device()).eval(), config, checkpoint["progress"]["images_shown"]
 
 
-def sample(run: Path, which: str, count: int | None, seed: int, raw: bool, out: Path) -> str:
-    """Write a picture of `count` samples of latents keyed by `seed` (None: 64 images or 2,500 points); returns the line to
-    print.
+def sample(path: Path, count: int | None, seed: int, raw: bool, out: Path) -> str:
+    """Write a PNG of `count` samples of a checkpoint, of latents keyed by `seed` (None: 64 images or 2,500 points); returns
+    the line to print.
     """
-    if count is not None and count < 1:
-        raise UserError(f"--count is {count}; it must be at least 1")
-    path = checkpoint_of(run, which)
     model, config, shown = restore(path)
     count = count or (MOST if config["data"]["resolution"] == 1 else 64)
     images = sampled(model, count, seed, ema=not raw)[-1]
@@ -58,12 +43,11 @@ def sample(run: Path, which: str, count: int | None, seed: int, raw: bool, out: 
     return f"{out}: {count} samples of the {'raw' if raw else 'averaged'} generator of {path} at {shown / 1000:g} kimg"
 
 
-def evaluate(run: Path, which: str, raw: bool, n: int | None, weights: str | None) -> str:
+def evaluate(path: Path, raw: bool, n: int | None, weights: str | None) -> str:
     """Measure a checkpoint as its run did, or by FID when `weights` names Inception's; returns the lines to print.
 
     The figures and their protocol are added to <run>/evaluations.jsonl.
     """
-    path = checkpoint_of(run, which)
     model, config, shown = restore(path)
     node = metrics_node(config, weights) | ({} if n is None else {"n": n})
     callback = construct(node, "metrics")
@@ -78,7 +62,7 @@ def evaluate(run: Path, which: str, raw: bool, n: int | None, weights: str | Non
     }
     row["half_floor"] = callback.evaluator.half_floor(seed=0)
     with open(path.parent.parent / "evaluations.jsonl", "a") as file:
-        file.write(json.dumps(row) + "\n")
+        file.write(json.dumps(strict(row)) + "\n")
     lines = [f"{name:<28}{value:.6g}" for name, value in evaluation.values.items()]
     lines.append(f"{'one half of reals to other':<28}{row['half_floor']:.6g}")
     return "\n".join([f"{path} at {shown / 1000:g} kimg", *lines, f"protocol: {evaluation.protocol.label()}"])
