@@ -30,8 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands us its exceptions instead of printing them
     sys.argv = [sys.argv[0], *arguments]
     Opened.folder = Opened.signal = None
-    code = 0
-    said: list[str] = []
+    code, said = 0, list[str]()
 
     def task(cfg: Any) -> float | None:  # may be pickled and taken to another process
         return job(cfg, said)
