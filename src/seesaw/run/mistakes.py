@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from seesaw.errors import Notice, UserError
+from seesaw.run.arguments import LISTS
 from seesaw.run.check import did_you_mean
 from seesaw.run.config import OPTIONS, config_dir, groups
 
@@ -104,7 +105,9 @@ def of_composition(error: Exception, arguments: list[str]) -> str:
     group = re.search(r"(?:Could not find match for override|No match in the defaults list) '?([^'\s]+)'?", text)
     if "Ambiguous value" in text:
         what = first_line(error).removeprefix("Ambiguous value for argument ")
-        return f"{what} names several values; add -m to run each of them"
+        name, _, values = what.strip("'").partition("=")
+        both = f", or give {name}=[{values}] for all at once" if name in LISTS else ""
+        return f"{what} names several values; add -m to run each of them{both}"
     return first_line(error) if not group else unknown_key(group.group(1), arguments)
 
 
