@@ -31,7 +31,7 @@ class RunConfig:
     checkpoint_kimg: float = option(25, "thousands of images between two writes of checkpoints/last.ckpt", above=0)
     evaluate_kimg: float = option(25, "thousands of images between two measurements of the distance", above=0)
     sample_kimg: float = option(25, "thousands of images between two grids of samples", above=0)
-    dry_run: bool = option(False, "compose, check, build, print sizes, stop")
+    dry_run: bool = option(False, "compose, check, build, try a step's shapes, print sizes, stop")
 
 
 RESOLUTIONS = tuple(2**k for k in range(3, 11))
