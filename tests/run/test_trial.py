@@ -75,6 +75,23 @@ def test_trying_costs_shapes_alone_and_leaves_the_model_and_the_randomness_as_th
     assert all(p.grad is None and p.requires_grad for p in (*gan.G.parameters(), *gan.D.parameters()))
 
 
+def test_what_only_the_meta_device_cannot_do_is_tried_with_numbers(
+    composed_once: Composed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(model: Any) -> Any:
+        raise NotImplementedError("no kernel for meta")
+
+    monkeypatch.setattr(trial, "_ghost", fails)
+    gan, data = build(composed_once(*SMALL, "model=mlp", "balance=instance_noise"))
+    before, state = [p.detach().clone() for p in gan.parameters()], torch.get_rng_state()
+    check_step(gan, data, devices=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(p, was) and p.grad is None for p, was in zip(gan.parameters(), before, strict=True))
+    wrong, data = build(composed_once(*SMALL, "model=mlp", "model.D.channels=3"))
+    with pytest.raises(UserError, match=r"^model\.D: "):
+        check_step(wrong, data, devices=1)
+
+
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
