@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import torchvision
 from hostile import RED, halves
 from PIL import Image
 
-from seesaw.data.files import Folder
+from seesaw.data import files
+from seesaw.data.files import FFHQ, LAUNCHED, LISTED, CelebA, Folder
 from seesaw.data.images import ImageSet
+from seesaw.run.processes import TOLD
 from seesaw.types import UserError
 
 
@@ -119,3 +122,69 @@ def test_missing_file_and_empty_folders_are_explained(tmp_path: Path) -> None:
 def test_impossible_options_are_named(option: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         folder("unread", 16, **option)  # type: ignore[arg-type]
+
+
+def write(root: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 24), (number, 0, 0)).save(root / name)
+    return root
+
+
+def test_a_prepared_set_is_opened_as_it_is_without_its_files(tmp_path: Path) -> None:
+    root = write(tmp_path / "root", "a/1.png", "b/2.png", "b/3.png")
+    before = folder(str(root), 16)
+    shutil.rmtree(root)
+    (there,) = (tmp_path / "cache" / "prepared").glob("*/")
+    after = folder(str(there), 16, cache_dir="unused")
+    assert (after.identity, after.description, after.classes) == (before.identity, before.description, before.classes)
+    assert torch.equal(after.images, before.images)
+    assert after.y is not None
+    assert after.y.tolist() == [0, 1, 1]
+    for options, told in {
+        (("resolution", 32),): "prepared with resolution=16, not 32: give data.resolution=16",
+        (("resolution", 16), ("crop", "none")): "prepared with crop=center, not none: give data.crop=center",
+        (("resolution", 16), ("channels", 1)): "prepared with channels=3, not 1",
+    }.items():
+        with pytest.raises(UserError, match=told):
+            folder(str(there), **dict(options))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"is a prepared set \(folder root\), which data=folder opens"):
+        FFHQ(str(there), resolution=16, channels=3, batch_size=8).prepare()
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "{}", '{"shape": ["a", 1, 1, 1], "version": 1}', "[" * 100_000, ""])
+def test_an_index_of_anothers_is_nothing(content: str, tmp_path: Path) -> None:
+    (write(tmp_path / "root", "1.png") / "index.json").write_text(content)
+    assert len(folder(str(tmp_path / "root"), 16)) == 1
+
+
+def test_a_started_process_of_a_run_does_not_list_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process hands the folder on by its environment; others list by themselves, and so does who asks for more."""
+    assert LAUNCHED == TOLD
+    monkeypatch.delenv(LISTED, raising=False)
+    monkeypatch.setenv(LISTED, "{}")
+    listed: list[Path] = []
+    monkeypatch.setattr(files, "open_tree", lambda path, real=files.open_tree: listed.append(path) or real(path))
+    root = write(tmp_path / "root", "1.png", "2.png")
+
+    def count(**options: object) -> int:
+        listed.clear()
+        folder(str(root), 16, **options)
+        return len(listed)
+
+    assert (count(), count()) == (1, 1), "a process that nobody started trusts nobody"
+    monkeypatch.setenv(LAUNCHED, "{}")
+    assert (count(), count(crop="none"), count(crop="none"), count(cache_dir=str(tmp_path / "else"))) == (0, 1, 0, 1)
+    for prepared in (tmp_path / "cache" / "prepared").glob("*/images-16.u8"):
+        prepared.unlink()
+    assert count() == 1
+
+
+def test_another_part_of_celeba_is_another_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "img_align_celeba", "000001.jpg", "162771.jpg")
+    monkeypatch.setenv(LISTED, "{}")
+    monkeypatch.setenv(LAUNCHED, "{}")
+    common = {"resolution": 16, "channels": 3, "batch_size": 1, "cache_dir": str(tmp_path / "cache"), "side": 20}
+    with pytest.warns(UserWarning, match="is it whole"):
+        sizes = [len(CelebA(str(tmp_path), split, **common).prepare()) for split in ("all", "train", "all")]  # type: ignore[arg-type]
+    assert sizes == [2, 1, 2]

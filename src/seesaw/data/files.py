@@ -1,26 +1,42 @@
 """Sets that lie as image files in a folder or a zip: they are prepared once, then read from one mapped file."""
 
+import json
+import os
 from abc import abstractmethod
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from seesaw.data.decode import Crop, Decoding
 from seesaw.data.faces import Split, find_celeba, find_celeba_hq, find_ffhq
 from seesaw.data.images import ImageSet
 from seesaw.data.module import Common, ImageData
-from seesaw.data.prepare import Plan
-from seesaw.data.prepared import prepared
+from seesaw.data.prepare import Plan, prepare, whole
+from seesaw.data.prepared import open_prepared
 from seesaw.data.tree import labels, open_tree
+from seesaw.errors import UserError
+
+LAUNCHED = "SEESAW_LAUNCHED"
+"""The environment variable that the first process of a data-parallel run sets for those that it starts (seesaw.run.processes)."""
+LISTED = "SEESAW_PREPARED"
+"""The environment variable that hands these, as JSON, the prepared folder of each set that the first one has listed."""
 
 
 class TreeData(ImageData):
     """A set of image files, prepared in `cache_dir` when that has not happened yet.
+
+    Whether the prepared set is the right one is told by a list of all files with their sizes and times. A process that another
+    of the same run started takes that one's word.
 
     Args:
         max_bad: the share of images, 0 ... 1, that may be unreadable, too small, too large or refused. They are skipped; a
             warning counts them and names the first, and a file in `cache_dir` lists all with the reasons.
         common: see `seesaw.data.module.Common`.
     """
+
+    root: str
+    decoding: Decoding
+    part: tuple[str | None, ...] = ()
+    """Options that choose among the images or their labels."""
 
     def __init__(self, max_bad: float = 0.05, **common: Unpack[Common]) -> None:
         super().__init__(**common)
@@ -33,7 +49,22 @@ class TreeData(ImageData):
         """What is to be prepared. UserError where the files cannot be found."""
 
     def load(self) -> ImageSet:
-        return prepared(self.plan(), self.cache_dir)
+        root = Path(self.root).expanduser()
+        index = whole(root) if (root / "index.json").is_file() else None
+        if index is not None:
+            self.check_prepared(index)
+            return open_prepared(root)
+        places = os.path.abspath(root), os.path.abspath(self.cache_dir)
+        asked = repr((type(self).__name__, *places, self.part, self.decoding))
+        listed: dict[str, str] = json.loads(os.environ.get(LISTED, "{}"))
+        if LAUNCHED not in os.environ or asked not in listed or whole(Path(listed[asked])) is None:
+            listed[asked] = str(prepare(self.plan(), self.cache_dir).absolute())
+            os.environ[LISTED] = json.dumps(listed)
+        return open_prepared(Path(listed[asked]))
+
+    def check_prepared(self, index: dict[str, Any]) -> None:
+        """Raise UserError where the prepared set with this index, which `root` is itself, is not what the options ask for."""
+        raise UserError(f"data.root={self.root!r} is a prepared set ({index['name']}), which data=folder opens")
 
 
 class Folder(TreeData):
@@ -44,7 +75,8 @@ class Folder(TreeData):
     labels if there are two or more and every image lies in one.
 
     Args:
-        root: a folder, links to folders in it included, or a zip file.
+        root: a folder, links to folders in it included, or a zip file; or the folder of a prepared set of whatever kind, which
+            is opened as it is: its files are neither looked for nor needed.
         crop: `center` takes the largest central square, `random` one at a place that the file's name decides, once for all
             epochs; `none` squeezes the whole image into the square.
         background: a colour as CSS writes it (`white`, `#202020`), seen where an image is transparent.
@@ -62,6 +94,15 @@ class Folder(TreeData):
         super().__init__(max_bad, **common)
         self.root = root
         self.decoding = Decoding(self.resolution, self.channels, crop, background)
+
+    def check_prepared(self, index: dict[str, Any]) -> None:
+        for option in ("resolution", "channels", "crop", "background"):
+            there, asked = index.get("decoding", {}).get(option), getattr(self.decoding, option)
+            if there != asked:
+                raise UserError(
+                    f"data.root={self.root!r} was prepared with {option}={there}, not {asked}: give data.{option}={there}, or "
+                    "the folder or zip of the images"
+                )
 
     def plan(self) -> Plan:
         path = Path(self.root).expanduser()
@@ -102,6 +143,7 @@ class CelebA(TreeData):
         if center is not None and len(center) != 2:
             raise ValueError(f"center must be null or two numbers, x and y, not {center}")
         self.root, self.split, self.attribute = root, split, attribute
+        self.part = (split, attribute)
         where = None if center is None else (center[0], center[1])
         self.decoding = Decoding(self.resolution, self.channels, side=side, center=where)
 
@@ -116,11 +158,11 @@ class CelebAHQ(TreeData):
 
     def __init__(self, root: str, max_bad: float = 0.05, **common: Unpack[Common]) -> None:
         super().__init__(max_bad, **common)
-        self.root = root
+        self.root, self.decoding = root, Decoding(self.resolution, self.channels)
 
     def plan(self) -> Plan:
         found = find_celeba_hq(self.root)
-        return Plan("celeba_hq", found.tree, Decoding(self.resolution, self.channels), max_bad=self.max_bad)
+        return Plan("celeba_hq", found.tree, self.decoding, max_bad=self.max_bad)
 
 
 class FFHQ(TreeData):
@@ -128,8 +170,8 @@ class FFHQ(TreeData):
 
     def __init__(self, root: str, max_bad: float = 0.05, **common: Unpack[Common]) -> None:
         super().__init__(max_bad, **common)
-        self.root = root
+        self.root, self.decoding = root, Decoding(self.resolution, self.channels)
 
     def plan(self) -> Plan:
         found = find_ffhq(self.root)
-        return Plan("ffhq", found.tree, Decoding(self.resolution, self.channels), max_bad=self.max_bad)
+        return Plan("ffhq", found.tree, self.decoding, max_bad=self.max_bad)

@@ -109,7 +109,7 @@ def whole(folder: Path) -> dict[str, Any] | None:
             return None
         if index["classes"] is not None and (folder / "labels.i64").stat().st_size != 8 * n:
             return None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # another's index.json may hold anything
         return None
     return index
 
