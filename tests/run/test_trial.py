@@ -73,6 +73,7 @@ def test_trying_costs_shapes_alone_and_leaves_the_model_and_the_randomness_as_th
         if torch.is_tensor(value):
             assert torch.equal(value, before[name])
     assert all(p.grad is None and p.requires_grad for p in (*gan.G.parameters(), *gan.D.parameters()))
+    fit(gan, 1, size=8, reals=data.prepare().gather(torch.arange(16)))
 
 
 def test_what_only_the_meta_device_cannot_do_is_tried_with_numbers(

@@ -79,9 +79,9 @@ def _ghost(model: GAN) -> GAN:
     }
     memo |= {id(b): torch.empty_like(b, device="meta") for b in model.buffers()}
     gan = copy.deepcopy(model, memo)
-    for layer in [m for m in gan.modules() if parametrize.is_parametrized(m, "weight")]:
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
-    gan.weights = {"G": list(gan.G.parameters()), "D": list(gan.D.parameters())}
+    for layer in gan.modules():
+        if isinstance(layer, parametrize.ParametrizationList):  # to remove it would change the class, which both share
+            layer[0] = nn.Identity()
     return gan
 
 
