@@ -76,11 +76,11 @@ def test_trying_costs_shapes_alone_and_leaves_the_model_and_the_randomness_as_th
     fit(gan, 1, size=8, reals=data.prepare().gather(torch.arange(16)))
 
 
-def test_what_only_the_meta_device_cannot_do_is_tried_with_numbers(
+def test_what_fails_without_numbers_is_tried_with_them(
     composed_once: Composed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(model: Any) -> Any:
-        raise NotImplementedError("no kernel for meta")
+        raise RuntimeError("Invalid dimensions")
 
     monkeypatch.setattr(trial, "_ghost", fails)
     gan, data = build(composed_once(*SMALL, "model=mlp", "balance=instance_noise"))
@@ -91,6 +91,9 @@ def test_what_only_the_meta_device_cannot_do_is_tried_with_numbers(
     wrong, data = build(composed_once(*SMALL, "model=mlp", "model.D.channels=3"))
     with pytest.raises(UserError, match=r"^model\.D: "):
         check_step(wrong, data, devices=1)
+    for error in (NotImplementedError("no kernel"), RuntimeError("unknown device type")):
+        monkeypatch.setattr(trial, "_ghost", lambda model, error=error: (_ for _ in ()).throw(error))
+        check_step(wrong, data, devices=1)  # says nothing of the shapes
 
 
 @pytest.mark.parametrize(
