@@ -67,7 +67,10 @@ def test_a_growing_run_that_is_cut_goes_on_bit_for_bit(cut: float, tmp_path: Pat
     gone_on = train(tmp_path / "cut", 0.128, *GROWING)
     for key in ("state_dict", "optimizer_states", "progress"):
         assert same(whole[key], gone_on[key]), key
-    assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
+    expected, found = rows(tmp_path / "whole"), rows(tmp_path / "cut")
+    early = [row for row in found if row["images"] == f"{1000 * cut:g}" and row not in expected]
+    assert len(early) <= 1  # the shorter run was finished, and told its last window, which the longer one completes
+    assert [row for row in found if row not in early] == expected
 
 
 def test_a_growing_run_samples_each_scale(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from seesaw.functional.convolution import differentiated_twice
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.terms import DiscriminatorLoss, Term
 
@@ -45,7 +46,8 @@ class Phase(nn.Module):
 
     def forward(self, batch: AdversarialBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to differentiate, and what to log: `loss` and each term by its name."""
-        values = {name: term(batch).mean() for name, term in self.terms.items()}
+        with differentiated_twice(self.second_order):
+            values = {name: term(batch).mean() for name, term in self.terms.items()}
         total = functools.reduce(torch.add, values.values())
         loss = total if self.gain == 1 else self.gain * total
         return loss, {"loss": loss, **values}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive, check_resolution, normal_init
+from seesaw.nets.layers.convolution import Conv2d
 from seesaw.types import Fake, Pyramid
 
 
@@ -31,8 +32,8 @@ def upsample(before: int, after: int, kind: str, kernel: int) -> nn.Module:
 def downsample(before: int, after: int, kind: str, kernel: int) -> nn.Module:
     """Half the resolution: a convolution of stride 2, or a 3x3 convolution and the 2x2 average."""
     if kind == "pool":
-        return nn.Sequential(nn.Conv2d(before, after, 3, 1, 1, bias=False), nn.AvgPool2d(2))
-    return nn.Conv2d(before, after, kernel, 2, (kernel - 1) // 2, bias=False)
+        return nn.Sequential(Conv2d(before, after, 3, 1, 1, bias=False), nn.AvgPool2d(2))
+    return Conv2d(before, after, kernel, 2, (kernel - 1) // 2, bias=False)
 
 
 class Generator(nn.Module):

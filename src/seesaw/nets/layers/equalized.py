@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seesaw.functional.convolution import conv2d
 from seesaw.functional.precision import at_least_float32
 from seesaw.functional.spectral import normalise
 
@@ -35,7 +36,7 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) to (B, after, H', W')."""
-        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+        return conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
 
 
 class EqualLinear(nn.Module):

@@ -1,0 +1,12 @@
+"""torch's layer around a convolution that is differentiated twice at the cost of once."""
+
+from torch import Tensor, nn
+
+from seesaw.functional.convolution import conv2d
+
+
+class Conv2d(nn.Conv2d):
+    """`torch.nn.Conv2d` with zeros at the edges, one group and no dilation, for a discriminator that meets gradient penalties."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return conv2d(input, weight, bias, self.stride, self.padding)  # type: ignore[arg-type]
