@@ -147,7 +147,8 @@ def main() -> None:
         print(f"{row.title} …", flush=True)
         found: dict[str, Any] = origin(command, "one thread, CPU seconds")
         found["peak GFLOP/s"] = {"exact": peak(torch.float32), "bf16": peak(torch.bfloat16)}
-        keep({row.title: found | {"rounds": given.rounds, "bars": row.bars, **turns(name, row, given.rounds)}})
+        rounds = given.rounds * row.turns
+        keep({row.title: found | {"rounds": rounds, "bars": row.bars, **turns(name, row, rounds)}})
     print(table(kept()))
 
 

@@ -10,7 +10,7 @@ from loops.progressive import MSGGANLoop, ProGANLoop
 
 
 class Row(NamedTuple):
-    """`batches` come before the last scale; `shape` of the reals; `steps` of one turn; `bars` of the ratios, by precision."""
+    """`batches` come before the last scale; `shape` of the reals; `steps` of one turn; `turns` a round, more where they are short; `bars` of the ratios, by precision."""
 
     title: str
     plain: Callable[[], Loop]
@@ -20,6 +20,7 @@ class Row(NamedTuple):
     bars: dict[str, float] = {}  # noqa: RUF012 - never written to
     batches: int = 0
     steps: int = 1
+    turns: int = 1
 
 
 SHARED = "model.share_fakes=true"
@@ -78,5 +79,6 @@ ROWS = {
         64,
         (1, 16, 16),
         steps=300,
+        turns=3,
     ),
 }
