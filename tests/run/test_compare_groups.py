@@ -92,16 +92,18 @@ def test_groups_that_diverged_are_ranked_by_what_is_left(tmp_path):
         for seed in range(2, 4):
             end(tmp_path / f"{balance}{seed}", balance, seed, "diverged")
     end(tmp_path / "d", "d", 1, "killed", [0.1])
+    end(tmp_path / "e", "e", 1, "diverged", [0.2])
     assert [(name, *row) for name, row in rows(tmp_path).items()] == [
         ("balance=b", "1", "2 of 3 diverged", "∞ (0.7 to ∞)"),
         ("balance=a", "2", "2 of 3 diverged", "∞ (0.9 to ∞)"),
         ("balance=c", "3", "2 of 2 diverged", "∞"),
+        ("balance=e", "4", "1 diverged", "∞"),
         ("balance=d", "", "0 of 1", "-"),
     ]
     compare([tmp_path])
     page = (tmp_path / "compare.html").read_text()
     assert "<td class=figure>2 of 2 diverged</td>" in page
-    assert page.count("<td>diverged</td><td>10</td><td>∞</td><td>∞</td>") == 6
+    assert page.count("<td>diverged</td><td>10</td><td>∞</td><td>∞</td>") == 7
     assert "<p>Diverged, and counted as worse than any other:</p>" in page
 
 

@@ -32,13 +32,14 @@ def spread(summary: Summary) -> str:
 
 
 def count_of(group: Group) -> str:
-    """`5`, `1 of 3 diverged`, `4 of 5` where some are not counted, `4 of 5, 1 diverged`; with the seeds where fewer."""
+    """`5`, `1 of 3 diverged`, `4 of 5` where some are not counted, `4 of 5, 1 diverged`, `1 diverged` of one; with the seeds
+    where fewer."""
     ranked = group.counted if group.protocol != NOT_RANKED else [r for r in group.runs if r.state == "finished"]
     counted, runs = len(ranked), len(group.runs)
     told = str(runs) if counted == runs else f"{counted} of {runs}"
     early = [f"{n} {what}" for what in ("diverged", "pruned") if (n := sum(run.outcome == what for run in ranked))]
-    if early and counted == runs > 1:
-        told, early = early[0].replace(" ", f" of {runs} "), early[1:]
+    if early and counted == runs:
+        told, early = early[0].replace(" ", f" of {runs} " if runs > 1 else " "), early[1:]
     told = ", ".join([told, *early])
     return told if group.seeds == runs else f"{told} ({group.seeds} seed{'s' * (group.seeds != 1)})"
 
