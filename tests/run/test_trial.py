@@ -61,7 +61,7 @@ def test_trying_costs_shapes_alone_and_leaves_the_model_and_the_randomness_as_th
 ) -> None:
     devices: list[str] = []
     play = trial._play_scales
-    monkeypatch.setattr(trial, "_play_scales", lambda *given: devices.append(given[-1]) or play(*given))
+    monkeypatch.setattr(trial, "_play_scales", lambda *given: play(*given) or devices.append(given[-1]))
     gan, data = build(composed_once(*SMALL, *overrides.split()))
     before = {name: value.clone() for name, value in gan.state_dict().items() if torch.is_tensor(value)}
     at, state = gan.growth.at if gan.growth.last_change else None, torch.get_rng_state()

@@ -45,7 +45,8 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Steps 
     if not (_state["twice"] and torch.is_grad_enabled()):
         return F.conv2d(x, weight, bias, stride, padding)
     kind = x.device.type
-    if torch.is_autocast_enabled(kind) and x.dtype != torch.float64:  # as autocast itself does around torch's own
+    known = torch.amp.is_autocast_available(kind)  # not on the meta device, on which shapes alone are tried
+    if known and torch.is_autocast_enabled(kind) and x.dtype != torch.float64:  # as autocast does around torch's own
         dtype = torch.get_autocast_dtype(kind)
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     out: Tensor = _Convolution.apply(x, weight, bias, stride, padding)
