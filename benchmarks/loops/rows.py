@@ -10,7 +10,8 @@ from loops.progressive import MSGGANLoop, ProGANLoop
 
 
 class Row(NamedTuple):
-    """`batches` come before the last scale; `shape` of the reals; `steps` of one turn; `turns` a round, more where they are short; `bars` of the ratios, by precision."""
+    """`batches` come before the last scale; `shape` of the reals; `steps` of one turn; `turns` a round, more where they are
+    short; `bars` of the ratios, by precision."""
 
     title: str
     plain: Callable[[], Loop]
