@@ -101,7 +101,7 @@ def precision(option: str, accelerator: str) -> dict[str, Any]:
     if not torch.cuda.is_available():  # Lightning sets it; every optimiser step would then look for a driver, 0.1 ms
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     exact = option == "exact"
-    # An aid for finding bugs in torch, on wherever its algorithms are deterministic: a tenth of DCGAN's step.
+    # An aid for finding bugs in torch, on wherever its algorithms are deterministic: a few per cent of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
     torch.backends.cudnn.benchmark = not exact
