@@ -125,3 +125,16 @@ def test_only_phases_that_differentiate_twice_ask_for_it() -> None:
     with torch.no_grad(), differentiated_twice():
         assert conv2d(x, weight).grad_fn is None
     assert type(conv2d(x, weight).grad_fn).__name__ == "ConvolutionBackward0"
+
+
+def test_it_can_be_compiled_in_one_graph() -> None:
+    """Where D's phase has a penalty G may be compiled all the same: nothing differentiates it twice."""
+    x, weight, bias = drawn(3)
+    compiled = torch.compile(lambda *given: conv2d(*given, 1, 1), backend="aot_eager", fullgraph=True)
+    with differentiated_twice():
+        out = compiled(x, weight, bias)
+        torch.testing.assert_close(out, conv2d(x, weight, bias, 1, 1))
+        found = torch.autograd.grad(out.square().sum(), (x, weight, bias))
+    expected = torch.autograd.grad(F.conv2d(x, weight, bias, 1, 1).square().sum(), (x, weight, bias))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)

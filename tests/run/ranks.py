@@ -136,9 +136,7 @@ def main(folder: Path, cases: list[str]) -> None:
     torch.set_num_threads(1)
     for case in cases:
         name, _, precision = case.partition(":")
-        if (
-            name == "statistics"
-        ):  # after a case that has connected them; each with a cache of its own, as hosts may have
+        if name == "statistics":  # after a case that has connected them; caches of their own, as hosts may have
             torch.save(statistics(folder / f"cache-{rank}"), folder / f"{name}-{rank}.pt")
             continue
         more = {"ckpt": folder / "alone.ckpt", "start": 4 * BATCH} if name == "resumed" else {}

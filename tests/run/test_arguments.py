@@ -45,6 +45,8 @@ def test_a_group_given_twice(arguments: str, words: str) -> None:
 
 
 def test_what_may_stand_twice() -> None:
-    refuse_twice(
-        ["seed=1", "seed=2", "model.G.width=1", "model.G.width=2", "model=mlp", "model=mlp", "~data", "-m"], GROUPS
-    )
+    """Keys, and a group with the same option; one other option beside them is refused."""
+    allowed = ["seed=1", "seed=2", "model.G.width=1", "model.G.width=2", "model=mlp", "model=mlp", "~data", "-m"]
+    refuse_twice(allowed, GROUPS)
+    with pytest.raises(UserError, match="model is given twice"):
+        refuse_twice([*allowed, "model=dcgan"], GROUPS)

@@ -67,9 +67,7 @@ class InceptionExtractor(Frozen):
             network = NoTrainInceptionV3("inception-v3-compat", ["2048"], os.fspath(path), antialias=False)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}; {self.advice}") from error
-        except (
-            Exception
-        ) as error:  # of bytes that are no file of torch's, almost any error comes; its words help nobody
+        except Exception as error:  # of bytes that are no file of torch's, almost any, in words that help nobody
             raise UserError(f"{path} is not torch-fidelity's Inception file, or is damaged; {self.advice}") from error
         return for_inference(network, [("conv", "bn")])
 

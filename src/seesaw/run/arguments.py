@@ -15,9 +15,8 @@ LISTS = ("balance", "logger")
 
 def with_home(arguments: list[str]) -> list[str]:
     """The arguments with `~` as the home folder where a value begins with it; a path in quotes is the reader's to expand."""
-    home = re.sub(
-        r"([\\()\[\]{}:=,\s])", r"\\\1", os.path.expanduser("~")
-    )  # what Hydra's grammar would take for its own
+    own = r"([\\()\[\]{}:=,\s])"  # of Hydra's grammar, as a folder's name may have them
+    home = re.sub(own, r"\\\1", os.path.expanduser("~"))
     return [HOME.sub(lambda _: home, argument) for argument in arguments]
 
 

@@ -169,9 +169,8 @@ def png(table: Table, path: Path) -> bool:
 
 
 def _save(figure: Figure, out: Path | io.StringIO, **how: Any) -> None:
-    with (
-        warnings.catch_warnings()
-    ):  # of a name in letters that matplotlib's font does not have; nobody can do anything there
+    with warnings.catch_warnings():
+        # Of a name in letters that matplotlib's font does not have: nobody can do anything about it there.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(out, **how)
 
