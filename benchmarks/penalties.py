@@ -22,7 +22,7 @@ from fid import spread
 from origin import origin
 from torch import Tensor, nn
 
-from seesaw.functional.convolution import differentiated_twice
+from seesaw.functional.convolution import SecondOrderLayer
 from seesaw.functional.penalties import squared_gradient_norm
 from seesaw.nets import dcgan, msggan, progan
 from seesaw.types import Pyramid, Stage
@@ -56,10 +56,13 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Pyramid]] = {
 
 def step(D: nn.Module, images: Pyramid, ours: bool, bf16: bool) -> Callable[[], Tensor]:
     """One step's gradients, of the cross-entropy and R1, all in one vector."""
+    layers = [module for module in D.modules() if isinstance(module, SecondOrderLayer)]
 
     def run() -> Tensor:
+        for layer in layers:
+            layer.second_order = ours
         D.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16), differentiated_twice(ours):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             real = [x.clone().requires_grad_() for x in images]
             on_real, on_fake = D(real).float(), D([x.flip(0) for x in images]).float()
             loss = (F.softplus(-on_real) + F.softplus(on_fake) + squared_gradient_norm(on_real, real)).mean()

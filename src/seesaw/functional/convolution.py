@@ -6,56 +6,99 @@ kernel is as large as the image, with copies of both; here it is the gradient fo
 numbers but for rounding; measured, ProGAN's step with a penalty is 1.1 times as fast in float32 (docs/speed.md).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import grad as gradients
 
 Steps = int | tuple[int, ...]
 """Pixels in both directions, or in each."""
 
-_state = {"twice": False, "inputs only": False}
+_runs = getattr(torch._C, "_will_engine_execute_node", None)
+"""Whether the backward pass that is running goes on to a node; private in torch, so it may be absent."""
 
 
-@contextmanager
-def _set(name: str, value: bool) -> Iterator[None]:
-    before, _state[name] = _state[name], value
-    try:
-        yield
-    finally:
-        _state[name] = before
+class SecondOrderLayer(nn.Module):
+    """A layer around `conv2d` whose output may be differentiated twice; whether it is, is set from outside.
+
+    Attributes:
+        second_order: passed to `conv2d` in each forward. The training step sets it on the instances for each phase: true
+            where one of the phase's terms differentiates a gradient. It is no part of the state dict.
+    """
+
+    second_order: bool = False
 
 
-def differentiated_twice(wanted: bool = True) -> Any:
-    """A context: `conv2d` in it prepares for second derivatives; elsewhere it is torch's own, the best for one backward pass."""
-    return _set("twice", wanted)
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Steps = 1,
+    padding: Steps = 0,
+    second_order: bool = False,
+) -> Tensor:
+    """`torch.nn.functional.conv2d` with zeros at the edges, one group and no dilation.
 
+    Args:
+        x: (B, C, H, W).
+        weight: (C', C, k, k).
+        bias: (C',), or None.
+        stride, padding: in pixels.
+        second_order: prepare for second derivatives. If false, or where no gradients are recorded, it is torch's own
+            convolution, the faster one for a single backward pass.
 
-def for_inputs_only() -> Any:
-    """A context for a differentiated backward pass that asks for no weight's gradient: none is computed on its way."""
-    return _set("inputs only", True)
-
-
-def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Steps = 1, padding: Steps = 0) -> Tensor:
-    """`torch.nn.functional.conv2d`: (B, C, H, W) with (C', C, k, k) to (B, C', H', W')."""
-    if not (_state["twice"] and torch.is_grad_enabled()):
+    Returns:
+        (B, C', H', W'), the same numbers in both cases; under autocast in its dtype.
+    """
+    if not (second_order and torch.is_grad_enabled()):
         return F.conv2d(x, weight, bias, stride, padding)
     kind = x.device.type
-    known = torch.amp.is_autocast_available(kind)  # not on the meta device, on which shapes alone are tried
+    known = kind != "meta"  # where shapes alone are tried, there is no autocast
     if known and torch.is_autocast_enabled(kind) and x.dtype != torch.float64:  # as autocast does around torch's own
         dtype = torch.get_autocast_dtype(kind)
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    out: Tensor = _Convolution.apply(x, weight, bias, stride, padding)
+    return _convolve(x, weight, bias, stride, padding)
+
+
+def _convolve(x: Tensor, w: Tensor, bias: Tensor | None, stride: Steps, padding: Steps) -> Tensor:
+    out: Tensor = _Convolution.apply(x, w, _probe(w), bias, _probe(bias), stride, padding)
     return out
+
+
+def _probe(weight: Tensor | None) -> Tensor | None:
+    """An input with a node for which the engine answers, as it does not for a leaf's. No gradient flows through it, so the
+    weight's gradients are summed in the order in which they come.
+    """
+    return weight[...] if weight is not None and weight.is_leaf and weight.requires_grad else weight
+
+
+def _used(ctx: Any, index: int) -> bool:
+    """Whether the running backward pass uses the gradient of this input: not the weight's under `torch.autograd.grad(y, x)`.
+
+    torch's own functions ask the same of the engine. Where it cannot be asked, or the code is compiled, each gradient that
+    the input requires is computed; an unused one costs time alone.
+    """
+    if not ctx.needs_input_grad[index]:
+        return False
+    if _runs is None or torch.compiler.is_compiling():
+        return True
+    return bool(_runs(ctx.next_functions[index][0]))  # holds the tensors alone, so they stand first
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor | None, stride: Steps, padding: Steps) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        w: Tensor,
+        w_probe: Tensor,
+        bias: Tensor | None,
+        bias_probe: Tensor | None,
+        stride: Steps,
+        padding: Steps,
+    ) -> Tensor:
         ctx.save_for_backward(x, w)
         ctx.how = stride, padding
         return F.conv2d(x, w, bias, stride, padding)
@@ -63,11 +106,10 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         x, w = ctx.saved_tensors
-        wanted, weights = ctx.needs_input_grad, not _state["inputs only"]
-        for_x = _ForInput.apply(g, w, x.shape, *ctx.how) if wanted[0] else None
-        for_w = _ForWeight.apply(g, x, w.shape, *ctx.how) if wanted[1] and weights else None
-        for_bias = g.sum((0, 2, 3)) if wanted[2] and weights else None
-        return for_x, for_w, for_bias, None, None
+        for_x = _ForInput.apply(g, w, x.shape, *ctx.how) if ctx.needs_input_grad[0] else None
+        for_w = _ForWeight.apply(g, x, w.shape, *ctx.how) if _used(ctx, 2) else None
+        for_bias = g.sum((0, 2, 3)) if _used(ctx, 4) else None
+        return for_x, for_w, None, for_bias, None, None, None
 
 
 class _ForInput(torch.autograd.Function):
@@ -81,7 +123,7 @@ class _ForInput(torch.autograd.Function):
     def backward(ctx: Any, x: Tensor) -> Any:
         g, w = ctx.saved_tensors
         wanted = ctx.needs_input_grad
-        for_g = _Convolution.apply(x, w, None, *ctx.how) if wanted[0] else None
+        for_g = _convolve(x, w, None, *ctx.how) if wanted[0] else None
         for_w = _ForWeight.apply(g, x, w.shape, *ctx.how) if wanted[1] else None
         return for_g, for_w, None, None, None
 
@@ -97,6 +139,6 @@ class _ForWeight(torch.autograd.Function):
     def backward(ctx: Any, w: Tensor) -> Any:
         g, x = ctx.saved_tensors
         wanted = ctx.needs_input_grad
-        for_g = _Convolution.apply(x, w, None, *ctx.how) if wanted[0] else None
+        for_g = _convolve(x, w, None, *ctx.how) if wanted[0] else None
         for_x = _ForInput.apply(g, w, x.shape, *ctx.how) if wanted[1] else None
         return for_g, for_x, None, None, None

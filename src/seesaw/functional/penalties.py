@@ -7,7 +7,6 @@ gradient's norm is taken over the whole pack, which is what D takes.
 import torch
 from torch import Tensor
 
-from seesaw.functional.convolution import for_inputs_only
 from seesaw.functional.precision import at_least_float32
 from seesaw.types import Pyramid
 
@@ -18,8 +17,7 @@ def squared_gradient_norm(logits: Tensor, images: Pyramid) -> Tensor:
     Mescheder et al. 2018, eqs. 9 and 10: gamma/2 times its mean is R1 over reals, R2 over fakes. `logits` (B,) must depend
     on `images`, which require a gradient. Samples that D couples (BatchNorm, minibatch stddev) enter each other's gradients.
     """
-    with for_inputs_only():
-        gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return torch.stack([by_logit(g, logits).square().sum(1) for g in gradients]).sum(0)
 
 
@@ -33,8 +31,7 @@ def gradient_norms(logits: Tensor, images: Pyramid) -> list[Tensor]:
 
     `logits` (B,) must depend on `images`, which require a gradient. The root is safe at a gradient of 0.
     """
-    with for_inputs_only():
-        gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return [torch.linalg.vector_norm(by_logit(g, logits), dim=1) for g in gradients]
 
 
@@ -62,6 +59,5 @@ def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
     Karras et al. 2020 (StyleGAN2), eq. 4. w is (B, d), or (B, layers, d): then the mean over layers of the squared norms.
     """
     y = noise / (images.shape[2] * images.shape[3]) ** 0.5
-    with for_inputs_only():
-        (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
+    (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
     return at_least_float32(gradient).square().sum(-1).reshape(len(w), -1).mean(1).sqrt()

@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from seesaw.functional.convolution import conv2d
+from seesaw.functional.convolution import SecondOrderLayer, conv2d
 
 
-class Conv2d(nn.Conv2d):
+class Conv2d(SecondOrderLayer, nn.Conv2d):
     """`torch.nn.Conv2d` with zeros at the edges, one group and no dilation, for a discriminator that meets gradient penalties."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return conv2d(input, weight, bias, self.stride, self.padding)  # type: ignore[arg-type]
+        return conv2d(input, weight, bias, self.stride, self.padding, self.second_order)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seesaw.functional.convolution import conv2d
+from seesaw.functional.convolution import SecondOrderLayer, conv2d
 from seesaw.functional.precision import at_least_float32
 from seesaw.functional.spectral import normalise
 
@@ -14,7 +14,7 @@ GAIN = math.sqrt(2)
 """He's gain for a (leaky) ReLU that follows."""
 
 
-class EqualConv2d(nn.Module):
+class EqualConv2d(SecondOrderLayer):
     """A convolution whose weights are kept N(0, 1) and scaled by He's constant gain / sqrt(fan_in) in each forward.
 
     Karras et al. 2018, section 4.1: Adam then moves every layer at the same relative speed. The weight is scaled, not the
@@ -36,7 +36,7 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) to (B, after, H', W')."""
-        return conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+        return conv2d(x, self.weight * self.scale, self.bias, 1, self.padding, self.second_order)
 
 
 class EqualLinear(nn.Module):
