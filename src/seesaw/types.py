@@ -1,4 +1,4 @@
-"""The words that every part of seesaw shares. Imports torch only (and the exception, which imports nothing)."""
+"""Types that every part of seesaw shares. Imports torch only (and the exception, which imports nothing)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Pyramid = list[Tensor]
 2-D points are (B, 2, 1, 1)."""
 
 Schedule = float | Callable[[int], float]
-"""A number, or a function of the images shown so far."""
+"""A number, or a function of the images shown so far. In a configuration any argument of this type takes a number or
+{shape: linear | cosine | constant, start, end, kimg, begin_kimg, warmup_kimg}."""
 
 
 def at(value: Schedule, images_shown: int) -> float:
@@ -37,8 +38,8 @@ class Stage(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What the data loader gives: `real` uint8 (B, C, H, W), or points as float32 (B, 2, 1, 1), and int64 labels (B,) where
-    the set has them."""
+    """What the data loader gives: `real` uint8 (B, C, H, W), or points as float32 (B, 2, 1, 1), and int64 labels (B,) in
+    [0, classes) where the run has data.labels=true."""
 
     real: Tensor
     y: Tensor | None = None
@@ -46,7 +47,8 @@ class Batch(NamedTuple):
 
 @runtime_checkable
 class Generator(Protocol):
-    """Latents (B, z_dim), standard normal, and labels (B,) or None, to a Fake."""
+    """Latents (B, z_dim), standard normal, and labels (B,) or None, to a Fake. A generator that takes labels has an attribute
+    `classes` above 0."""
 
     z_dim: int
 
@@ -55,13 +57,6 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Discriminator(Protocol):
-    """A pyramid, and labels (B,) or None, to one logit a sample: (B,)."""
+    """A pyramid, and labels (B,) or None, to one logit a sample: (B,). Under packing the labels of a pack are (B / m, m)."""
 
     def __call__(self, images: Pyramid, y: Tensor | None = None) -> Tensor: ...
-
-
-@runtime_checkable
-class Growth(Protocol):
-    """Images shown to the stage of a growing model."""
-
-    def __call__(self, images_shown: int) -> Stage: ...

@@ -9,20 +9,26 @@ from torch import Tensor
 from seesaw.functional.precision import at_least_float32
 from seesaw.types import Fake, Pyramid
 
+IntoDiscriminator = Callable[[Pyramid, Tensor | None], tuple[Pyramid, Tensor | None]]
+"""Images and labels to what D takes of them: noise, augmentation, packing."""
+
 
 class AdversarialBatch:
     """Each tensor is made when a term first asks for it, then kept: what no term asks for costs nothing.
 
     Args:
-        G, D: the players, or what stands for them; the one who does not play is frozen by the caller.
+        G: the generator, or a callable in its place; the player who does not step is frozen by the caller.
+        D: the discriminator, likewise.
         reals: (B, C, H, W) in [-1, 1].
         z: latents (B, z_dim).
         y: labels (B,) of the reals, which serve both sides, or None.
         view: reals to the pyramid that D takes.
-        augment: applied to every pyramid on its way into D.
-        player: "G" or "D", whose step this is; only G's step builds G's graph.
+        into_discriminator: applied to every pyramid, and its labels, on its way into D.
+        player: "G" or "D", whose step this is. Only G's step builds G's graph.
         grad_of: which of "real", "fake" must carry a gradient, for penalties on D's input.
         images_shown: the time, for schedules.
+        pack: images that D judges together; each penalty on gradients then treats a pack as one sample.
+        keep_graph: build G's graph in D's step too, for dynamics that differentiate through a step.
     """
 
     def __init__(
@@ -34,14 +40,16 @@ class AdversarialBatch:
         y: Tensor | None = None,
         *,
         view: Callable[[Tensor], Pyramid],
-        augment: Callable[[Pyramid], Pyramid],
+        into_discriminator: IntoDiscriminator,
         player: str,
         grad_of: frozenset[str] = frozenset(),
         images_shown: int = 0,
+        pack: int = 1,
+        keep_graph: bool = False,
     ) -> None:
-        self.G, self.D, self.z, self.y, self.images_shown = G, D, z, y, images_shown
-        self._reals, self._view, self._augment = reals, view, augment
-        self._player, self._grad_of = player, grad_of
+        self.G, self.D, self.z, self.y, self.images_shown, self.pack = G, D, z, y, images_shown, pack
+        self._reals, self._view, self._into_discriminator = reals, view, into_discriminator
+        self._through_G, self._grad_of = player == "G" or keep_graph, grad_of
 
     @cached_property
     def real(self) -> Pyramid:
@@ -51,17 +59,17 @@ class AdversarialBatch:
         return [leaf(x, "real" in self._grad_of) for x in images]
 
     @cached_property
-    def made(self) -> Fake:
+    def generated(self) -> Fake:
         """What G makes of z; in D's step without G's graph, unless G's images are shared."""
-        with torch.set_grad_enabled(self._player == "G" and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(self._through_G and torch.is_grad_enabled()):
             return self.G(self.z, self.y)
 
     @cached_property
     def fake(self) -> Pyramid:
         """G's images; in D's step a leaf of D's graph."""
-        if self._player == "G":
-            return self.made.images
-        return [leaf(x, "fake" in self._grad_of) for x in self.made.images]
+        if self._through_G:
+            return self.generated.images
+        return [leaf(x, "fake" in self._grad_of) for x in self.generated.images]
 
     @cached_property
     def real_logits(self) -> Tensor:
@@ -77,10 +85,10 @@ class AdversarialBatch:
         return self.logits_of(self.fake)
 
     def logits_of(self, images: Pyramid) -> Tensor:
-        """D of any pyramid, through the augmentation, (B,), float32 under every autocast (float64 in float64)."""
-        return at_least_float32(self.D(self._augment(images), self.y))
+        """D of any pyramid, through noise, augmentation and packing, (B,), float32 under every autocast (float64 in float64)."""
+        return at_least_float32(self.D(*self._into_discriminator(images, self.y)))
 
-    def has_made(self, *names: str) -> bool:
+    def has(self, *names: str) -> bool:
         """Whether some term already asked for all of these."""
         return all(name in vars(self) for name in names)
 

@@ -1,25 +1,41 @@
-"""What ends a run with a sentence: options with which nothing would be trained, and numbers that are not finite."""
+"""Checks that end a run with one sentence: options with which nothing would be trained, and numbers that are not finite."""
 
 import math
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from seesaw.gan.schedules import check_range
 from seesaw.gan.statistics import Report
 from seesaw.types import Schedule, UserError
 
 ADVICE = "try a lower learning rate, penalty=r1 or precision=exact"
 
 
-def check_options(micro_batch: int | None, log_kimg: float, ema_half_life: Schedule) -> None:
-    """Raises ValueError for numbers with which nothing would be trained, told or averaged."""
+def check_options(
+    micro_batch: int | None,
+    log_kimg: float,
+    ema_half_life: Schedule,
+    optimizer: Mapping[str, object],
+    dynamics: Mapping[str, object] | None,
+) -> None:
+    """Raise ValueError for options with which nothing would be trained, logged or averaged."""
     if micro_batch is not None and micro_batch < 1:
         raise ValueError(f"micro_batch is {micro_batch}; it must be at least 1, or null for the whole batch")
     if not log_kimg > 0:
         raise ValueError(f"log_kimg is {log_kimg}; it must be above 0")
-    if isinstance(ema_half_life, float | int) and ema_half_life < 0:
-        raise ValueError(f"ema_half_life is {ema_half_life}; it must be at least 0")
+    check_range("ema_half_life", ema_half_life, least=0)
+    if set(optimizer) != {"G", "D"}:
+        raise ValueError(f"optimizer has {', '.join(optimizer) or 'nothing'}; a GAN takes one under G and one under D")
+    if dynamics is not None and len(dynamics) != 1:
+        raise ValueError(f"dynamics has {', '.join(dynamics) or 'nothing'}; a GAN takes one")
+
+
+def check_labels(y: Tensor | None, classes: int) -> None:
+    """Raise UserError where a model with labels gets a batch without them. It reads nothing from the device."""
+    if classes and y is None:
+        raise UserError("this model takes labels, and the batches have none: give data.labels=true")
 
 
 def check_figures(report: Report) -> None:

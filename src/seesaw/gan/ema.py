@@ -1,6 +1,7 @@
 """The averaged generator, and BatchNorm's statistics under averaged weights."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +32,14 @@ class RunningAverage:
 
 
 @torch.no_grad()
-def with_estimated_batch_norm(G: nn.Module, latents: list[Tensor]) -> nn.Module:
-    """G in evaluation mode; if it has BatchNorm, a copy whose statistics are those of `latents`, batch by batch.
+def with_estimated_batch_norm(G: nn.Module, inputs: Sequence[tuple[Tensor, Tensor | None]]) -> nn.Module:
+    """G in evaluation mode; if it has BatchNorm, a copy whose statistics are those of `inputs`, batch by batch.
 
     The buffers that the average inherits belong to other weights: evaluating with them gives a distance that is not its own.
+
+    Args:
+        G: the averaged generator.
+        inputs: batches of latents (B, z_dim) and labels (B,) or None.
     """
     if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in G.modules()):
         return G.eval()
@@ -43,6 +48,6 @@ def with_estimated_batch_norm(G: nn.Module, latents: list[Tensor]) -> nn.Module:
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.reset_running_stats()
             module.momentum = None  # the plain mean over batches
-    for z in latents:
-        G(z)
+    for z, y in inputs:
+        G(z, y)
     return G.eval()

@@ -1,4 +1,4 @@
-"""Growing: the stage is set on the modules before a batch; the step never hears of it."""
+"""Growing: before each batch the current stage is set on the modules; the training step itself is unaware of it."""
 
 import math
 from typing import Any
@@ -19,39 +19,65 @@ class FullGrown(nn.Module):
     last_change = 0
     """The images shown at which the last scale enters."""
 
+    def level(self, images_shown: int) -> int | None:
+        """Height and width of the reals that are needed; None: those of the set."""
+        return None
+
+    def batch_size(self, images_shown: int, batch_size: int) -> int:
+        """Images of a batch, at most `batch_size`."""
+        return batch_size
+
     def advance(self, images_shown: int, modules: list[nn.Module], optimizers: list[Optimizer]) -> None:
         """Set the stage for the coming batch."""
 
 
 class Growing(FullGrown):
-    """Stages by images shown: `hold` images at depth 0, then per depth `fade` images of blending and `hold` of settling.
+    """Stages by images shown: `stabilise` images at depth 0, then per depth `fade` images of blending and `stabilise` more.
 
     Karras et al. 2018 (ProGAN), appendix A. Adam's state is cleared at the start and at the end of every fade, as in their
     code. Where the growth stands is saved, so a resumed run neither clears it once more nor misses a change.
 
     Args:
-        fade, hold: images.
+        fade: images over which a new scale is blended in, at least 1.
+        stabilise: images between two fades, at least 0.
         resolution: of the last scale, 4 or a larger power of two.
+        batch_sizes: resolution -> images of a batch; a resolution that is missing has the next smaller one's. None: always the
+            run's batch_size, which is the upper limit in any case.
     """
 
-    def __init__(self, fade: int, hold: int, resolution: int) -> None:
+    def __init__(self, fade: int, stabilise: int, resolution: int, batch_sizes: dict[int, int] | None = None) -> None:
         super().__init__()
         deepest = int(math.log2(max(resolution, 1) / COARSEST))
-        if fade < 1 or hold < 0:
-            raise ValueError(f"fade {fade}, hold {hold}; fade >= 1 and hold >= 0 must hold")
+        if fade < 1 or stabilise < 0:
+            raise ValueError(f"fade is {fade} and stabilise {stabilise}; fade >= 1 and stabilise >= 0 must hold")
         if deepest < 0 or resolution != COARSEST * 2**deepest:
             raise ValueError(f"resolution must be a power of two, at least {COARSEST}, not {resolution}")
-        self.fade, self.hold, self.deepest = fade, hold, deepest
-        self.last_change = hold + (deepest - 1) * (fade + hold) if deepest else 0
+        if batch_sizes is not None and (
+            not batch_sizes or min(batch_sizes) > COARSEST or min(batch_sizes.values()) < 1
+        ):
+            raise ValueError(
+                f"batch_sizes must give {COARSEST} px a size, and all sizes must be at least 1, not {batch_sizes}"
+            )
+        self.fade, self.stabilise, self.deepest, self.batch_sizes = fade, stabilise, deepest, batch_sizes
+        self.last_change = stabilise + (deepest - 1) * (fade + stabilise) if deepest else 0
         self.at = (0, False)  # depth, and whether it is being faded in
 
     def stage(self, images_shown: int) -> Stage:
-        if images_shown < self.hold:
+        if images_shown < self.stabilise:
             return Stage(0, 1.0)
-        grown, into = divmod(images_shown - self.hold, self.fade + self.hold)
+        grown, into = divmod(images_shown - self.stabilise, self.fade + self.stabilise)
         if grown >= self.deepest:
             return Stage(self.deepest, 1.0)
         return Stage(grown + 1, min(into / self.fade, 1.0))
+
+    def level(self, images_shown: int) -> int:
+        return COARSEST * 2 ** self.stage(images_shown).depth
+
+    def batch_size(self, images_shown: int, batch_size: int) -> int:
+        if self.batch_sizes is None:
+            return batch_size
+        level = self.level(images_shown)
+        return min(batch_size, self.batch_sizes[max(r for r in self.batch_sizes if r <= level)])
 
     def advance(self, images_shown: int, modules: list[nn.Module], optimizers: list[Optimizer]) -> None:
         stage = self.stage(images_shown)
@@ -70,34 +96,3 @@ class Growing(FullGrown):
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.at = (state["at"][0], state["at"][1])
-
-
-class StageResolution:
-    """The resolution of the reals by images shown, for `data.level`: a growing model reads no finer scale than it uses."""
-
-    def __init__(self, growth: Growing) -> None:
-        self.growth = growth
-
-    def __call__(self, images_shown: int) -> int:
-        return COARSEST * 2 ** self.growth.stage(images_shown).depth
-
-
-class StageBatchSize:
-    """The batch size by images shown, for `data.batch_size`.
-
-    Args:
-        growth: tells the scale.
-        sizes: resolution -> images of a batch; a resolution that is missing takes the next smaller one's.
-        most: no batch is larger.
-    """
-
-    def __init__(self, growth: Growing, sizes: dict[int, int], most: int) -> None:
-        if not sizes or min(sizes) > COARSEST or min(sizes.values()) < 1 or most < 1:
-            raise ValueError(
-                f"sizes must give at least {COARSEST} px a size, all of them and most at least 1, not {sizes}, {most}"
-            )
-        self.resolution, self.sizes, self.most = StageResolution(growth), sizes, most
-
-    def __call__(self, images_shown: int) -> int:
-        resolution = self.resolution(images_shown)
-        return min(self.most, self.sizes[max(r for r in self.sizes if r <= resolution)])

@@ -1,348 +1,285 @@
-"""One training step for every GAN."""
+"""The GAN as a Lightning module: what is passed to the step (`seesaw.gan.step`), and what happens between batches."""
 
 import copy
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seesaw.functional.keys import key, reseed
-from seesaw.functional.pixels import to_stored, to_unit
+from seesaw.experiment import Experiment
+from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
-from seesaw.gan.augment import Identity
-from seesaw.gan.balance import DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
-from seesaw.gan.batch import AdversarialBatch
-from seesaw.gan.checks import check_figures, check_options, check_weights
-from seesaw.gan.compiled import Players
-from seesaw.gan.ema import RunningAverage, with_estimated_batch_norm
+from seesaw.gan import sampling
+from seesaw.gan.checks import check_figures, check_labels, check_options, check_weights
+from seesaw.gan.dynamics import Alternating, Dynamics
+from seesaw.gan.ema import RunningAverage
+from seesaw.gan.fakes import FakeCache, make_fake_cache
 from seesaw.gan.growth import FullGrown
-from seesaw.gan.learning_rate import LearningRates
-from seesaw.gan.phases import Phase, label
-from seesaw.gan.schedules import Constant, ScheduleModule
-from seesaw.gan.sharing import fakes_of
-from seesaw.gan.statistics import Statistics
+from seesaw.gan.meter import Meter, shown_names
+from seesaw.gan.networks import CompiledNetworks
+from seesaw.gan.parts import Augmentation, DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
+from seesaw.gan.penalties import Penalty
+from seesaw.gan.phases import Player, build_phases
+from seesaw.gan.rates import LearningRates
+from seesaw.gan.schedules import ScheduleModule, find_schedules
+from seesaw.gan.step import Game, Setup
+from seesaw.gan.terms import Term
 from seesaw.gan.views import SingleScale
-from seesaw.types import Batch, Pyramid, Schedule, at
+from seesaw.types import Batch, Pyramid, Schedule, UserError, at
 
 
-class GAN(LightningModule):
+class GAN(Experiment):
     """Two players and their phases, each one optimiser step, over batches of reals.
 
     Args:
-        G, D: the generator (z, y) -> Fake and the discriminator (pyramid, y) -> logits.
-        phases: named, played in this order in every batch in which they are due.
-        optimizers: "G" and "D": parameters -> optimizer.
-        seed: with the images shown it keys all randomness of training, so runs under other balances see the same noise.
-        balance: named parts, each of one kind of `seesaw.gan.balance`.
-        view: reals -> the pyramid D takes. augment: pyramid -> pyramid on D's input. growth: sets the stage.
-        schedule: "lr": factor on both learning rates, of images shown.
+        G: the generator (z, y) -> Fake.
+        D: the discriminator (pyramid, y) -> logits.
+        loss: D's adversarial term under "d", G's under "g".
+        optimizer: "G" and "D": parameters -> optimizer.
+        penalty: by name; see `seesaw.gan.penalties.Penalty`.
+        balance: parts by name, each of one kind of `seesaw.gan.parts`.
+        augment: augmentations of D's input by name, applied in this order.
+        schedule: "lr": factor on both learning rates; "beta2": the value itself.
+        dynamics: one, by name: the order in which gradients are taken and steps are made.
+        view: reals -> the pyramid that D takes.
+        growth: sets the stage of a growing model.
+        order: the players in the order of their phases.
         ema_half_life: of G's average, in images; at most 5 % of the images shown.
-        micro_batch: samples a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
+        micro_batch: samples of a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
             Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
-        share_fakes: whether G's forward pass runs once a batch and serves both steps (`SharedFakes`). compile: whether phases
-            without a second-order term run compiled nets on a GPU (`Players`).
+        share_fakes: run G's forward pass once a batch for both steps (`SharedFakes`).
+        compile: run compiled networks on a GPU in phases without a second-order term (`CompiledNetworks`).
+        seed: with the images shown it keys all randomness of training, so runs under other balances see the same noise.
         log_kimg: length of the window over which statistics are averaged, in thousands of images.
-        recipe: "kimg" and "batch_size" that the model's source trains with. The top level of the configuration takes its
-            defaults from here; the step does not read it.
-    """
 
-    on_train_batch_start = None  # type: ignore[assignment] # not asked in each step: see BatchCallback
-    on_before_backward = None  # type: ignore[assignment]
-    on_after_backward = None  # type: ignore[assignment]
-    on_before_optimizer_step = None  # type: ignore[assignment]
+    Raises:
+        ValueError: a number is out of range, or parts do not fit each other.
+        UserError: options that exclude each other.
+    """
 
     def __init__(
         self,
         G: nn.Module,
         D: nn.Module,
-        phases: dict[str, Phase],
-        optimizers: dict[str, Callable[..., Optimizer]],
-        seed: int = 0,
-        balance: dict[str, Part] | None = None,
+        loss: Mapping[str, Term],
+        optimizer: Mapping[str, Callable[..., Optimizer]],
+        penalty: Mapping[str, Penalty] | None = None,
+        balance: Mapping[str, Part] | None = None,
+        augment: Mapping[str, Augmentation] | None = None,
+        schedule: Mapping[str, Schedule] | None = None,
+        dynamics: Mapping[str, Dynamics] | None = None,
         view: nn.Module | None = None,
-        augment: nn.Module | None = None,
         growth: FullGrown | None = None,
-        schedule: dict[str, ScheduleModule] | None = None,
+        order: Sequence[Player] = ("D", "G"),
         ema_half_life: Schedule = 10_000.0,
         micro_batch: int | None = None,
         share_fakes: bool = False,
         compile: bool = False,
+        seed: int = 0,
         log_kimg: float = 1.0,
-        recipe: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
-        check_options(micro_batch, log_kimg, ema_half_life)
-        self.automatic_optimization = False
-        self.seat(G, D)
-        self.phases, self._phases = phases, nn.ModuleDict(phases)  # the second saves the terms' buffers
-        self.view, self.augment, self.growth = view or SingleScale(), augment or Identity(), growth or FullGrown()
-        self.take(balance or {}, phases)
-        self.players = Players(self.G, self.D, compile)
-        self.fakes = fakes_of(self.G, share_fakes, phases, micro_batch, self.gates)
-        self.schedule = schedule or {"lr": Constant()}
-        self._schedule = nn.ModuleDict(self.schedule)
-        self.learning_rates = LearningRates(phases, self.schedule["lr"], self.scales)
-        self.make_optimizer, self.ema_half_life = optimizers, ema_half_life
-        self.seed, self.micro_batch, self.log_images = seed, micro_batch, max(int(log_kimg * 1000), 1)
-        self.statistics = Statistics()
-        self.images_shown, self.batches, self.updates = 0, 0, {"G": 0, "D": 0}
-        self.rests = {"G": 0, "D": 0}  # turns that a gate took, in this window
-        self.known: dict[str, float] = {}  # the newest figure of each name, for the progress bar
-        self.on_report: Callable[[int, dict[str, float]], None] = lambda images_shown, values: None
-        self.seconds, self._mark, self._window_images = 0.0, 0.0, 0
+        check_options(micro_batch, log_kimg, ema_half_life, optimizer, dynamics)
+        self._init_networks(G, D)
+        self.phases = build_phases(loss, penalty or {}, order)
+        self._phases = nn.ModuleDict(self.phases)  # saves the terms' buffers
+        self.view, self.growth = view or SingleScale(), growth or FullGrown()
+        self.last_change = self.growth.last_change
+        self.dynamics = next(iter((dynamics or {"alternating": Alternating()}).values()))
+        self._collect_parts(balance or {}, augment or {})
+        self._init_schedules(schedule or {}, ema_half_life)
+        self.make_optimizer, self.seed, self.micro_batch, self.batches = optimizer, seed, micro_batch, 0
+        self.rates = LearningRates(self.phases, self.schedule, self.scales)
+        self.meter = Meter(max(int(log_kimg * 1000), 1), gated=bool(self.gates))
+        fakes = make_fake_cache(self.G, share_fakes, self.phases, micro_batch, self.gates)
+        self.game_setup = self._setup_game(CompiledNetworks(self.G, self.D, compile), fakes)
 
-    def seat(self, G: nn.Module, D: nn.Module) -> None:
+    def _init_networks(self, G: nn.Module, D: nn.Module) -> None:
         """Take the players, channels last, and make G's average. Weights are listed once: a walk takes as long as a layer."""
         self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
         self.weights = {"G": list(self.G.parameters()), "D": list(self.D.parameters())}
-        self.z_dim = cast(int, G.z_dim)
+        self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
         self.average = RunningAverage(self.G_ema, self.G)
 
-    def take(self, balance: dict[str, Part], phases: dict[str, Phase]) -> None:
-        """Show the balance parts the phases, and collect them by kind."""
-        self.parts = list(balance.values())
+    def _collect_parts(self, balance: Mapping[str, Part], augment: Mapping[str, Augmentation]) -> None:
+        """Bind the parts to the phases, and collect them by kind."""
+        self.augment, augmentations = nn.ModuleDict(dict(augment)), list(augment.values())
+        self.parts: list[Part] = [*balance.values(), *augmentations]
         self.balance = nn.ModuleDict({n: part for n, part in balance.items() if not isinstance(part, TermPart)})
         for part in self.parts:
-            part.bind(phases)  # a TermPart joins a phase, which then saves it
+            part.bind(self.phases)  # a TermPart joins a phase, which then saves it
         self.gates = [part for part in self.parts if isinstance(part, Gate)]
         self.scales = [part for part in self.parts if isinstance(part, LrScale)]
-        self.transforms = [part for part in self.parts if isinstance(part, InputTransform)]
+        transforms = [part for part in self.parts if isinstance(part, InputTransform)]
+        self.transforms: list[InputTransform | Augmentation] = [*transforms, *augmentations]
         self.wrappers = [part for part in self.parts if isinstance(part, DiscriminatorWrapper)]
+
+    def _init_schedules(self, schedule: Mapping[str, Schedule], ema_half_life: Schedule) -> None:
+        """Take the group `schedule`, and find the other numbers that a schedule sets, for the logs."""
+        self.schedule, self.ema_half_life = dict(schedule), ema_half_life
+        self._schedule = nn.ModuleDict({k: s for k, s in schedule.items() if isinstance(s, nn.Module)})
+        terms = [phase.terms for phase in self.phases.values()]
+        self.scheduled = find_schedules(*terms, self.balance, self.augment, self._schedule)
+        self.scheduled |= {"ema_half_life": ema_half_life} if isinstance(ema_half_life, ScheduleModule) else {}
+        self.scheduled.pop("lr", None)  # logged as the learning rate itself
+
+    def _setup_game(self, networks: CompiledNetworks, fakes: FakeCache) -> Setup:
+        """What stays the same in all batches."""
+        return Setup(
+            networks=networks,
+            parameters=self.weights,
+            z_dim=self.z_dim,
+            view=self.view,
+            into_discriminator=self.into_discriminator,
+            pack=math.prod(wrapper.pack for wrapper in self.wrappers),
+            gates=self.gates,
+            watchers=[part for part in self.parts if part.sees_batches],
+            fakes=fakes,
+            rates=self.rates,
+            meter=self.meter,
+            seed=self.seed,
+            micro_batch=self.micro_batch,
+        )
 
     # The step
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
+        check_labels(batch.y, self.classes)
         reals = to_unit(batch.real, cast(torch.dtype, self.dtype))
         optimizers = dict(zip("GD", self.optimizers(), strict=True))
-        moving = [self.G, self.G_ema, self.D, self.view]
-        self.growth.advance(self.images_shown, moving, [o.optimizer for o in optimizers.values()])
+        self.growth.advance(
+            self.images_shown, [self.G, self.G_ema, self.D, self.view], [o.optimizer for o in optimizers.values()]
+        )
         for part in self.parts:
             part.advance(self.batches, self.images_shown)
-        due = {name: phase for name, phase in self.phases.items() if self.batches % phase.every == 0}
-        self.fakes.begin(any(self.plays(phase) for phase in due.values() if phase.player == "G"))
-        for name, phase in due.items():
-            self.play(name, phase, reals, batch.y, optimizers[phase.player])
+        game = self.game(reals, batch.y, optimizers)
+        due = [phase for phase in self.phases.values() if self.batches % phase.interval == 0]
+        self.game_setup.fakes.reset(any(phase.player == "G" and game.is_active(phase) for phase in due))
+        self.dynamics(game, due)
         self.end_batch(len(reals) * world_size())
 
-    def play(self, name: str, phase: Phase, reals: Tensor, y: Tensor | None, optimizer: Any) -> None:
-        """One phase over the micro-batches: an optimiser step, or a look without gradient where a gate is closed."""
-        n = max(int(len(reals) * phase.share), 1)
-        z = self.latents(name, len(reals))
-        plays = self.plays(phase)
-        self.turn(phase.player)
-        for k, first in enumerate(range(0, n, self.micro_batch or n)):
-            rows = slice(first, min(first + (self.micro_batch or n), n))
-            reseed(key(self.seed, self.images_shown, name, k, self.global_rank), z.device)
-            seen = self.see(phase, reals[rows], z[rows], None if y is None else y[rows])
-            if plays:
-                loss, values = phase(seen)
-                self.manual_backward(loss * ((rows.stop - first) / n))
-            else:
-                values = phase.watch(seen)
-            values |= self.scores(phase, seen)
-            self.statistics.add({label(name, what): v for what, v in values.items()}, rows.stop - first)
-        if plays:
-            self.step(phase.player, optimizer)
-        else:
-            self.rests[phase.player] += 1
+    def game(self, reals: Tensor, y: Tensor | None, optimizers: Mapping[str, Any], setup: Setup | None = None) -> Game:
+        """Both players before one batch of reals (B, C, H, W) in [-1, 1] with labels (B,) or None."""
+        setup = setup or self.game_setup
+        return Game(setup, reals, y, self.images_shown, self.global_rank, optimizers, self.manual_backward)
 
-    def plays(self, phase: Phase) -> bool:
-        return all(gate.plays(phase) for gate in self.gates)
-
-    def see(self, phase: Phase, reals: Tensor, z: Tensor, y: Tensor | None) -> AdversarialBatch:
-        return AdversarialBatch(
-            self.fakes.by(self.players.of("G", phase)), self.players.of("D", phase), reals, z, y,
-            view=self.view, augment=self.into_discriminator,
-            player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown,
-        )  # fmt: skip
-
-    def into_discriminator(self, images: Pyramid) -> Pyramid:
-        """What happens to reals and fakes on their way into D: the balance parts' transforms, the augmentation, packing."""
+    def into_discriminator(self, images: Pyramid, y: Tensor | None) -> tuple[Pyramid, Tensor | None]:
+        """What happens to reals and fakes on their way into D: the balance parts' transforms, the augmentations, packing."""
         for transform in self.transforms:
             images = transform(images)
-        images = self.augment(images)
         for wrapper in self.wrappers:
-            images = wrapper(images)
-        return images
-
-    def turn(self, player: str) -> None:
-        """Only the player has gradients, and none yet: the opponent is frozen, so nothing is computed for its weights."""
-        for owner, weights in self.weights.items():
-            for w in weights:
-                w.requires_grad = owner == player
-        for w in self.weights[player]:
-            w.grad = None
-
-    def step(self, player: str, optimizer: Any) -> None:
-        self.learning_rates.apply(player, optimizer.optimizer, self.images_shown)
-        optimizer.step()
-        norm = f"grad_norm/{player}"
-        if not self.statistics.has(norm):  # once a window: a pass over the gradients, which by now are averaged
-            grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self.statistics.add({norm: nn.utils.get_total_norm(grads)}, 1)
-        self.updates[player] += 1
-
-    def latents(self, phase: str, n: int) -> Tensor:
-        """This rank's rows of the global batch's latents (n, z_dim), keyed by the time and, where it has its own, the phase."""
-        device, world, rank = self.device, world_size(), self.global_rank
-        generator = torch.Generator(device).manual_seed(
-            key(self.seed, self.images_shown, self.fakes.latents_of(phase), "z")
-        )
-        dtype = cast(torch.dtype, self.dtype)
-        z = torch.randn(n * world, self.z_dim, generator=generator, device=device, dtype=dtype)
-        return z[rank * n : (rank + 1) * n]
-
-    @staticmethod
-    def scores(phase: Phase, seen: AdversarialBatch) -> dict[str, Tensor]:
-        """D's accuracy and mean logits, from what the adversarial term asked for anyway."""
-        found = phase.adversarial()
-        if found is None:
-            return {}
-        return {
-            "accuracy": found[1].accuracy(seen),
-            "logits_real": seen.real_logits,
-            "logits_fake": seen.fake_logits,
-        }
+            images, y = wrapper(images, y)
+        return images, y
 
     # Between the steps
 
     def end_batch(self, images: int) -> None:
-        before, self.images_shown = self.images_shown, self.images_shown + images
+        """Count a batch of `images` over all processes, move the average, pass statistics on."""
+        self.images_shown += images
         self.batches += 1
-        self._window_images += images
         average_(self.shared_buffers())
         self.average.update(images, at(self.ema_half_life, self.images_shown), self.images_shown)
-        self.statistics.end_batch(self.images_shown, images, send=any(part.listens for part in self.parts))
-        now = time.perf_counter()
-        self.seconds += now - self._mark
-        self._mark = now
-        if before // self.log_images != self.images_shown // self.log_images:
-            self.end_window()
-        self.read(self.images_shown)
-
-    def shared_buffers(self) -> Iterator[Tensor]:
-        """What terms, balance parts and the augmentation count on the device: each batch the mean over the processes."""
-        owners = (self._phases, self.balance, self.augment)
-        return (b for owner in owners for b in owner.buffers() if b.is_floating_point())
-
-    def average_over_ranks(self) -> None:
-        """Give all processes the mean of what each counted: the players' buffers, the window's statistics. Before saving."""
-        average_buffers_(self.G, self.D, self.G_ema)
-        self.statistics.average_over_ranks()
-
-    def end_window(self) -> None:
-        known = {f"updates/{p}": float(n) for p, n in self.updates.items()}
-        known |= {f"lr/{p}": self.learning_rates.at(p, self.images_shown) for p in "GD"}
-        known["images_per_sec"] = self._window_images / max(self.seconds, 1e-9)
-        for part in self.parts:
-            known |= part.report()
-        if self.gates:
-            known |= {f"rests/{p}": float(n) for p, n in self.rests.items()}
-        self.rests = {"G": 0, "D": 0}
-        self.statistics.end_window(self.images_shown, known)
-        self.seconds, self._window_images = 0.0, 0
-
-    def read(self, up_to: float) -> None:
-        """Hand what has arrived to the balance parts and to the loggers."""
-        for report in self.statistics.read(up_to):
+        send = any(part.needs_statistics for part in self.parts)
+        if self.meter.end_batch(images, self.images_shown, send):
+            self.meter.end_window(self.images_shown, self.current_values())
+        for report in self.meter.read(self.images_shown):
             if report.kind == "batch":
                 for part in self.parts:
                     part.observe(report.values, report.images)
             else:
-                self.known |= report.values
-                self.on_report(report.images_shown, report.values)
+                self.report(shown_names(report.values), report.images_shown)
                 check_figures(report)
 
-    def settle(self, finished: bool = False) -> None:
-        """Hand over what is still in flight, at the end of a run, whatever its end was. Of a run that has `finished`, the last
-        window too, however short (an interrupted one completes it when it goes on). UserError where a figure is not finite."""
-        if finished and self._window_images > 0:
-            self.end_window()
-        for report in self.statistics.read(math.inf):
+    def shared_buffers(self) -> Iterator[Tensor]:
+        """What terms, balance parts and augmentations count on the device: each batch the mean over the processes."""
+        owners = (self._phases, self.balance, self.augment)
+        return (b for owner in owners for b in owner.buffers() if b.is_floating_point())
+
+    def current_values(self) -> dict[str, float]:
+        """Learning rates, scheduled numbers and what the parts report, at the end of a window."""
+        values = {f"lr/{player}": self.rates.at(player, self.images_shown) for player in "GD"}
+        values |= {f"schedule/{name}": schedule(self.images_shown) for name, schedule in self.scheduled.items()}
+        for part in self.parts:
+            values |= part.report()
+        return values
+
+    def average_over_ranks(self) -> None:
+        average_buffers_(self.G, self.D, self.G_ema)
+        self.meter.statistics.average_over_ranks()
+
+    def flush_statistics(self, finished: bool = False) -> None:
+        """Report what is still in flight at the end of a run, whatever its end was. Of a run that has `finished`, the last window
+        too, however short (an interrupted one completes it when it goes on). UserError where a value is not finite."""
+        if finished and self.meter.window_images > 0:
+            self.meter.end_window(self.images_shown, self.current_values())
+        for report in self.meter.read():
             if report.kind == "window":
-                self.on_report(report.images_shown, report.values)
+                self.report(shown_names(report.values), report.images_shown)
                 if finished:
                     check_figures(report)
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        self._mark = time.perf_counter()  # what the callbacks took is not training time
+    def observe_primary(self, value: float) -> None:
+        for module in self.modules():  # a plateau may stand at any number
+            if isinstance(module, ScheduleModule):
+                module.observe(value)
 
-    def on_train_start(self) -> None:
-        self.statistics.move(self.device)
-        self._mark = time.perf_counter()
-
-    def on_distance(self, value: float) -> None:
-        """Told by the evaluation: the plateau schedule listens."""
-        for schedule in self.schedule.values():
-            schedule.observe(value)
-
-    def on_other_distance(self) -> None:
-        """Told where the evaluation measures something else than before: what schedules remember does not compare."""
-        for schedule in self.schedule.values():
-            schedule.forget()
+    def forget_primary(self) -> None:
+        for module in self.modules():
+            if isinstance(module, ScheduleModule):
+                module.forget()
 
     # What Lightning asks for
 
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.meter.restart_clock()
+
+    def on_train_start(self) -> None:
+        self.meter.start(self.device)
+
     def configure_optimizers(self) -> list[Optimizer]:
-        made = {p: self.make_optimizer[p](net.parameters()) for p, net in (("G", self.G), ("D", self.D))}
+        made = {player: self.make_optimizer[player](net.parameters()) for player, net in (("G", self.G), ("D", self.D))}
         for player, optimizer in made.items():
-            self.learning_rates.remember(player, optimizer)
+            self.rates.remember(player, optimizer)
         return list(made.values())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_weights({"G": self.G, "G's average": self.G_ema, "D": self.D}, self.images_shown)
-        checkpoint["progress"] = {
-            "images_shown": self.images_shown,
-            "batches": self.batches,
-            "updates": dict(self.updates),
-            "window_images": self._window_images,
-            "rests": dict(self.rests),
-        }
+        own = {"images_shown": self.images_shown, "batches": self.batches}
+        checkpoint["progress"] = own | self.meter.progress()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        found = len(checkpoint.get("optimizer_states") or ())
+        if found != len(self.weights):
+            raise UserError(f"the checkpoint holds the state of {found} optimisers, and a GAN has two: it is damaged")
         progress = checkpoint["progress"]
         self.images_shown, self.batches = progress["images_shown"], progress["batches"]
-        self.updates, self._window_images = dict(progress["updates"]), progress["window_images"]
-        self.rests = dict(progress["rests"])
+        self.meter.load_progress(progress)
 
     # Sampling
 
-    def sample(
-        self, n: int, seed: int, ema: bool = True, batch_size: int = 256, turn: tuple[int, int] = (0, 1)
-    ) -> Iterator[Tensor]:
-        """Finest-scale images of n latents keyed by `seed` alone: uint8 (b, C, H, W) on the device, chunk by chunk; points of
-        the plane are float32 (b, 2, 1, 1).
-        """
-        for pyramid in self.sample_pyramids(n, seed, ema, batch_size, turn):
-            yield pyramid[-1]
-
-    @torch.no_grad()
     def sample_pyramids(
-        self, n: int, seed: int, ema: bool = True, batch_size: int = 256, turn: tuple[int, int] = (0, 1)
+        self,
+        n: int,
+        seed: int,
+        y: Tensor | int | None = None,
+        ema: bool = True,
+        batch_size: int = 256,
+        shard: tuple[int, int] = (0, 1),
     ) -> Iterator[Pyramid]:
-        """All that G gives for n latents keyed by `seed` alone, coarse to fine, stored as `sample` stores the finest.
-
-        BatchNorm's statistics are estimated anew for the averaged weights, on latents of their own key. Training goes on as
-        if nothing had been: no global generator is used, no mode and no buffer of the players changes. `turn` (i, k): only every
-        k-th chunk, from the i-th on. Several processes call it together, and their buffers are averaged first.
-        """
+        """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, on latents of
+        their own key. No global generator is used, no mode and no buffer of the players changes. The buffers of several
+        processes are averaged first."""
         check_weights({"G's average": self.G_ema} if ema else {"G": self.G}, self.images_shown)
         average_buffers_(self.G_ema if ema else self.G)
-        z = torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(key(seed, "sample")))
+        z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
         training = self.G.training
-        if ema:
-            own = torch.randn(16, 64, self.z_dim, generator=torch.Generator().manual_seed(key(self.seed, "batch norm")))
-            G = with_estimated_batch_norm(self.G_ema, list(own.to(self.device)))
-        else:
-            G = self.G.eval()
+        own = self.z_dim, self.classes, self.seed, self.device
+        G = sampling.for_evaluation(self.G_ema, *own) if ema else self.G.eval()
         try:
-            for part in z.split(batch_size)[turn[0] :: turn[1]]:
-                yield [to_stored(images) for images in G(part.to(self.device)).images]
+            yield from sampling.pyramids(G, z, labels, self.device, batch_size, shard)
         finally:
             self.G.train(training)

@@ -1,61 +1,146 @@
-"""Schedules of images shown: numbers that change over a run. Each is callable: images shown -> value."""
+"""Schedules of images shown: numbers that change over a run. Each is callable: images shown -> value.
+
+An argument annotated `seesaw.types.Schedule` takes a number, or in a configuration `{shape: cosine, start: 9, end: 1}`, which
+`from_shape` turns into one of the classes here.
+"""
 
 import math
 from typing import Any
 
 from torch import nn
 
+from seesaw.types import Schedule
+
+SHAPES = {"constant": "Constant", "linear": "Linear", "cosine": "Cosine"}
+"""The word in `{shape: …}` -> the class in this file."""
+
+
+def check_range(
+    name: str, value: Schedule, least: float = -math.inf, above: float = -math.inf, below: float = math.inf
+) -> None:
+    """Raise ValueError where a number, or an end of a schedule, is not finite, under `least`, or not above `above` and under
+    `below`."""
+    numbers = value.extremes() if isinstance(value, ScheduleModule) else (value,) if not callable(value) else ()
+    for number in numbers:
+        if not (math.isfinite(number) and number >= least and above < number < below):
+            bound = f"at least {least:g}" if least > -math.inf else f"above {above:g}"
+            bound += f" and below {below:g}" if below < math.inf else ""
+            raise ValueError(f"{name} is {number}; it must be {bound}")
+
 
 class ScheduleModule(nn.Module):
-    """A schedule that may have a state, which is saved with the model. The base watches no distance."""
+    """A schedule that may have a state, which is saved with the model. The base watches no metric."""
 
     needs_distance = False
 
     def observe(self, distance: float) -> None:
-        """Told of each new distance of the EMA generator to the reals."""
+        """Receive each new value of the primary metric, lower is better."""
 
     def forget(self) -> None:
-        """Told that the distances to come do not compare with those before."""
+        """The values to come do not compare with those before."""
+
+    def extremes(self) -> tuple[float, ...]:
+        """The values between which it moves, for range checks."""
+        return ()
+
+
+def find_schedules(*owners: nn.Module) -> dict[str, ScheduleModule]:
+    """Every scheduled number of the modules below the owners, by its place: "r1.gamma"."""
+    found = ((name, module) for owner in owners for name, module in owner.named_modules() if name)
+    return {name: module for name, module in found if isinstance(module, ScheduleModule)}
 
 
 class Constant(ScheduleModule):
-    """The same value always."""
+    """The same value always, or after a linear warm-up from 0.
 
-    def __init__(self, value: float = 1.0) -> None:
+    Args:
+        value: the value.
+        warmup_kimg: thousand images over which it rises from 0 in a straight line; 0: no warm-up.
+    """
+
+    def __init__(self, value: float = 1.0, warmup_kimg: float = 0.0) -> None:
         super().__init__()
-        self.value = value
+        if not warmup_kimg >= 0:
+            raise ValueError(f"warmup_kimg is {warmup_kimg}; it must be at least 0")
+        self.value, self.warmup_kimg = value, warmup_kimg
 
-    def forward(self, images_shown: int) -> float:
+    def shape(self, images_shown: int) -> float:
+        """The value without the warm-up."""
         return self.value
 
+    def forward(self, images_shown: int) -> float:
+        value = self.shape(images_shown)
+        if images_shown >= 1000 * self.warmup_kimg:
+            return value
+        return value * images_shown / (1000 * self.warmup_kimg)
 
-class Linear(ScheduleModule):
-    """From `start` to `end` in a straight line between `begin_kimg` and `kimg`, constant before and after."""
+    def extremes(self) -> tuple[float, ...]:
+        return (self.value,)
 
-    def __init__(self, start: float, end: float, kimg: float, begin_kimg: float = 0.0) -> None:
-        super().__init__()
-        if kimg <= begin_kimg:
+
+class Linear(Constant):
+    """From `start` to `end` in a straight line between `begin_kimg` and `kimg`, constant before and after.
+
+    Args:
+        start: value up to begin_kimg.
+        end: value from kimg on.
+        kimg: thousand images at which `end` is reached.
+        begin_kimg: thousand images up to which it is `start`.
+        warmup_kimg: see `Constant`; the rise multiplies the shape.
+    """
+
+    def __init__(
+        self, start: float, end: float, kimg: float, begin_kimg: float = 0.0, warmup_kimg: float = 0.0
+    ) -> None:
+        super().__init__(start, warmup_kimg)
+        if not kimg > begin_kimg:
             raise ValueError(f"kimg is {kimg}; it must be above begin_kimg, {begin_kimg}")
         self.start, self.end, self.kimg, self.begin_kimg = start, end, kimg, begin_kimg
 
     def progress(self, images_shown: int) -> float:
+        """0 at the start, 1 at the end."""
         return min(max((images_shown / 1000 - self.begin_kimg) / (self.kimg - self.begin_kimg), 0.0), 1.0)
 
-    def forward(self, images_shown: int) -> float:
-        return self.start + (self.end - self.start) * self.progress(images_shown)
+    def shape(self, images_shown: int) -> float:
+        p = self.progress(images_shown)
+        return self.start * (1 - p) + self.end * p
+
+    def extremes(self) -> tuple[float, ...]:
+        return (self.start, self.end)
 
 
 class Cosine(Linear):
-    """From `start` to `end` along half a cosine (R3GAN's shape), constant before and after."""
+    """From `start` to `end` along half a cosine (R3GAN's shape), constant before and after. Arguments as `Linear`'s."""
 
-    def forward(self, images_shown: int) -> float:
+    def shape(self, images_shown: int) -> float:
         return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * self.progress(images_shown)))
+
+
+def from_shape(node: dict[str, Any], kimg: float) -> dict[str, Any]:
+    """The node that builds `{shape: …, start: …}`: with `_target_`, and the run's length where `kimg` is left out.
+
+    Raises:
+        ValueError: the shape is not known.
+    """
+    shape = node.get("shape")
+    if not isinstance(shape, str) or shape not in SHAPES:
+        raise ValueError(f"shape is {shape}; it must be one of {', '.join(SHAPES)}")
+    rest = {key: value for key, value in node.items() if key not in ("shape", "_target_")}
+    if shape != "constant":
+        rest = {"kimg": kimg} | rest
+    return {"_target_": f"{__name__}.{SHAPES[shape]}", **rest}
 
 
 class Plateau(ScheduleModule):
     """Times `factor` whenever the distance did not fall by `threshold` (relative) for `patience` evaluations.
 
-    A stuck GAN often converges at a lower learning rate. Needs a metric with a distance.
+    A stuck GAN often converges at a lower learning rate. Needs a metric.
+
+    Args:
+        factor: in (0, 1).
+        patience: evaluations without a gain, at least 1.
+        threshold: relative gain that counts.
+        lowest: the smallest value.
     """
 
     needs_distance = True
@@ -66,6 +151,8 @@ class Plateau(ScheduleModule):
             raise ValueError(f"factor is {factor}; it must be between 0 and 1")
         if patience < 1:
             raise ValueError(f"patience is {patience}; it must be at least 1")
+        if not 0 <= lowest <= 1:
+            raise ValueError(f"lowest is {lowest}; it must be at least 0 and at most 1")
         self.factor, self.patience, self.threshold, self.lowest = factor, patience, threshold, lowest
         self.value, self.best, self.stuck = 1.0, math.inf, 0
 
@@ -83,6 +170,9 @@ class Plateau(ScheduleModule):
 
     def forget(self) -> None:
         self.best, self.stuck = math.inf, 0
+
+    def extremes(self) -> tuple[float, ...]:
+        return (self.lowest, 1.0)
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"value": self.value, "best": self.best, "stuck": self.stuck}

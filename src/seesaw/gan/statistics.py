@@ -27,7 +27,7 @@ class Message(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a message says once it is read: means by name."""
+    """A message once it is read: means by name."""
 
     kind: str
     images_shown: int

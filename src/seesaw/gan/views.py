@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seesaw.gan.growth import COARSEST, Staged
+from seesaw.functional.staged import Staged
+from seesaw.gan.growth import COARSEST
 from seesaw.types import Pyramid
 
 
@@ -30,7 +31,7 @@ class AllScales(nn.Module):
 class GrowingView(Staged):
     """One image at the stage's resolution; in a fade blended with its own 2x2 average, as G's output is (ProGAN).
 
-    The reals may come at that resolution already (`data.level`), or larger.
+    The reals may come at that resolution already (a growing model's level), or larger.
     """
 
     def forward(self, reals: Tensor) -> Pyramid:

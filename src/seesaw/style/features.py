@@ -1,4 +1,4 @@
-"""Which layers of which network speak of content and of style."""
+"""Which layers of which network count for content and for style."""
 
 from collections.abc import Collection
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""The terms of the loss. Each is told its target once a scale, and then gives one value for the features of the canvas."""
+"""The terms of the loss. Each takes its target once a scale, and then gives one value for the features of the canvas."""
 
 from abc import ABC, abstractmethod
 from typing import Literal

@@ -2,16 +2,16 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from PIL import Image
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
+from seesaw.experiment import Experiment
 from seesaw.functional.keys import key
 from seesaw.functional.pixels import to_stored
 from seesaw.functional.style import luminance, match_luminance, with_colours_of
@@ -23,22 +23,16 @@ from seesaw.types import Pyramid, UserError
 PARTS = ("content", "style", "variation")
 
 
-class FullGrown:
-    """What runs ask of a model that may grow: this one never needs more memory than it has tried."""
-
-    last_change = 0
-
-
-class StyleTransfer(LightningModule):
+class StyleTransfer(Experiment):
     """The canvas, and the loss that an optimiser lowers: content + style + variation.
 
     One iteration is one step of the optimiser; it counts as one image shown, so `kimg` is thousands of iterations. It is
-    computed in float32 whatever `precision` says: bfloat16 would drown the gradient's small differences.
+    computed in float32 whatever `precision` is: bfloat16 would drown the gradient's small differences.
 
     Args:
         backbone: the network and its layers.
         content, style, variation: the terms, each with its weight.
-        optimizer: parameters -> optimizer. The canvas is held in [-1, 1] after each step, but not under L-BFGS, whose
+        optimizer: "canvas": parameters -> optimizer. The canvas is held in [-1, 1] after each step, but not under L-BFGS, whose
             curvature would be wrong; its result is clipped at the end.
         kimg: length of the run; with `scales` it fixes how long each scale lasts.
         start: from where: `noise` (normal, standard deviation 0.2, keyed by `seed`), the `content` or the `style` image.
@@ -51,9 +45,12 @@ class StyleTransfer(LightningModule):
         tolerance: a scale ends early when the loss's mean over `patience` iterations fell by less than this part of the
             one before; at the finest scale the run ends. 0: never.
         patience: see `tolerance`.
-        seed: of the noise. log_kimg: length of a window of the curves.
-        recipe: what the top level of the configuration takes its defaults from; not read here.
+        seed: of the noise.
+        log_kimg: length of a window of the curves.
     """
+
+    unused_options = frozenset({"batch_size", "evaluate_kimg", "metrics"})
+    unit = "iterations"
 
     average: Tensor
     window: Tensor
@@ -65,7 +62,7 @@ class StyleTransfer(LightningModule):
         content: Content,
         style: LayerLoss,
         variation: Variation,
-        optimizer: Callable[..., Optimizer],
+        optimizer: Mapping[str, Callable[..., Optimizer]],
         kimg: float,
         start: Literal["noise", "content", "style"] = "content",
         scales: int = 1,
@@ -75,14 +72,17 @@ class StyleTransfer(LightningModule):
         patience: int = 50,
         seed: int = 0,
         log_kimg: float = 0.01,
-        recipe: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         check(start, scales, average, colours, tolerance, patience)
-        self.automatic_optimization = False
+        if set(optimizer) != {"canvas"}:
+            raise ValueError(
+                f"optimizer has {', '.join(optimizer) or 'nothing'}; a style transfer takes one under canvas: give "
+                "optimizer=canvas_adam or optimizer=canvas_lbfgs"
+            )
         self.backbone = [backbone]  # in a list, so that its frozen weights stay out of checkpoints
         self.terms = (content, style, variation)
-        self.make_optimizer, self.start, self.scales, self.colours = optimizer, start, scales, colours
+        self.make_optimizer, self.start, self.scales, self.colours = optimizer["canvas"], start, scales, colours
         self.decay, self.tolerance, self.patience, self.seed = average, tolerance, patience, seed
         self.log_every = max(round(log_kimg * 1000), 1)
         self.spans = spans(round(kimg * 1000), scales)
@@ -90,12 +90,9 @@ class StyleTransfer(LightningModule):
             raise ValueError(
                 f"kimg={kimg:g} leaves no iteration for the first of {scales} scales; give more, or fewer scales"
             )
-        self.known: dict[str, float] = {}
-        self.on_report: Callable[[int, dict[str, float]], None] = lambda images_shown, values: None
-        self.growth, self.unit = FullGrown(), "iterations"
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Nothing is drawn yet, and nothing counted."""
         self.canvas = nn.Parameter(torch.zeros(1, 3, 1, 1))
         self.register_buffer("average", torch.zeros(1, 3, 1, 1))
@@ -151,20 +148,20 @@ class StyleTransfer(LightningModule):
             self.look_for_change()
 
     def end_window(self) -> None:
-        """Read the device once, and tell the loggers the means of the window."""
+        """Read the device once, and report the means of the window."""
         means: list[float] = (self.window / self.counted).tolist()
         now = time.perf_counter()
-        values = {f"loss/{name}": mean for name, mean in zip(PARTS, means, strict=True)}
-        values |= {"loss": sum(means), "iteration": float(self.images_shown), "size": float(max(self.canvas.shape))}
-        values["iterations_per_sec"] = self.counted / max(now - self.mark, 1e-9)
+        values = {f"train/loss/{name}": mean for name, mean in zip(PARTS, means, strict=True)}
+        values |= {"train/loss": sum(means), "train/iteration": float(self.images_shown)}
+        values["train/size"] = float(max(self.canvas.shape))
+        values["train/iterations_per_sec"] = self.counted / max(now - self.mark, 1e-9)
         self.mark, self.counted = now, 0
         self.window.zero_()
-        self.known |= values
-        self.on_report(self.images_shown, values)
-        if not math.isfinite(values["loss"]):
+        self.report(values)
+        if not math.isfinite(values["train/loss"]):
             raise UserError(
-                f"the loss is not finite at iteration {self.images_shown}: give a lower model.optimizer.lr, or "
-                "model/optimizer=adam, and begin anew"
+                f"the loss is not finite at iteration {self.images_shown}: give a lower optimizer.canvas.lr, or "
+                "optimizer=canvas_adam, and begin anew"
             )
 
     def look_for_change(self) -> None:
@@ -182,7 +179,7 @@ class StyleTransfer(LightningModule):
     # The scales
 
     def next_scale(self) -> None:
-        """The average, resampled, is the new canvas; the new optimiser is told what the old one knew."""
+        """The average, resampled, is the new canvas; the new optimiser takes over the state of the old one."""
         old = cast(Any, self.optimizers()).optimizer
         known = old.state.get(self.canvas, {})
         best = self.mean().detach()
@@ -240,7 +237,15 @@ class StyleTransfer(LightningModule):
         assert self.photo is not None
         return with_colours_of(image, self.photo.to(image.device))
 
-    def sample_pyramids(self, n: int, seed: int, ema: bool = True, batch_size: int = 256) -> Iterator[Pyramid]:
+    def sample_pyramids(
+        self,
+        n: int,
+        seed: int,
+        y: Tensor | int | None = None,
+        ema: bool = True,
+        batch_size: int = 256,
+        shard: tuple[int, int] = (0, 1),
+    ) -> Iterator[Pyramid]:
         """The one image there is, uint8 (1, 3, H, W), whatever is asked for: `ema` is the average, else the canvas."""
         if self.photo is None:
             raise UserError("a style transfer has one image: stylized.png in its run folder")
@@ -267,9 +272,6 @@ class StyleTransfer(LightningModule):
         """`stylized.png` in the run folder, whatever ended the run in good order."""
         pixels = to_stored(self.result())[0].permute(1, 2, 0).cpu().numpy()
         Image.fromarray(pixels).save(Path(self.trainer.default_root_dir) / "stylized.png")
-
-    def settle(self, finished: bool = False) -> None:
-        """Nothing is in flight at the end of a run."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["progress"] = {

@@ -1,12 +1,7 @@
-"""Augmentation of what D sees: pyramid to pyramid, differentiable, on reals and fakes, in both players' steps."""
+"""Augmentations of what D sees. A file of the group `augment` is a mapping of named parts, applied in their order.
 
-from torch import nn
+`augment=none` is the empty mapping. An augmentation is a subclass of `seesaw.gan.parts.Augmentation`: pyramid to pyramid,
+differentiable, with the hooks of a part for time, D's logits and state.
+"""
 
-from seesaw.types import Pyramid
-
-
-class Identity(nn.Module):
-    """No augmentation."""
-
-    def forward(self, images: Pyramid) -> Pyramid:
-        return images
+from seesaw.gan.parts import Augmentation as Augmentation

@@ -1,9 +1,9 @@
-"""The player whose loss changes faster plays."""
+"""Only the player whose loss changes faster steps."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from seesaw.gan.balance.parts import Gate, adversarial_phase
+from seesaw.gan.parts import Gate, adversarial_phase
 from seesaw.gan.phases import Phase
 
 LEAST = 1e-12
@@ -11,17 +11,19 @@ LEAST = 1e-12
 
 
 class ChangeRate(Gate):
-    """D plays if r_D > weight r_G, else G; r = |(L - L') / L'|, the relative change of a player's loss over one batch.
+    """D steps if r_D > weight r_G, else G; r = |(L - L') / L'|, the relative change of a player's loss over one batch.
 
-    Ouyang and Agam 2021 (for WGAN-like losses), whose rule lets one player play a batch. Until two batches were seen both
-    play. The losses are those of the adversarial terms, also of the player who rests, and come one batch late; each batch
-    is new, so a resting player's loss changes by the draw alone.
+    Ouyang and Agam 2021 (for WGAN-like losses), whose rule lets one player step in a batch. Until two batches were seen both
+    step. The losses are those of the adversarial terms, also of the player who is skipped; before batch t the newest are those
+    of batch t - 2. Each batch is new, so a skipped player's loss changes by the draw alone.
 
     Args:
-        weight: lambda, above 0: larger, and G plays more often.
+        weight: lambda, above 0: larger, and G steps more often.
     """
 
-    listens = True
+    exclusive = True
+
+    needs_statistics = True
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
@@ -38,15 +40,15 @@ class ChangeRate(Gate):
             raise ValueError(f"change_rate compares D's and G's losses, and no phase of G has a term {term}")
         self.keys = {"D": f"{phase}/{term}", "G": f"{rivals[0]}/{term}"}
 
-    def plays(self, phase: Phase) -> bool:
+    def is_active(self, phase: Phase) -> bool:
         if not self.rates:
             return True
         return (self.rates["D"] > self.weight * self.rates["G"]) == (phase.player == "D")
 
-    def observe(self, seen: Mapping[str, float], images: int) -> None:
-        if not all(key in seen for key in self.keys.values()):  # one of the phases was not due
+    def observe(self, statistics: Mapping[str, float], images: int) -> None:
+        if not all(key in statistics for key in self.keys.values()):  # one of the phases was not due
             return
-        losses = {player: seen[key] for player, key in self.keys.items()}
+        losses = {player: statistics[key] for player, key in self.keys.items()}
         if self.losses:
             self.rates = {p: abs(losses[p] - old) / max(abs(old), LEAST) for p, old in self.losses.items()}
         self.losses = losses

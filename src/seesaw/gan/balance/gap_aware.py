@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from seesaw.gan.balance.parts import LrScale, adversarial_phase
+from seesaw.gan.parts import LrScale, adversarial_phase
 from seesaw.gan.phases import Phase
 
 
@@ -12,7 +12,8 @@ class GapAware(LrScale):
 
     L is the running mean of D's adversarial loss, from its equilibrium L* on. With x = |L - L*| and w = width L*, D's
     learning rate is multiplied by min(f_max^(x / w), f_max) if L > L* (D is losing) and by max(h_min^(x / w), h_min) else.
-    The factor is on the base rate and never compounds. The loss comes one batch late, where the demo takes the current one.
+    The factor is on the base rate and never compounds. Before batch t the newest loss is that of batch t - 2; the demo takes
+    the current one.
 
     Args:
         f_max: the largest factor, at least 1. h_min: the smallest, in (0, 1].
@@ -20,7 +21,7 @@ class GapAware(LrScale):
         decay: of the running mean, a batch.
     """
 
-    listens = True
+    needs_statistics = True
 
     def __init__(self, f_max: float = 2.0, h_min: float = 0.1, width: float = 0.1, decay: float = 0.95) -> None:
         super().__init__()
@@ -44,9 +45,9 @@ class GapAware(LrScale):
         gap = min(abs(self.mean - self.ideal) / (self.width * self.ideal), 1.0)
         return float((self.f_max if self.mean > self.ideal else self.h_min) ** gap)
 
-    def observe(self, seen: Mapping[str, float], images: int) -> None:
-        if self.key in seen:
-            self.mean = self.decay * self.mean + (1 - self.decay) * seen[self.key]
+    def observe(self, statistics: Mapping[str, float], images: int) -> None:
+        if self.key in statistics:
+            self.mean = self.decay * self.mean + (1 - self.decay) * statistics[self.key]
 
     def report(self) -> dict[str, float]:
         return {"balance/gap": self.mean - self.ideal, "balance/lr_scale/D": self.scale("D")}

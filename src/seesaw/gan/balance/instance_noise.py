@@ -1,14 +1,15 @@
-"""Noise on everything that D is shown."""
+"""Noise on everything that D sees."""
 
 import torch
 import torch.nn.functional as F
 
-from seesaw.gan.balance.parts import InputTransform
-from seesaw.types import Pyramid
+from seesaw.gan.parts import InputTransform
+from seesaw.gan.schedules import check_range
+from seesaw.types import Pyramid, Schedule, at
 
 
 class InstanceNoise(InputTransform):
-    """x + N(0, std^2) on reals and on fakes, drawn anew for each, std falling in a straight line to 0.
+    """x + N(0, std^2) on reals and on fakes, drawn anew for each; std usually falls to 0 over the run.
 
     Sonderby et al. 2017 and Arjovsky and Bottou 2017 (section 3): the two distributions overlap, so D cannot
     separate them perfectly. On a pyramid the noise is drawn at the finest scale and averaged down with the images, so that
@@ -16,24 +17,22 @@ class InstanceNoise(InputTransform):
     on the points between reals and fakes of a gradient penalty.
 
     Args:
-        std: at the start, of images in [-1, 1].
-        kimg: thousand images until it is 0.
+        std: of the noise, of images in [-1, 1]; a number or a schedule.
     """
 
-    def __init__(self, std: float = 0.1, kimg: float = 100.0) -> None:
+    def __init__(self, std: Schedule = 0.1) -> None:
         super().__init__()
-        if std < 0 or kimg <= 0:
-            raise ValueError(f"std is {std} and kimg {kimg}; std >= 0 and kimg > 0 must hold")
-        self.start, self.kimg, self.std = std, kimg, std
+        check_range("std", std, least=0)
+        self.std, self.now = std, at(std, 0)
 
     def advance(self, batches: int, images_shown: int) -> None:
-        self.std = self.start * max(1 - images_shown / (1000 * self.kimg), 0.0)
+        self.now = at(self.std, images_shown)
 
     def forward(self, images: Pyramid) -> Pyramid:
-        if self.std == 0:
+        if self.now == 0:
             return images
-        noise = self.std * torch.randn_like(images[-1])
+        noise = self.now * torch.randn_like(images[-1])
         return [x + F.avg_pool2d(noise, noise.shape[-1] // x.shape[-1]) for x in images]
 
     def report(self) -> dict[str, float]:
-        return {"balance/noise_std": self.std}
+        return {"balance/noise_std": self.now}

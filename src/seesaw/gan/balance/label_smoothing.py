@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from seesaw.gan.balance.parts import TermPart, adversarial_phase
 from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.losses import CrossEntropyD, LeastSquaresD
+from seesaw.gan.parts import TermPart, adversarial_phase
 from seesaw.gan.phases import Phase
-from seesaw.gan.terms import CrossEntropyD, LeastSquaresD
 
 
 class LabelSmoothing(TermPart):

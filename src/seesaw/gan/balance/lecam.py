@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seesaw.gan.balance.parts import TermPart
 from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.parts import TermPart
 
 
 class LeCam(TermPart):

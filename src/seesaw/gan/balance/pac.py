@@ -1,6 +1,8 @@
 """D judges several images at once."""
 
-from seesaw.gan.balance.parts import DiscriminatorWrapper
+from torch import Tensor
+
+from seesaw.gan.parts import DiscriminatorWrapper
 from seesaw.types import Pyramid, UserError
 
 
@@ -22,13 +24,18 @@ class Pac(DiscriminatorWrapper):
         super().__init__()
         if m < 1:
             raise ValueError(f"m is {m}; it must be at least 1")
-        self.m = m
+        self.m = self.pack = m
 
-    def forward(self, images: Pyramid) -> Pyramid:
-        """(B, C, H, W) each to (B / m, m C, H, W), neighbours together. Raises UserError where B does not divide."""
+    def forward(self, images: Pyramid, y: Tensor | None) -> tuple[Pyramid, Tensor | None]:
+        """(B, C, H, W) each to (B / m, m C, H, W), neighbours together; labels (B,) to (B / m, m).
+
+        Raises:
+            UserError: B does not divide by m.
+        """
         if len(images[-1]) % self.m:
             raise UserError(
                 f"balance=pac packs {self.m} images, and a pass through D has {len(images[-1])}; "
                 "batch_size and model.micro_batch must divide by balance.pac.m"
             )
-        return [x.reshape(len(x) // self.m, -1, *x.shape[2:]) for x in images]
+        packs = [x.reshape(len(x) // self.m, -1, *x.shape[2:]) for x in images]
+        return packs, None if y is None else y.reshape(-1, self.m)

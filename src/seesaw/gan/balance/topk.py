@@ -6,8 +6,8 @@ from typing import cast
 
 from torch import Tensor
 
-from seesaw.gan.balance.parts import Part, adversarial_phase
 from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.parts import Part, adversarial_phase
 from seesaw.gan.phases import Phase
 from seesaw.gan.terms import Term
 
@@ -15,23 +15,23 @@ from seesaw.gan.terms import Term
 class TopK(Part):
     """G's adversarial loss over the k fakes of a batch that D finds most real (Sinha et al. 2020, algorithm 1).
 
-    k = max(decay^e, least) x the batch, rounded down, at least 1, where e counts whole epochs of `epoch_kimg`. Couples the
+    k = max(decay^e, min) x the batch, rounded down, at least 1, where e counts whole epochs of `epoch_kimg`. Couples the
     samples of a batch: with micro-batches it is the top k of each. A relativistic loss keeps the pairs of those fakes.
 
     Args:
         decay: gamma, of k, an epoch, in (0, 1].
-        least: nu, the part of the batch at which it stops, in (0, 1].
+        min: nu, the part of the batch at which it stops, in (0, 1].
         epoch_kimg: thousand images; 50 is CIFAR-10's epoch.
     """
 
-    def __init__(self, decay: float = 0.99, least: float = 0.5, epoch_kimg: float = 50.0) -> None:
+    def __init__(self, decay: float = 0.99, min: float = 0.5, epoch_kimg: float = 50.0) -> None:
         super().__init__()
-        if not 0 < decay <= 1 or not 0 < least <= 1:
-            raise ValueError(f"decay is {decay} and least {least}; both must be above 0 and at most 1")
+        if not 0 < decay <= 1 or not 0 < min <= 1:
+            raise ValueError(f"decay is {decay} and min {min}; both must be above 0 and at most 1")
         if epoch_kimg <= 0:
             raise ValueError(f"epoch_kimg is {epoch_kimg}; it must be above 0")
-        self.decay, self.least, self.epoch_kimg = decay, least, epoch_kimg
-        self.share = 1.0
+        self.decay, self.min, self.epoch_kimg = decay, min, epoch_kimg
+        self.fraction = 1.0
 
     def bind(self, phases: Mapping[str, Phase]) -> None:
         _, name, _ = adversarial_phase(phases, "topk")
@@ -45,14 +45,14 @@ class TopK(Part):
 
     def advance(self, batches: int, images_shown: int) -> None:
         epochs = math.floor(images_shown / (1000 * self.epoch_kimg))
-        self.share = max(self.decay**epochs, self.least)
+        self.fraction = max(self.decay**epochs, self.min)
 
     def report(self) -> dict[str, float]:
-        return {"balance/topk": self.share}
+        return {"balance/topk": self.fraction}
 
 
 class TopKOf(Term):
-    """The values of `term` for the fakes with the highest logits: (k,), highest first. `part` tells the share."""
+    """The values of `term` for the fakes with the highest logits: (k,), highest first. `part` has the fraction."""
 
     def __init__(self, term: Term, part: TopK) -> None:
         super().__init__()
@@ -61,6 +61,6 @@ class TopKOf(Term):
 
     def forward(self, batch: AdversarialBatch) -> Tensor:
         logits = batch.fake_logits
-        k = max(int(self.parts[0].share * len(logits)), 1)
+        k = max(int(self.parts[0].fraction * len(logits)), 1)
         values: Tensor = self.term(batch)
         return values[logits.detach().topk(k).indices]

@@ -1,6 +1,6 @@
 """Separate learning rates."""
 
-from seesaw.gan.balance.parts import LrScale
+from seesaw.gan.parts import LrScale
 
 
 class TTUR(LrScale):

@@ -1,0 +1,110 @@
+"""What every experiment (a GAN, a style transfer) offers to callbacks, loggers and commands."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from seesaw.types import Pyramid
+
+
+class Experiment(LightningModule):
+    """A LightningModule whose clock is images shown. Callbacks rely on these members alone and know no model.
+
+    A subclass steps its own optimisers (`automatic_optimization = False`), counts `images_shown`, and calls `report` once a
+    window. Lightning skips hooks that are not callable, so the four per-batch hooks below cost nothing; as the empty methods of
+    its base class they took a twentieth of a small net's step.
+
+    Attributes:
+        unused_options: top-level options and groups that have no meaning for this kind of experiment.
+        unit: what one image of the clock stands for: "images", or "iterations" of a style transfer.
+        classes: number of classes of the labels that the model takes; 0: it takes none.
+        images_shown: real images shown so far: the clock of schedules, checkpoints and curves.
+        latest_metrics: the newest value of every logged name, for the progress bar.
+        last_change: images shown at which the last scale of a growing model enters; 0 without growth.
+    """
+
+    unused_options: ClassVar[frozenset[str]] = frozenset()
+    unit: ClassVar[str] = "images"
+
+    on_train_batch_start = None  # type: ignore[assignment]
+    on_before_backward = None  # type: ignore[assignment]
+    on_after_backward = None  # type: ignore[assignment]
+    on_before_optimizer_step = None  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.classes = 0
+        self.images_shown = 0
+        self.latest_metrics: dict[str, float] = {}
+        self.last_change = 0
+
+    def report(self, values: dict[str, float], images_shown: int | None = None) -> None:
+        """Hand values to every logger of the trainer at `images_shown` (None: the present), and keep them as the newest."""
+        self.latest_metrics |= values
+        if self._trainer is None:  # used without a trainer, as in a notebook
+            return
+        step = self.images_shown if images_shown is None else images_shown
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values, step=step)
+
+    def flush_statistics(self, finished: bool = False) -> None:
+        """Report what is still in flight at the end of a run. `finished`: include the last window, however short it is.
+
+        Raises:
+            UserError: `finished`, and a value is not finite.
+        """
+
+    def average_over_ranks(self) -> None:
+        """Give every process the mean of what each accumulated on its own, before a checkpoint is saved."""
+
+    def observe_primary(self, value: float) -> None:
+        """Receive each new value of the primary metric, lower is better: a plateau schedule listens."""
+
+    def forget_primary(self) -> None:
+        """The values of the primary metric to come do not compare with those before."""
+
+    def sample(
+        self,
+        n: int,
+        seed: int,
+        y: "Tensor | int | None" = None,
+        ema: bool = True,
+        batch_size: int = 256,
+        shard: tuple[int, int] = (0, 1),
+    ) -> Iterator[Tensor]:
+        """The finest scale of `sample_pyramids`."""
+        for pyramid in self.sample_pyramids(n, seed, y, ema, batch_size, shard):
+            yield pyramid[-1]
+
+    def sample_pyramids(
+        self,
+        n: int,
+        seed: int,
+        y: "Tensor | int | None" = None,
+        ema: bool = True,
+        batch_size: int = 256,
+        shard: tuple[int, int] = (0, 1),
+    ) -> Iterator[Pyramid]:
+        """Images of n latents keyed by `seed` alone, chunk by chunk, coarse to fine.
+
+        Training goes on afterwards as if nothing had been sampled. Several processes call it together.
+
+        Args:
+            n: how many.
+            seed: key of the latents.
+            y: labels, int64 (n,), or one class for all; None: of a model with labels, drawn evenly with the same key.
+            ema: the averaged generator, else the raw one.
+            batch_size: images of a chunk.
+            shard: (rank, world_size): every world_size-th chunk, from the rank-th on.
+
+        Yields:
+            uint8 (b, C, H, W) at each scale, on the model's device; points of the plane are float32 (b, 2, 1, 1).
+        """
+        raise TypeError(f"{type(self).__name__} gives no samples")  # Experiment itself is abstract
+
+    def load_progress(self, progress: dict[str, Any]) -> None:
+        """Restore the clock and the counters from `checkpoint["progress"]`."""
+        self.images_shown = progress["images_shown"]

@@ -1,0 +1,195 @@
+"""Penalties: named terms of the group `penalty`, each of one player and at an interval of its own."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seesaw.functional import penalties
+from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.schedules import check_range
+from seesaw.gan.terms import Term
+from seesaw.types import Pyramid, Schedule, at
+
+
+class Penalty(Term):
+    """A term beside the adversarial loss.
+
+    With interval 1 it joins its player's adversarial phase and shares its forward passes. With interval k > 1 it is lazy: all of
+    one player's penalties with that interval form a phase of their own, due in every k-th batch, with gain k and the player's
+    learning rate and betas corrected (Karras et al. 2020, StyleGAN2, appendix B).
+
+    Attributes:
+        player: whose loss it joins.
+        bounds: where it bounds the slope of D: "everywhere", at the "data" alone, or "nowhere". A Wasserstein loss needs a bound.
+
+    Args:
+        interval: batches from one application to the next, at least 1.
+        batch_fraction: part of the batch that a lazy phase sees, in (0, 1].
+    """
+
+    player: Literal["G", "D"] = "D"
+    bounds: Literal["everywhere", "data", "nowhere"] = "nowhere"
+
+    def __init__(self, interval: int = 1, batch_fraction: float = 1.0) -> None:
+        super().__init__()
+        if interval < 1:
+            raise ValueError(f"interval is {interval}; it must be at least 1")
+        if not 0 < batch_fraction <= 1:
+            raise ValueError(f"batch_fraction is {batch_fraction}; it must be above 0 and at most 1")
+        if interval == 1 and batch_fraction < 1:
+            raise ValueError("batch_fraction is of a lazy phase; it takes an interval above 1")
+        self.interval, self.batch_fraction = interval, batch_fraction
+
+    @property
+    def strength(self) -> Schedule:
+        """The weight of the penalty: 0 turns it off."""
+        return 1.0
+
+
+class GradientPenalty(Penalty):
+    """weight ((||d D(x) / d x|| - target) / target)^2 between reals and fakes: WGAN-GP, Gulrajani et al. 2017, eq. 3.
+
+    On a pyramid it is taken at each scale and averaged over them. Each sample's place on the line is drawn uniformly, the
+    same at every scale; a pack (balance=pac), which is then what D's loss judged, has one place. It needs a forward of D of its
+    own. BatchNorm and minibatch stddev in D couple the samples.
+
+    Args:
+        weight: lambda, 10 in the papers; a number or a schedule.
+        target: of the gradient's norm: 1; Karras et al. 2018 took 750 on CIFAR-10.
+        one_sided: whether norms below the target cost nothing.
+        interval: see `Penalty`.
+    """
+
+    second_order = True
+    bounds = "everywhere"
+
+    def __init__(
+        self, weight: Schedule = 10.0, target: float = 1.0, one_sided: bool = False, interval: int = 1
+    ) -> None:
+        super().__init__(interval)
+        check_range("weight", weight, least=0)
+        if not target > 0:
+            raise ValueError(f"target is {target}; it must be above 0")
+        self.weight, self.target, self.one_sided = weight, target, one_sided
+
+    @property
+    def strength(self) -> Schedule:
+        return self.weight
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        mix = torch.rand(len(batch.z) // batch.pack, device=batch.z.device, dtype=torch.float32)
+        mix = mix.repeat_interleave(batch.pack)
+        between = penalties.interpolated(batch.real, batch.fake, mix)
+        norms = penalties.gradient_norms(batch.logits_of(between), between)
+        return at(self.weight, batch.images_shown) * penalties.gradient_penalty(norms, self.target, self.one_sided)
+
+
+class Drift(Penalty):
+    """weight D(x)^2 on reals, which keeps a critic's logits from drifting away from 0: Karras et al. 2018, appendix A.1.
+
+    Args:
+        weight: epsilon, 0.001 in the paper; a number or a schedule.
+        interval: see `Penalty`.
+    """
+
+    def __init__(self, weight: Schedule = 1.0e-3, interval: int = 1) -> None:
+        super().__init__(interval)
+        check_range("weight", weight, least=0)
+        self.weight = weight
+
+    @property
+    def strength(self) -> Schedule:
+        return self.weight
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return at(self.weight, batch.images_shown) * batch.real_logits.square()
+
+
+class ZeroCentredPenalty(Penalty):
+    """gamma/2 ||d D(x) / d x||^2 on one side of D's images, through the augmentation.
+
+    With interval 1 it shares D's forward pass with the adversarial loss. BatchNorm and minibatch stddev in D couple the samples.
+
+    Args:
+        gamma: at least 0; a number or a schedule.
+        interval: see `Penalty`.
+    """
+
+    second_order = True
+    bounds = "data"
+
+    def __init__(self, gamma: Schedule, interval: int = 1) -> None:
+        super().__init__(interval)
+        check_range("gamma", gamma, least=0)
+        self.gamma = gamma
+
+    @property
+    def strength(self) -> Schedule:
+        return self.gamma
+
+    def penalty(self, logits: Tensor, images: Pyramid, images_shown: int) -> Tensor:
+        """One value per logit, (B,)."""
+        return at(self.gamma, images_shown) / 2 * penalties.squared_gradient_norm(logits, images)
+
+
+class R1(ZeroCentredPenalty):
+    """The penalty on reals: Mescheder et al. 2018, eq. 9."""
+
+    grad_of = frozenset({"real"})
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return self.penalty(batch.real_logits, batch.real, batch.images_shown)
+
+
+class R2(ZeroCentredPenalty):
+    """The penalty on G's images: Mescheder et al. 2018, eq. 10."""
+
+    grad_of = frozenset({"fake"})
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return self.penalty(batch.fake_logits, batch.fake, batch.images_shown)
+
+
+class PathLength(Penalty):
+    """weight (||J_w^T y|| - a)^2, a their running mean: Karras et al. 2020 (StyleGAN2), eq. 4.
+
+    `a` starts at 0, is updated first and carries the gradient of this batch's mean, as in the paper's code. It couples the
+    samples of a batch and the batches, so micro-batches do not give the same value. It needs a generator with intermediate
+    latents w.
+
+    Args:
+        weight: 2 in the paper's code; a number or a schedule.
+        decay: of the running mean, a step of this penalty.
+        interval: 4 in the paper; see `Penalty`.
+        batch_fraction: 0.5 in the paper; see `Penalty`.
+    """
+
+    player: Literal["G", "D"] = "G"
+    second_order = True
+
+    def __init__(
+        self, weight: Schedule = 2.0, decay: float = 0.01, interval: int = 4, batch_fraction: float = 0.5
+    ) -> None:
+        super().__init__(interval, batch_fraction)
+        check_range("weight", weight, least=0)
+        if not 0 < decay <= 1:
+            raise ValueError(f"decay is {decay}; it must be above 0 and at most 1")
+        self.weight, self.decay = weight, decay
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(()))
+
+    @property
+    def strength(self) -> Schedule:
+        return self.weight
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        if batch.generated.w is None:
+            raise ValueError(
+                "penalty=path_length needs a generator with intermediate latents w, as StyleGAN2's; leave it out"
+            )
+        images = batch.fake[-1]
+        lengths = penalties.path_lengths(images, batch.generated.w, torch.randn_like(images))
+        mean = self.mean.lerp(lengths.mean(), self.decay)
+        self.mean.copy_(mean.detach())
+        return at(self.weight, batch.images_shown) * (lengths - mean).square()
