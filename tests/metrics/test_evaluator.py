@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from shipped import evaluator as shipped_evaluator
 from torchvision.transforms.functional import gaussian_blur
 
 from seesaw.data.images import ImageSet
@@ -13,6 +14,7 @@ from seesaw.data.sources import digits
 from seesaw.functional.distances import frechet_distance, kernel_distance, moments
 from seesaw.metrics.evaluator import Evaluation, Evaluator
 from seesaw.metrics.extractors import ClassifierExtractor
+from seesaw.metrics.kernel import Kernel
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def reals() -> ImageSet:
 
 @pytest.fixture(scope="module")
 def evaluator(reals: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
-    evaluator = Evaluator(ClassifierExtractor("digits"))
+    evaluator = shipped_evaluator("digits", ClassifierExtractor("digits"))
     evaluator.prepare(reals, tmp_path_factory.mktemp("cache"))
     return evaluator
 
@@ -89,17 +91,16 @@ def test_values_are_the_distances_of_the_features(evaluator: Evaluator, reals: I
     found = frechet_distance(*moments(all_of_them), *moments(features))
     assert values["frechet_digits"] == pytest.approx(found, rel=1e-4)
     assert values["kernel_digits"] == pytest.approx(kernel_distance(all_of_them, features), rel=1e-4)
-    assert evaluator.primary == "frechet_digits"
 
 
 def test_the_kernel_distance_over_subsets(evaluator: Evaluator, reals: ImageSet, tmp_path: Path) -> None:
-    by_subsets = Evaluator(ClassifierExtractor("digits"), kernel_subsets=5)
+    by_subsets = shipped_evaluator("digits", ClassifierExtractor("digits"), subsets=5)
     by_subsets.prepare(reals, tmp_path)
     blurred = gaussian_blur(reals.images, [13, 13], [3.0, 3.0])
     found, other = (measured(e, blurred) for e in (by_subsets, evaluator))
     assert found.values["kernel_digits"] == pytest.approx(other.values["kernel_digits"], rel=0.15)
     assert found.values["kernel_digits"] != other.values["kernel_digits"]
-    assert found.protocol.kernel == "5 subsets of 1000"
+    assert found.protocol.details == "kernel distance over 5 subsets of 1000"
 
 
 def test_too_few_images_are_refused(evaluator: Evaluator, reals: ImageSet) -> None:
@@ -107,25 +108,25 @@ def test_too_few_images_are_refused(evaluator: Evaluator, reals: ImageSet) -> No
         evaluator.evaluate(iter([reals.images[:10]]), 20)
 
 
-@pytest.mark.parametrize(("option", "value"), [("n", 1), ("batch_size", 0), ("kernel_subsets", 0)])
+@pytest.mark.parametrize(("option", "value"), [("n", 1), ("batch_size", 0), ("subsets", 0)])
 def test_options_out_of_range_are_refused(option: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{option} must be .*not {value}"):
-        Evaluator(ClassifierExtractor("digits"), **{option: value})
+        Kernel(value) if option == "subsets" else Evaluator(ClassifierExtractor("digits"), {}, **{option: value})
 
 
-@pytest.mark.parametrize("options", [{}, {"n": 40}, {"n": 1200, "kernel_subsets": 3}, {"n": 64, "kernel_subsets": 2}])
+@pytest.mark.parametrize("options", [{}, {"n": 40}, {"n": 1200, "subsets": 3}, {"n": 64, "subsets": 2}])
 def test_the_protocol_is_known_before_anything_is_measured(reals: ImageSet, tmp_path: Path, options: Any) -> None:
-    one = Evaluator(ClassifierExtractor("digits"), **options)
+    one = shipped_evaluator("digits", ClassifierExtractor("digits"), **options)
     one.extractor.prepare(torch.device("cpu"))
     promised = one.protocol(reals)
     one.prepare(reals, tmp_path)
     assert measured(one, reals.images[: one.count]).protocol == promised
     kept = one.reference.features[: promised.fake_count]
-    if "kernel_subsets" in options:
-        assert promised.kernel == f"{options['kernel_subsets']} subsets of {min(len(kept), 1000)}"
+    if "subsets" in options:
+        assert promised.details == f"kernel distance over {options['subsets']} subsets of {min(len(kept), 1000)}"
 
 
-def test_the_protocol_says_how_the_number_was_made(evaluator: Evaluator, reals: ImageSet) -> None:
+def test_the_protocol_describes_the_measurement(evaluator: Evaluator, reals: ImageSet) -> None:
     protocol = evaluator.evaluate(iter([reals.images[:50]]), 50, "raw").protocol
     assert protocol.as_dict() == {
         "extractor": "digits",
@@ -134,7 +135,7 @@ def test_the_protocol_says_how_the_number_was_made(evaluator: Evaluator, reals: 
         "reference": "digits 1797x1x32x32",
         "reference_count": 1797,
         "fake_count": 50,
-        "kernel": "all samples and 1797 reals",
+        "details": "kernel distance over all samples and 1797 reals",
         "generator": "raw",
     }
     json.dumps(protocol.as_dict())
@@ -142,8 +143,8 @@ def test_the_protocol_says_how_the_number_was_made(evaluator: Evaluator, reals: 
     assert "\n" not in protocol.label()
 
 
-def test_as_many_images_as_reals_unless_told(evaluator: Evaluator, reals: ImageSet, tmp_path: Path) -> None:
+def test_as_many_images_as_reals_by_default(evaluator: Evaluator, reals: ImageSet, tmp_path: Path) -> None:
     assert evaluator.count == 1797
-    told = Evaluator(ClassifierExtractor("digits"), n=64)
-    told.prepare(reals, tmp_path)
-    assert told.count == 64
+    few = shipped_evaluator("digits", ClassifierExtractor("digits"), n=64)
+    few.prepare(reals, tmp_path)
+    assert few.count == 64

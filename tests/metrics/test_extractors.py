@@ -4,12 +4,19 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 from seesaw.metrics.classifier import SmallClassifier, to_input
-from seesaw.metrics.extractors import WEIGHTS, ClassifierExtractor
+from seesaw.metrics.efficientnet import EfficientNetLite0Extractor
+from seesaw.metrics.extractors import WEIGHTS, ClassifierExtractor, Classifies, KnowsModes
+from seesaw.metrics.features import Features
+from seesaw.metrics.inception import InceptionExtractor
+from seesaw.metrics.points import PointsExtractor
+from seesaw.metrics.stacked import StackedExtractor
 
 NAMES = ("digits", "mnist", "fashion_mnist")
 CPU = torch.device("cpu")
@@ -82,16 +89,31 @@ def test_unknown_classifier() -> None:
         ClassifierExtractor("letters")  # type: ignore[arg-type]
 
 
-def test_the_figure_to_look_at_is_the_frechet_distance() -> None:
-    extractor = ClassifierExtractor("fashion_mnist")
-    assert extractor.frechet == extractor.primary == "frechet_fashion_mnist"
-    assert extractor.kernel == "kernel_fashion_mnist"
+def test_every_sample_belongs_to_its_most_probable_class() -> None:
+    extractor = ClassifierExtractor("digits")
+    fakes = Features(extractor(images(40, 1, 32)), extractor)
+    found = fakes.assignment
+    assert torch.equal(found.mode, fakes.probabilities.argmax(1))
+    assert found.inside.all()
+    assert (found.modes, found.counts().sum(), len(found.expected)) == (10, 40, 10)
+
+
+@pytest.mark.parametrize(("make", "classifies", "knows_modes"), [
+    (lambda: ClassifierExtractor("mnist"), True, True), (lambda: StackedExtractor("mnist"), True, True),
+    (lambda: PointsExtractor("ring", 8, 1.0, 0.01), False, True), (InceptionExtractor, False, False),
+    (EfficientNetLite0Extractor, False, False),
+])  # fmt: skip
+def test_what_an_extractor_offers_to_metrics(make: Callable[[], Any], classifies: bool, knows_modes: bool) -> None:
+    """Found without its weights: a missing file must not be looked for here."""
+    made = make()
+    assert (isinstance(made, Classifies), isinstance(made, KnowsModes)) == (classifies, knows_modes)
+    assert not {"path", "network", "weights_hash"} & set(vars(made))
 
 
 def test_no_other_network_is_imported_for_a_classifier() -> None:
-    """A wrong value is told after the targets have been imported: torch-fidelity alone takes a second of that."""
+    """A wrong value is reported after the targets have been imported: torch-fidelity alone takes a second of that."""
     program = (
-        "import sys, seesaw.metrics.extractors, seesaw.metrics.inception, seesaw.metrics.efficientnet; "
+        "import sys, seesaw.metrics.extractors, seesaw.metrics.inception, seesaw.metrics.efficientnet, seesaw.metrics.auto; "
         "heavy = ('torch_fidelity', 'torchmetrics', 'efficientnet', 'torchvision', 'pytorch_lightning'); "
         "print([name for name in sys.modules if name.startswith(heavy)])"
     )

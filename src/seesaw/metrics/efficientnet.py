@@ -28,9 +28,9 @@ class EfficientNetLite0Extractor(Frozen):
     """The 1280 pooled features of EfficientNet-Lite0 (Tan & Le 2019, arXiv 1905.11946; the Lite variants are TensorFlow's),
     trained on ImageNet. Grey images are repeated to 3 channels.
 
-    Its distances are its own and say nothing beside a published FID or KID, so they are named `fid_efflite0` and
-    `kid_efflite0`. To look at is the kernel distance: it is unbiased for any number of samples, while a Fréchet distance
-    of fewer samples than the 1280 dimensions is for the most part the error of two covariances of less than full rank.
+    Its distances do not compare with a published FID or KID, so they are named `fid_efflite0` and `kid_efflite0`. The
+    kernel distance is the one to look at: it is unbiased for any number of samples, while a Fréchet distance of fewer
+    samples than the 1280 dimensions is for the most part the error of two covariances of less than full rank.
 
     Args:
         size: the images' size in pixels as the network sees them. It was trained at 224; at 128 it is four times as fast
@@ -40,7 +40,6 @@ class EfficientNetLite0Extractor(Frozen):
 
     name = "efflite0"
     dim = 1280
-    frechet, kernel, primary = "fid_efflite0", "kid_efflite0", "kid_efflite0"
 
     def __init__(self, size: int = 128) -> None:
         super().__init__()
@@ -61,9 +60,6 @@ class EfficientNetLite0Extractor(Frozen):
 
     def features(self, images: Tensor) -> Tensor:
         return self.network(to_input(images, self.size))
-
-    def describe(self, features: Tensor) -> dict[str, float]:
-        return {}
 
 
 class Pooled(nn.Module):

@@ -4,9 +4,10 @@ of their own, inception.py and efficientnet.py."""
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +28,6 @@ class Extractor(Protocol):
     dim: int
     resize: str
     """How images come to the network's size, in words."""
-    frechet: str
-    kernel: str
-    """The names of the two distances."""
-    primary: str
-    """The name of the figure, lower is better, that best.ckpt and the plateau look at."""
 
     @property
     def weights_hash(self) -> str:
@@ -43,8 +39,53 @@ class Extractor(Protocol):
     def __call__(self, images: Tensor) -> Tensor:
         """Features on the device of `prepare`, float32; the images may lie on another."""
 
-    def describe(self, features: Tensor) -> dict[str, float]:
-        """What else the features of a set tell, by the metric's name; empty where there is nothing."""
+
+class Sampled(Protocol):
+    """The part of `seesaw.metrics.features.Features` that an extractor may ask for."""
+
+    values: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The result of `Classifies.probabilities`."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Samples and the known modes of a set: its classes, triples of classes, or Gaussians.
+
+    Args:
+        mode: int64 (n,), the nearest mode of each sample, below `modes`.
+        inside: bool (n,), whether the sample lies inside that mode.
+        modes: number of modes.
+        expected: relative frequencies of the modes among the reals, (modes,); or (modes + 1,), where the last is that of
+            reals outside every mode.
+    """
+
+    mode: Tensor
+    inside: Tensor
+    modes: int
+    expected: Tensor
+
+    def counts(self) -> Tensor:
+        """int64 (modes,), the number of samples inside each."""
+        return torch.bincount(self.mode[self.inside], minlength=self.modes)
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """An extractor with a classifier's head."""
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Features (n, dim), on any device, to class probabilities (n, K), or (n, channels, K)."""
+
+
+@runtime_checkable
+class KnowsModes(Protocol):
+    """An extractor for sets of which the modes are known."""
+
+    def assign(self, fakes: Sampled) -> Assignment:
+        """The modes of the samples, on the CPU."""
 
 
 class Frozen(ABC):
@@ -52,6 +93,11 @@ class Frozen(ABC):
 
     def __init__(self) -> None:
         self.device = torch.device("cpu")
+
+    @property
+    def must_download(self) -> bool:
+        """Whether `prepare` will fetch the weights from the network."""
+        return False
 
     @property
     @abstractmethod
@@ -103,7 +149,7 @@ def for_inference(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> nn.Mo
 
 
 class ClassifierExtractor(Frozen):
-    """The 64 last hidden features of the small classifier that ships for this set, and what it says of the classes.
+    """The 64 last hidden features of the small classifier that ships for this set, and its ten classes.
 
     Args:
         name: the set that it was trained on (benchmarks/train_classifier.py): digits, fashion_mnist or mnist.
@@ -117,8 +163,6 @@ class ClassifierExtractor(Frozen):
         if name not in ("digits", "fashion_mnist", "mnist"):
             raise ValueError(f"name must be one of digits, fashion_mnist, mnist, not {name}")
         self.name: str = name
-        self.frechet, self.kernel = f"frechet_{name}", f"kernel_{name}"
-        self.primary = self.frechet
 
     @property
     def path(self) -> Path:
@@ -140,11 +184,9 @@ class ClassifierExtractor(Frozen):
         """Features (N, 64), on any device, to class probabilities (N, 10)."""
         return self.network.head(features.to(self.device)).softmax(1)
 
-    def describe(self, features: Tensor) -> dict[str, float]:
-        """`modes_<name>`: classes that at least one sample is assigned to, 0 ... 10; `confident_<name>`: the share of
-        samples whose class has a probability above 0.9."""
-        confidence, assigned = self.probabilities(features).max(1)
-        return {
-            f"modes_{self.name}": float(len(assigned.unique())),
-            f"confident_{self.name}": (confidence > 0.9).float().mean().item(),
-        }
+    def assign(self, fakes: Sampled) -> Assignment:
+        """A sample belongs to its most probable class, however improbable."""
+        mode = fakes.probabilities.max(1).indices
+        return Assignment(
+            mode, torch.ones_like(mode, dtype=torch.bool), SmallClassifier.classes, torch.ones(SmallClassifier.classes)
+        )

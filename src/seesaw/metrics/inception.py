@@ -28,14 +28,15 @@ class InceptionExtractor(Frozen):
     name = "inception"
     dim = 2048
     resize = "bilinear as in TensorFlow 1 to 299 px, not antialiased"
-    frechet, kernel, primary = "fid", "kid", "fid"
 
     def __init__(self, weights: str | None = None, advice: str = TO_TRAIN) -> None:
         super().__init__()
         self.weights = weights
-        self.advice = (
-            f"put {INCEPTION_FILE} from torch-fidelity's release v0.2.0 into {_hub_path().parent}, or {advice}"
-        )
+        self.advice = f"put {INCEPTION_FILE} from torch-fidelity's release v0.2.0 into {hub_path().parent}, or {advice}"
+
+    @property
+    def must_download(self) -> bool:
+        return self.weights is None and not hub_path().is_file()
 
     @cached_property
     def path(self) -> Path:
@@ -45,13 +46,11 @@ class InceptionExtractor(Frozen):
             if not path.is_file():
                 raise UserError(f"Inception's weights: there is no file {self.weights}; {self.advice}")
             return path
-        path = _hub_path()
+        path = hub_path()
         if not path.is_file():
-            from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
-
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), progress=False)
+                torch.hub.download_url_to_file(url(), str(path), progress=False)
             except OSError as error:  # urllib's errors among them
                 raise UserError(
                     f"Inception's weights are not at {path} and cannot be downloaded ({error}); {self.advice}"
@@ -74,9 +73,14 @@ class InceptionExtractor(Frozen):
     def features(self, images: Tensor) -> Tensor:
         return self.network(images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images)
 
-    def describe(self, features: Tensor) -> dict[str, float]:
-        return {}
 
-
-def _hub_path() -> Path:
+def hub_path() -> Path:
+    """Where torch hub keeps the file."""
     return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
+
+
+def url() -> str:
+    """Where torch-fidelity publishes the file. Its package is imported only here: that takes a second."""
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+    return str(URL_INCEPTION_V3)

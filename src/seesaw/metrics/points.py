@@ -8,17 +8,18 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.mixtures import grid, ring
-from seesaw.functional.modes import coverage, histogram_kl, nearest_mode
+from seesaw.functional.modes import nearest_mode
+from seesaw.metrics.extractors import Assignment, Sampled
 
 NEAR = 3.0
-"""A sample is of high quality within so many standard deviations of a mean (VEEGAN, PacGAN)."""
+"""Standard deviations around its mean that make up a mode (VEEGAN, PacGAN)."""
 
 OUTSIDE = math.exp(-(NEAR**2) / 2)
 """The share of a plane Gaussian that lies farther than that from its mean: 1.1 %."""
 
 
 class PointsExtractor:
-    """The points are their own features; `describe` compares them with the mixture that the set was drawn from.
+    """The points are their own features, and the Gaussians of the mixture that the set was drawn from are the modes.
 
     Args:
         kind: ring or grid.
@@ -37,8 +38,6 @@ class PointsExtractor:
             raise ValueError(f"std must be above 0, not {std}")
         self.means, self.std = (ring if kind == "ring" else grid)(size, scale), std
         self.name = f"gaussians_{kind}"
-        self.frechet, self.kernel = f"frechet_{self.name}", f"kernel_{self.name}"
-        self.primary = f"reverse_kl_{self.name}"  # a collapsed set can have the right mean and covariance
 
     @property
     def weights_hash(self) -> str:
@@ -52,25 +51,9 @@ class PointsExtractor:
         """(B, 2, 1, 1) to (B, 2)."""
         return images.flatten(1).float()
 
-    def describe(self, features: Tensor) -> dict[str, float]:
-        """Of points (N, 2), each name followed by the set's:
-
-        `modes_`: means that are the nearest of at least one sample of high quality.
-        `high_quality_`: the share of samples within 3 standard deviations of the nearest mean; 0.989 for the mixture itself.
-        `reverse_kl_`: KL in nats of the samples' histogram from the mixture's, over the modes' disks of 3 standard
-            deviations and one bin for all that lies outside; so it is finite and sees quality too: all outside is 4.5.
-        `mode_kl_`: KL from the uniform histogram, each sample counted for its nearest mean whatever the distance, as the
-            published tables count.
-        """
-        index, distance = nearest_mode(features, self.means)
-        good = distance <= NEAR * self.std
+    def assign(self, fakes: Sampled) -> Assignment:
+        """A point belongs to the nearest mean, and lies inside that mode within 3 standard deviations."""
+        mode, distance = nearest_mode(fakes.values, self.means)
         m = len(self.means)
-        counts = torch.bincount(index[good], minlength=m)
-        with_outside = torch.cat([counts, (~good).sum()[None]])
-        truth = torch.cat([torch.full((m,), (1 - OUTSIDE) / m, dtype=torch.float64), torch.tensor([OUTSIDE]).double()])
-        return {
-            f"modes_{self.name}": float(coverage(counts)),
-            f"high_quality_{self.name}": good.double().mean().item(),
-            f"reverse_kl_{self.name}": histogram_kl(with_outside, truth),
-            f"mode_kl_{self.name}": histogram_kl(torch.bincount(index, minlength=m), torch.ones(m)),
-        }
+        expected = [torch.full((m,), (1 - OUTSIDE) / m, dtype=torch.float64), torch.tensor([OUTSIDE]).double()]
+        return Assignment(mode, distance <= NEAR * self.std, m, torch.cat(expected))

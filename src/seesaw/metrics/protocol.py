@@ -1,4 +1,4 @@
-"""How a number was made. Two distances can be compared when their protocols are equal."""
+"""How a value was measured. Two values of a metric can be compared when their protocols are equal."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Which = Literal["ema", "raw"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """All that a distance depends on beside the generator."""
+    """All that a metric depends on besides the generator."""
 
     extractor: str
     weights_hash: str  # first 12 digits of the SHA-256 of the extractor's weights
@@ -16,15 +16,14 @@ class Protocol:
     reference: str  # the reals: set, split, shape
     reference_count: int
     fake_count: int
-    kernel: str  # over which samples the kernel distance is estimated
+    details: str  # what the metrics depend on besides, such as the samples of the kernel distance; may be empty
     generator: Which  # averaged or raw weights
 
     def label(self) -> str:
         """One line for a person."""
-        return (
-            f"{self.extractor} ({self.weights_hash}), {self.resize}; {self.fake_count} {self.generator} samples against "
-            f"{self.reference_count} reals of {self.reference}; kernel distance over {self.kernel}"
-        )
+        counts = f"{self.fake_count} {self.generator} samples against {self.reference_count} reals of {self.reference}"
+        parts = [f"{self.extractor} ({self.weights_hash}), {self.resize}", counts, self.details]
+        return "; ".join(part for part in parts if part)
 
     def as_dict(self) -> dict[str, str | int]:
         """For JSON, a run's configuration or its summary."""

@@ -26,6 +26,9 @@ class Reals(Protocol):
     def gather(self, indices: Tensor) -> Tensor:
         """int64 (B,) to uint8 (B, C, H, W)."""
 
+    def labels(self, indices: Tensor) -> Tensor | None:
+        """int64 (B,) to int64 (B,); None where the set has no labels."""
+
     @property
     def identity(self) -> str:
         """A hash of shape and pixels."""

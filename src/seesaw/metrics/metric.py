@@ -1,0 +1,103 @@
+"""The base class of metrics: one file each, and one entry each in the configuration."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple
+
+from seesaw.metrics.features import Features
+from seesaw.metrics.reference import Reference
+
+Scale = Literal["log", "zero", "linear"]
+"""A vertical axis: logarithmic where all values are above 0, linear from 0, or linear around the values."""
+
+
+class Panel(NamedTuple):
+    """How a value is drawn in curves.png."""
+
+    title: str
+    scale: Scale
+
+
+class Metric(ABC):
+    """One number, or several, of generated samples against the reals.
+
+    All metrics of an evaluation see the same features, extracted once, and share what they derive from these. A new metric
+    is a subclass in a file of its own, and an entry under `measures` in a YAML file of the configuration group `metrics`:
+
+        defaults: [digits, _self_]
+        measures:
+          spread_digits: {_target_: my_package.spread.Spread}
+
+    The name of the entry is the name that is logged, as `eval/spread_digits`.
+
+    Attributes:
+        higher_is_better: the direction. A metric of several values gives a mapping from the name of each value to its
+            direction; these names are logged in the place of the entry's.
+        needs: the protocol that the extractor must satisfy, such as `seesaw.metrics.extractors.Classifies`.
+        title: heading in curves.png; empty: the logged name.
+        scale: vertical axis in curves.png.
+    """
+
+    higher_is_better: bool | Mapping[str, bool] = False
+    needs: ClassVar[type] = object
+    title: ClassVar[str] = ""
+    scale: ClassVar[Scale] = "linear"
+
+    @abstractmethod
+    def __call__(self, reals: Reference, fakes: Features) -> float | Mapping[str, float]:
+        """The value, or the values by the names in `higher_is_better`.
+
+        Args:
+            reals: statistics of the real images.
+            fakes: features of n generated samples, on the CPU, with their labels where the model takes labels.
+        """
+
+    def protocol(self, n: int, kept: int) -> str:
+        """What the values depend on besides extractor, reals and counts, in words; empty where there is nothing.
+
+        Args:
+            n: number of generated samples.
+            kept: number of reals of which the features are known.
+        """
+        return ""
+
+    def seconds(self, dim: int, n: int, kept: int) -> float:
+        """Estimated duration of one call on features of `dim` dimensions; 0 where it is negligible."""
+        return 0.0
+
+
+def directions(name: str, metric: Metric) -> dict[str, bool]:
+    """The logged names of a metric's values, each with whether higher is better.
+
+    Args:
+        name: of its entry in the configuration.
+    """
+    if isinstance(metric.higher_is_better, Mapping):
+        return {str(key): bool(higher) for key, higher in metric.higher_is_better.items()}
+    return {name: bool(metric.higher_is_better)}
+
+
+def panels(measures: Mapping[str, Metric]) -> dict[str, Panel]:
+    """The panel of each value by its logged name."""
+    found = {}
+    for name, metric in measures.items():
+        several = isinstance(metric.higher_is_better, Mapping)
+        for key in directions(name, metric):
+            found[key] = Panel(key if several or not metric.title else metric.title, metric.scale)
+    return found
+
+
+def named(name: str, metric: Metric, result: float | Mapping[str, float]) -> dict[str, float]:
+    """The values of one call by their logged names.
+
+    Raises:
+        ValueError: the metric gave other names than `higher_is_better` has.
+    """
+    values = dict(result) if isinstance(result, Mapping) else {name: result}
+    expected = directions(name, metric)
+    if set(values) != set(expected):
+        raise ValueError(
+            f"metrics.measures.{name}: {type(metric).__name__} gave {', '.join(values) or 'no value'}, and its "
+            f"higher_is_better names {', '.join(expected)}"
+        )
+    return {key: float(values[key]) for key in expected}
