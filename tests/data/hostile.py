@@ -38,7 +38,7 @@ def palette_with_hole() -> Image.Image:
 
 
 def turned() -> Image.Image:
-    """What a camera held upright stores: the picture lies on its side, the tag says how to raise it."""
+    """What a camera held upright stores: the picture lies on its side, the tag holds how to raise it."""
     return halves(RED, BLUE).transpose(Image.Transpose.ROTATE_270)
 
 

@@ -123,7 +123,7 @@ def test_a_download_takes_the_place_of_a_torn_folder(
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["cifar-10-batches-py"]
 
 
-def test_offline_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_the_error_names_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise socket.gaierror("no network in this test")
 

@@ -5,26 +5,19 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from PIL import Image
 
 from seesaw.data.files import Folder
 from seesaw.data.images import ImageSet
-from seesaw.data.module import ImageData
+from seesaw.data.module import ImageData, check_labels
 from seesaw.data.sampler import EndlessBatches
 from seesaw.data.sets import Digits, FashionMNIST
 from seesaw.types import Batch, UserError
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
-
 
 class Counted(ImageData):
-    """23 images whose pixels tell their number."""
+    """23 images whose pixels hold their number."""
 
-    loads = 0
-    labelled = True
+    loads, labelled, remainders = 0, True, 3
 
     def load(self) -> ImageSet:
         self.loads += 1
@@ -32,7 +25,8 @@ class Counted(ImageData):
         images = numbers.to(torch.uint8)[:, None, None, None].expand(
             23, self.channels, self.resolution, self.resolution
         )
-        return ImageSet(images.contiguous(), "numbers", *((numbers % 3, 3) if self.labelled else ()))
+        labels = (numbers % self.remainders, self.remainders) if self.labelled else ()
+        return ImageSet(images.contiguous(), "numbers", *labels)
 
 
 class Watcher(pl.LightningModule):
@@ -64,10 +58,9 @@ def stream(batch_size: int, seed: int, start: int = 0) -> list[list[int]]:
     return [x.tolist() for x in itertools.islice(EndlessBatches(23, batch_size, seed, start), 8)]
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_lightning_hands_over_the_samplers_batches(labelled: bool) -> None:
-    data = Counted(resolution=8, channels=3, batch_size=6, seed=4)
-    data.labelled = labelled
+@pytest.mark.parametrize("labels", [True, False])
+def test_lightning_hands_over_the_samplers_batches(labels: bool) -> None:
+    data = Counted(resolution=8, channels=3, batch_size=6, seed=4, labels=labels, classes=3)
     seen = fit(data, Watcher())
     assert data.loads == 1
     assert [batch.real[:, 0, 0, 0].tolist() for batch in seen] == stream(6, 4)
@@ -75,10 +68,53 @@ def test_lightning_hands_over_the_samplers_batches(labelled: bool) -> None:
         assert type(batch) is Batch
         assert batch.real.dtype == torch.uint8
         assert batch.real.shape == (6, 3, 8, 8)
-        if labelled:
+        if labels:
+            assert batch.y.dtype == torch.int64
             assert torch.equal(batch.y, batch.real[:, 0, 0, 0].long() % 3)
         else:
             assert batch.y is None
+
+
+def test_without_labels_the_set_keeps_its_own_and_no_class_is_counted() -> None:
+    data = Counted(resolution=8, channels=1, batch_size=6, classes=3, class_names=["a", "b", "c"])
+    assert (data.classes, data.class_names, data.reals.classes) == (0, [], 3)
+    counts = data.reals.class_counts
+    assert counts is not None
+    assert counts.tolist() == [8, 8, 7], "of 0 ... 22 by their remainder"
+    data.labelled = False
+    del data.reals
+    assert (data.reals.classes, data.reals.class_counts) == (0, None)
+
+
+def test_classes_have_the_names_that_are_given_or_their_numbers() -> None:
+    common: dict[str, Any] = {"resolution": 8, "channels": 1, "batch_size": 6, "labels": True}
+    named = Counted(**common, classes=3, class_names=["cat", "dog", "newt"])
+    assert (named.classes, named.class_names) == (3, ["cat", "dog", "newt"])
+    assert Counted(**common, classes=3).class_names == ["0", "1", "2"]
+    with pytest.raises(ValueError, match="class_names must name 3 classes as classes=3 does, not 2"):
+        Counted(**common, classes=3, class_names=["cat", "dog"])
+    with pytest.raises(ValueError, match="classes must be at least 0, not -1"):
+        Counted(**common, classes=-1)
+
+
+@pytest.mark.parametrize(("labelled", "found", "message"), [
+    (False, 3, "^data.labels=true, but numbers has no labels: give data.labels=false$"),
+    (True, 4, "^data.classes is 3, but numbers has 4 classes: give data.classes=4, or a set of 3 classes$"),
+    (True, 2, "^data.classes is 3, but numbers has 2 classes"),
+])  # fmt: skip
+def test_a_set_whose_labels_are_not_those_of_the_options_is_refused(labelled: bool, found: int, message: str) -> None:
+    data = Counted(resolution=8, channels=1, batch_size=6, labels=True, classes=3)
+    data.labelled, data.remainders = labelled, found
+    with pytest.raises(UserError, match=message):
+        data.prepare()
+
+
+@pytest.mark.parametrize(("y", "message"), [
+    ([0, 1, 3], "^three has the label 3: with data.classes=3 they go from 0 to 2$"), ([0, -1, 2], "has the label -1"),
+])  # fmt: skip
+def test_labels_outside_the_classes_are_refused(y: list[int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_labels(ImageSet(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), "three", torch.tensor(y), 3), 3)
 
 
 def test_training_goes_on_at_the_modules_image_number() -> None:
@@ -87,27 +123,49 @@ def test_training_goes_on_at_the_modules_image_number() -> None:
 
 
 def test_flip_shows_every_image_both_ways_in_an_epoch_of_twice_the_length() -> None:
-    """Images whose left half tells their number: 46 pictures, each number once as it is and once mirrored."""
+    """Images whose left half holds their number: 46 pictures, each number once as it is and once mirrored."""
     data = Counted(resolution=8, channels=1, batch_size=23, flip=True)
     data.reals.images[..., 4:] = 200
     seen = torch.cat([batch.real for batch in fit(data, Watcher())[:2]])
     plain, mirrored = (seen[seen[:, 0, 0, corner] == 200] for corner in (7, 0))
     assert sorted(plain[:, 0, 0, 0].tolist()) == sorted(mirrored[:, 0, 0, 7].tolist()) == list(range(23))
-    labels = torch.cat(
-        [batch.y for batch in fit(Counted(resolution=8, channels=1, batch_size=23, flip=True), Watcher())]
-    )
     numbers = seen[:, 0, 0].to(torch.int64).amin(1)
-    assert torch.equal(labels[:46], numbers % 3)
+    labelled = Counted(resolution=8, channels=1, batch_size=23, flip=True, labels=True, classes=3)
+    labels = torch.cat([batch.y for batch in fit(labelled, Watcher())[:2]])
+    assert torch.equal(labels, numbers % 3)
 
 
-def test_a_growing_model_sees_the_levels_that_its_stage_asks_for() -> None:
-    data = Counted(resolution=16, channels=1, batch_size=6, level=lambda shown: 4 if shown < 12 else 8)
+class Steps:
+    """4 px until image 12, then 8 px until 24, then the data's own; at 8 px half batches."""
+
+    def level(self, images_shown: int) -> int | None:
+        return 4 if images_shown < 12 else 8 if images_shown < 24 else None
+
+    def batch_size(self, images_shown: int, batch_size: int) -> int:
+        return batch_size // 2 if 12 <= images_shown < 24 else batch_size
+
+
+def test_a_growing_model_gets_level_and_batch_size_by_images_shown() -> None:
+    data = Counted(resolution=16, channels=1, batch_size=6, labels=True, classes=3, growth=Steps())
     seen = fit(data, Watcher(images_shown=6))
-    assert [batch.real.shape[-1] for batch in seen] == [4, *[8] * 7]
-    assert [batch.real[:, 0, 0, 0].tolist() for batch in seen] == stream(6, 0, 6)
+    assert [batch.real.shape[-1] for batch in seen] == [4, 8, 8, 8, 8, 16, 16, 16]
+    assert [len(batch.real) for batch in seen] == [6, 3, 3, 3, 3, 6, 6, 6]
+    shown = torch.cat([batch.real[:, 0, 0, 0] for batch in seen]).tolist()
+    assert shown == list(itertools.chain(*stream(6, 0, 6)))[: len(shown)], (
+        "growing changes neither the order nor the images"
+    )
+    assert all(torch.equal(batch.y, batch.real[:, 0, 0, 0].long() % 3) for batch in seen)
+    assert [data.batch_size_at(shown) for shown in (0, 12, 24)] == [6, 3, 6]
+    assert data.batch_size == 6
 
 
-def test_memory_says_where_batches_come_from() -> None:
+def test_without_growth_level_and_batch_size_stay() -> None:
+    data = Counted(resolution=16, channels=1, batch_size=6)
+    assert [data.batch_size_at(shown) for shown in (0, 10**7)] == [6, 6]
+    assert {tuple(batch.real.shape) for batch in fit(data, Watcher(10**7))} == {(6, 1, 16, 16)}
+
+
+def test_memory_decides_where_batches_come_from() -> None:
     cpu = torch.device("cpu")
     data = Counted(resolution=8, channels=1, batch_size=6)
     assert data.placed(cpu) is data.reals
@@ -128,7 +186,7 @@ def test_the_set_is_read_once_and_without_a_trainer() -> None:
     data.prepare_data()
     data.setup("fit")
     assert data.loads == 1
-    assert (data.classes, data.description) == (3, "numbers 23x3x16x16")
+    assert data.description == "numbers 23x3x16x16"
 
 
 @pytest.mark.slow
@@ -162,36 +220,3 @@ def test_impossible_options_are_named_before_anything_is_read() -> None:
         FashionMNIST(resolution=8, channels=1, batch_size=8, split="val")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="crop must be one of center, random, none, not 'middle'"):
         Folder(root="unread", resolution=8, channels=1, batch_size=8, crop="middle")  # type: ignore[arg-type]
-
-
-def configured(name: str, **options: Any) -> Any:
-    top = {"batch_size": 64, "seed": 5, "cache_dir": "elsewhere"}
-    data = OmegaConf.load(CONF / f"{name}.yaml")
-    del data["defaults"]
-    config = OmegaConf.create({**top, "data": OmegaConf.merge(data, options)})
-    return instantiate(config.data, _convert_="all")
-
-
-SETS = [path for path in sorted(CONF.glob("*.yaml")) if path.stem != "style_pair"]  # two photographs: test_photos
-
-
-@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
-def test_every_configuration_builds_its_data_module(path: Path) -> None:
-    options = {"root": "pictures"} if "root: ???" in path.read_text() else {}
-    data = configured(path.stem, **options)
-    assert isinstance(data, ImageData)
-    assert (data.batch_size, data.seed, data.cache_dir) == (64, 5, "elsewhere")
-
-
-def test_options_of_the_configuration_reach_the_source(tmp_path: Path) -> None:
-    Image.new("RGBA", (20, 40)).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"")
-    cache = tmp_path / "cache"
-    options = {"root": str(tmp_path), "background": "#010203", "max_bad": 0.5, "cache_dir": str(cache)}
-    with pytest.warns(UserWarning, match="1 of 2"):
-        reals = configured("folder", **options, resolution=16, crop="none").reals
-    assert reals.images[0, :, 0, 0].tolist() == [1, 2, 3]
-    assert sorted(p.name.split("-")[0] for p in cache.iterdir()) == ["bad_images", "prepared"]
-    assert configured("digits", resolution=16, channels=3).description == "digits 1797x3x16x16"
-    with pytest.raises(InstantiationException, match="unexpected keyword argument 'crop'"):
-        configured("digits", crop="none")

@@ -65,7 +65,7 @@ def test_celeba_is_found_in_each_layout(layout: str, tmp_path: Path) -> None:
     root = lay_out(tmp_path, layout)
     found = find_celeba(root)
     assert names_of(found) == NAMES, "bare names: a random crop depends on them"
-    assert (found.y, found.classes) == (None, None)
+    assert (found.y, found.class_names) == (None, None)
     assert all(found.tree.read(name) == trees.images()[name] for name in NAMES)
     copy = pickle.loads(pickle.dumps(found.tree))
     assert copy.read(NAMES[-1]) == trees.images()[NAMES[-1]]
@@ -74,7 +74,7 @@ def test_celeba_is_found_in_each_layout(layout: str, tmp_path: Path) -> None:
         found = find_celeba(root, split, "Smiling")  # type: ignore[arg-type]
         assert names_of(found) == of_split
         assert found.y == [(trees.attribute(int(name[:6]), column) + 1) // 2 for name in of_split]
-        assert found.classes == 2
+        assert found.class_names == ["no Smiling", "Smiling"]
 
 
 @pytest.mark.parametrize("place", ["root/", "root/img_align_celeba/", "my.zip/", "my.zip/faces/img_align_celeba/"])
@@ -130,7 +130,7 @@ def test_an_unreadable_image_is_counted_in_its_own_split(tmp_path: Path) -> None
     assert not find_celeba(str(tmp_path), "valid").tree.refused
 
 
-def test_a_set_that_is_not_whole_is_told(tmp_path: Path) -> None:
+def test_a_set_that_is_not_whole_is_message_of(tmp_path: Path) -> None:
     trees.celeba(tmp_path)
     with pytest.warns(UserWarning, match=r"img_align_celeba' holds 10 images, CelebA has 202,599: is it whole\?"):
         find_celeba(str(tmp_path))
@@ -144,10 +144,10 @@ ATTRIBUTE_TABLE, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
     (ATTRIBUTE_TABLE, "000002.jpg.*", "000002.jpg" + 40 * " 0", "list_attr_celeba.txt, line 4: an image and one of -1, 1 were"),
     (ATTRIBUTE_TABLE, "000002.jpg.*", "000002.jpg 1", "list_attr_celeba.txt, line 4: an image and one of -1, 1 were"),
     (ATTRIBUTE_TABLE, "000002.jpg", "<html>", "list_attr_celeba.txt, line 4: an image and one of -1, 1 were"),
-    (ATTRIBUTE_TABLE, "000002.jpg", "100002.jpg", "list_attr_celeba.txt says nothing of '000002.jpg'"),
+    (ATTRIBUTE_TABLE, "000002.jpg", "100002.jpg", "list_attr_celeba.txt has no row for '000002.jpg'"),
     (ATTRIBUTE_TABLE, r"(?s).*", "<html>", "list_attr_celeba.txt lists no images"),
     (PARTITION, "000002.jpg 0", "000002.jpg 3", "list_eval_partition.txt, line 2: an image and one of 0, 1, 2 were"),
-    (PARTITION, "000002.jpg 0", "", "list_eval_partition.txt says nothing of '000002.jpg'"),
+    (PARTITION, "000002.jpg 0", "", "list_eval_partition.txt has no row for '000002.jpg'"),
 ])  # fmt: skip
 def test_wrong_tables_are_explained(name: str, old: str, new: str, message: str, tmp_path: Path) -> None:
     path = trees.celeba(tmp_path) / "celeba" / name
@@ -180,8 +180,8 @@ def test_an_unknown_attribute_is_named_with_the_nearest(tmp_path: Path) -> None:
         find_celeba(str(tmp_path), attribute="qqqq")
 
 
-def test_a_missing_celeba_tells_what_was_tried_and_how_to_get_it(tmp_path: Path) -> None:
-    def told(root: Path) -> str:
+def test_a_missing_celeba_lists_what_was_tried_and_how_to_get_it(tmp_path: Path) -> None:
+    def message_of(root: Path) -> str:
         with pytest.raises(UserError) as caught:
             find_celeba(str(root))
         text = str(caught.value)
@@ -191,16 +191,16 @@ def test_a_missing_celeba_tells_what_was_tried_and_how_to_get_it(tmp_path: Path)
         assert all(part in text for part in (*needed, "data.root=FOLDER"))
         return text
 
-    assert f"(there is no {str(tmp_path / 'absent')!r})" in told(tmp_path / "absent")
+    assert f"(there is no {str(tmp_path / 'absent')!r})" in message_of(tmp_path / "absent")
     files = {"img_align_celeba.zip": b"<!DOCTYPE html>Quota exceeded", "celeba/img_align_celeba/readme.txt": b"?"}
-    text = told(trees.write(tmp_path / "root", files | {"holiday.png": b"own picture"}))
+    text = message_of(trees.write(tmp_path / "root", files | {"holiday.png": b"own picture"}))
     tried = [place for place in CELEBA_PLACES if place not in ("", "celeba/img_align_celeba", "img_align_celeba.zip")]
     assert f"{str(tmp_path / 'root')!r} has no {', '.join(tried)});" in text
     assert "celeba/img_align_celeba' holds no images, but 1 of .txt" in text
     assert "img_align_celeba.zip' is a web page" in text
     assert "root' holds 1 images, such as 'holiday.png', but no img_align_celeba and none by number" in text
     (tmp_path / "root" / "img_align_celeba.zip").write_bytes(b"PK")
-    assert "img_align_celeba.zip' is a damaged zip" in told(tmp_path / "root")
+    assert "img_align_celeba.zip' is a damaged zip" in message_of(tmp_path / "root")
 
 
 PICTURE = trees.face(1, (64, 64))
@@ -226,7 +226,7 @@ def test_celeba_hq_is_found_in_each_layout(layout: str, tmp_path: Path) -> None:
         (name,) = names_of(found)
         assert f"{found.tree.place}/{name}" == str(tmp_path / place)
         assert found.tree.read(name) == PICTURE
-        assert (found.y, found.classes) == (None, None)
+        assert (found.y, found.class_names) == (None, None)
 
 
 def test_masked_celeba_hq_counts_as_the_full_size(tmp_path: Path) -> None:
@@ -244,12 +244,12 @@ FFHQ = {
 }
 
 
-def test_of_ffhqs_folders_the_largest_is_taken_and_the_others_are_told(tmp_path: Path) -> None:
+def test_of_ffhqs_folders_the_largest_is_taken_and_the_others_are_message_of(tmp_path: Path) -> None:
     folder = trees.write(tmp_path / "ffhq-dataset", FFHQ)
     zipped = trees.write(tmp_path, {f"all.zip/{name}": content for name, content in FFHQ.items()}) / "all.zip"
     for root, hint in ((folder, "; give data.root to take another"), (zipped, "")):
-        told = rf"images1024x1024' is taken, the largest; also there: '{root}/thumbnails128x128'{hint}$"
-        with pytest.warns(UserWarning, match=told):
+        notice = rf"images1024x1024' is taken, the largest; also there: '{root}/thumbnails128x128'{hint}$"
+        with pytest.warns(UserWarning, match=notice):
             found = find_ffhq(str(root))
         assert names_of(found) == ["00000/00000.png"]
         assert found.tree.place.endswith("images1024x1024")

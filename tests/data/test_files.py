@@ -16,7 +16,7 @@ from seesaw.types import UserError
 
 
 def folder(root: str, resolution: int, channels: int = 3, **options: object) -> ImageSet:
-    """The set through its data module; its cache lies beside the root unless it is told."""
+    """The set through its data module; its cache lies beside the root unless another is given."""
     cache = {"cache_dir": str(Path(root).parent / "cache")} | options
     return Folder(root, resolution=resolution, channels=channels, batch_size=8, **cache).reals  # type: ignore[arg-type]
 
@@ -38,7 +38,7 @@ def test_images_stand_in_the_order_of_their_paths(tmp_path: Path) -> None:
     first = folder(str(tmp_path / "root"), 16)
     assert first.identity == folder(str(tmp_path / "root"), 16).identity
     assert first.description == "folder root 4x3x16x16"
-    assert (first.y, first.classes) == (None, None), "one image lies in no sub-folder"
+    assert (first.y, first.classes) == (None, 0), "one image lies in no sub-folder"
 
 
 def test_sub_folders_become_labels(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_sub_folders_become_labels(tmp_path: Path) -> None:
     assert reals.y.dtype == torch.int64
     assert reals.classes == 3, "a class without a good image keeps its number: labels do not hang on broken files"
     (tmp_path / "root" / "cats" / "2.png").unlink()
-    assert folder(str(tmp_path / "root" / "cats"), 16).classes is None, "one sub-folder tells nothing"
+    assert folder(str(tmp_path / "root" / "cats"), 16).classes == 0, "one sub-folder makes no classes"
 
 
 def test_crop_and_resize_agree_with_torchvision(tmp_path: Path) -> None:
@@ -141,12 +141,12 @@ def test_a_prepared_set_is_opened_as_it_is_without_its_files(tmp_path: Path) -> 
     assert torch.equal(after.images, before.images)
     assert after.y is not None
     assert after.y.tolist() == [0, 1, 1]
-    for options, told in {
+    for options, message in {
         (("resolution", 32),): "prepared with resolution=16, not 32: give data.resolution=16",
         (("resolution", 16), ("crop", "none")): "prepared with crop=center, not none: give data.crop=center",
         (("resolution", 16), ("channels", 1)): "prepared with channels=3, not 1",
     }.items():
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             folder(str(there), **dict(options))  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"is a prepared set \(folder root\), which data=folder opens"):
         FFHQ(str(there), resolution=16, channels=3, batch_size=8).prepare()

@@ -81,7 +81,7 @@ def test_without_root_the_cache_then_debian_is_read(tmp_path: Path) -> None:
         fashion_mnist(28, root=str(tmp_path / "elsewhere"))  # a root that was given is not silently replaced
 
 
-def test_offline_the_error_says_what_to_do(
+def test_offline_the_error_names_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
@@ -124,7 +124,7 @@ def test_a_download_is_moved_into_the_cache_and_used(tmp_path: Path, monkeypatch
     ("a", b"<html>quota exceeded, try later</html>", "not an idx file"),
     ("a", written_as(np.zeros(40, np.uint8)), "with 3 axes"),
     ("a", written_as(np.zeros((2, 3, 3, 1), np.uint8)), "with 3 axes"),
-    ("a", written_as(np.zeros((2, 3, 3), np.uint8))[:-1], r"holds 17 bytes, its header says \[2, 3, 3\]"),
+    ("a", written_as(np.zeros((2, 3, 3), np.uint8))[:-1], r"holds 17 bytes, its header gives \[2, 3, 3\]"),
 ])  # fmt: skip
 def test_damaged_idx_files_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)

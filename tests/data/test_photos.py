@@ -77,7 +77,7 @@ def test_wrong_files_are_one_sentence(tmp_path: Path, photo: Path) -> None:
         StylePair(str(tmp_path / "thin.png"), str(photo)).prepare()
 
 
-def test_wrong_numbers_are_told() -> None:
+def test_wrong_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="size must be from 64 to 4096, not 32"):
         StylePair("a", "b", size=32)
     with pytest.raises(ValueError, match=r"style_size must be from 0\.25 to 4, not 0"):

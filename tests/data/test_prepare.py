@@ -37,7 +37,9 @@ def plan_of(root: Path, resolution: int = 16, **options: object) -> Plan:
 
 def test_the_map_holds_the_pixels_in_the_order_of_the_names(tmp_path: Path) -> None:
     pixels = write_images(tmp_path / "set", 10)
-    reals = prepared(plan_of(tmp_path / "set", y=[k % 2 for k in range(10)], classes=2), tmp_path / "cache")
+    reals = prepared(
+        plan_of(tmp_path / "set", y=[k % 2 for k in range(10)], class_names=["even", "odd"]), tmp_path / "cache"
+    )
     assert torch.equal(reals.images, torch.from_numpy(pixels.transpose(0, 3, 1, 2)))
     assert reals.y is not None
     assert reals.y.tolist() == [k % 2 for k in range(10)]
@@ -69,7 +71,9 @@ def test_labels_follow_the_images_that_were_kept(tmp_path: Path) -> None:
     write_images(tmp_path / "set", 6)
     (tmp_path / "set" / "0002.png").write_bytes(b"no image")
     with pytest.warns(UserWarning, match="1 of 6"):
-        reals = prepared(plan_of(tmp_path / "set", y=[0, 1, 2, 3, 4, 5], classes=6, max_bad=0.5), tmp_path)
+        reals = prepared(
+            plan_of(tmp_path / "set", y=[0, 1, 2, 3, 4, 5], class_names=list("abcdef"), max_bad=0.5), tmp_path
+        )
     assert reals.y is not None
     assert reals.y.tolist() == [0, 1, 3, 4, 5]
 
@@ -163,8 +167,8 @@ def test_two_processes_that_want_one_set_make_it_once(tmp_path: Path) -> None:
     program = (
         "from pathlib import Path; from seesaw.data import prepare as m; from seesaw.data.tree import open_tree\n"
         "make = m._make\n"
-        "def told(*a): print('made', flush=True); make(*a)\n"
-        "m._make = told\n"
+        "def announced(*a): print('made', flush=True); make(*a)\n"
+        "m._make = announced\n"
         f"plan = m.Plan('test', open_tree(Path({str(tmp_path / 'set')!r})), m.Decoding(32, 3))\n"
         f"m.prepare(plan, {str(tmp_path / 'cache')!r}, 1)\n"
     )

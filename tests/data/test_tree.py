@@ -86,7 +86,7 @@ def test_each_folder_is_entered_once_by_the_first_of_its_names(tmp_path: Path) -
     assert FolderTree(tmp_path).names == ["a/1.png", "c/2.png", "d.png"]
 
 
-def test_a_folder_that_cannot_be_entered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_entered_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a/1.png", "locked/2.png")
     scandir = os.scandir
 
@@ -248,7 +248,7 @@ def test_first_level_folders_are_classes(names: list[str], expected: object) -> 
 
 
 def test_places_without_images_are_explained(tmp_path: Path) -> None:
-    def told(name: str) -> str:
+    def message_of(name: str) -> str:
         with pytest.raises(UserError) as caught:
             open_tree(tmp_path / name)
         text = str(caught.value)
@@ -256,29 +256,31 @@ def test_places_without_images_are_explained(tmp_path: Path) -> None:
         assert "\n" not in text
         return text
 
-    assert "does not exist (looked for" in told("absent")
-    assert "cannot be read: File name too long" in told("a" * 300)
+    assert "does not exist (looked for" in message_of("absent")
+    assert "cannot be read: File name too long" in message_of("a" * 300)
     (tmp_path / "empty").mkdir()
-    assert "holds no images, but nothing at all: .jpg, .jpeg, .png" in told("empty")
+    assert "holds no images, but nothing at all: .jpg, .jpeg, .png" in message_of("empty")
     (tmp_path / "empty" / "faces.zip").write_bytes(b"")
     (tmp_path / "empty" / "read me").write_bytes(b"")
-    text = told("empty")
+    text = message_of("empty")
     assert "1 of .zip, 1 of no suffix" in text
     assert "give the zip itself" in text
     (tmp_path / "file.png").write_bytes(PNG)
-    assert "is a file, but no zip: give the folder or the zip" in told("file.png")
+    assert "is a file, but no zip: give the folder or the zip" in message_of("file.png")
     os.mkfifo(tmp_path / "pipe.zip")
-    assert "is neither a folder nor a file" in told("pipe.zip")
+    assert "is neither a folder nor a file" in message_of("pipe.zip")
     (tmp_path / "page.zip").write_bytes(b"\n<!DOCTYPE html><html>Quota exceeded</html>")
-    assert "is a web page" in told("page.zip")
+    assert "is a web page" in message_of("page.zip")
     content = pack(tmp_path / "cut.zip", "1.png", "2.png").read_bytes()
     (tmp_path / "cut.zip").write_bytes(content[:-30])
-    assert "is a damaged zip (File is not a zip file): fetch it again" in told("cut.zip")
+    assert "is a damaged zip (File is not a zip file): fetch it again" in message_of("cut.zip")
     pack(tmp_path / "evil.zip", "../1.png", "notes.txt")
-    assert "but 1 of .txt, 1 that are refused, such as '../1.png' (its name leads out of the zip)" in told("evil.zip")
+    assert "but 1 of .txt, 1 that are refused, such as '../1.png' (its name leads out of the zip)" in message_of(
+        "evil.zip"
+    )
     pack(tmp_path / "broken.zip", "1.png")
     patched(tmp_path / "broken.zip", CENTRAL, 0, b"XXXX")
-    assert "is a damaged zip (Bad magic number for central directory)" in told("broken.zip")
+    assert "is a damaged zip (Bad magic number for central directory)" in message_of("broken.zip")
     with pytest.raises(UserError, match=r"^style="):
         open_tree(tmp_path / "absent", "style")
 

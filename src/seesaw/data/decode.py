@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 Crop = Literal["center", "random", "none"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-# Pillow opens no other format, whatever a file's name says: EPS, for one, would start Ghostscript.
+# Pillow opens no other format, whatever a file is called: EPS, for one, would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 SMALLEST_SIDE = 4
 LARGEST_FILE = 256 << 20
@@ -81,7 +81,7 @@ class Decoding:
 def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
     """One image (of a gif the first frame) as uint8 (channels, resolution, resolution).
 
-    It is turned as its EXIF tag says, laid on the background where it is transparent, brought to 8 bits and to grey or RGB,
+    It is turned upright by its EXIF tag, laid on the background where it is transparent, brought to 8 bits and to grey or RGB,
     cropped, and resized bilinearly with antialiasing.
 
     A random crop is drawn once, when the set is prepared, and is the same in all epochs and on all machines: its place
@@ -135,7 +135,7 @@ def _square(width: int, height: int, name: str, how: Decoding) -> tuple[int, int
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF tag says. `ImageOps.exif_transpose` also writes the tags anew and fails on broken ones."""
+    """Turned upright by the EXIF tag. `ImageOps.exif_transpose` also writes the tags anew and fails on broken ones."""
     method = ORIENTATIONS.get(image.getexif().get(ExifTags.Base.Orientation))
     return image if method is None else image.transpose(method)
 

@@ -1,6 +1,6 @@
 """Finding the sets of faces among the ways people keep them: CelebA, CelebA-HQ, FFHQ. Nothing is downloaded.
 
-Each `find_…` takes a folder or a zip that is the set or has it inside, and tells what was looked for when it is not there.
+Each `find_…` takes a folder or a zip that is the set or has it inside, and lists what was looked for when it is not there.
 """
 
 import difflib
@@ -39,7 +39,7 @@ CELEBA_NUMBERS = {
     "valid": range(162_771, 182_638),
     "test": range(182_638, CELEBA_COUNT + 1),
 }
-"""The published split, by the number that is the image's name; list_eval_partition.txt says the same."""
+"""The published split, by the number that is the image's name; list_eval_partition.txt holds the same."""
 
 CELEBA_CODES = {"train": 0, "valid": 1, "test": 2}
 CELEBA_ADVICE = (
@@ -53,11 +53,11 @@ NUMBERED = re.compile(r"([0-9]{6})\.\w+")
 
 
 class Found(NamedTuple):
-    """A set that was found: its images, and where they have labels one for each and the number of classes."""
+    """A set that was found: its images, and where they have labels one for each and the classes' names."""
 
     tree: Tree
     y: list[int] | None = None
-    classes: int | None = None
+    class_names: list[str] | None = None
 
 
 def find_celeba(root: str, split: Split = "all", attribute: str | None = None) -> Found:
@@ -65,7 +65,7 @@ def find_celeba(root: str, split: Split = "all", attribute: str | None = None) -
 
     Args:
         root: the folder of images or its zip, or a folder with one of them at one of `CELEBA_PLACES`.
-        split: as list_eval_partition (.txt, or Kaggle's .csv) says where it lies in the zip, or beside the images or up to
+        split: by list_eval_partition (.txt, or Kaggle's .csv) where it lies in the zip, or beside the images or up to
             two folders above; else by number, as published.
         attribute: one of the 40 of list_attr_celeba (.txt or .csv), looked for in the same way: -1 becomes class 0, 1 class 1.
 
@@ -91,7 +91,12 @@ def find_celeba(root: str, split: Split = "all", attribute: str | None = None) -
     if attribute is None:
         return Found(tree)
     y = _attribute(attribute, tables, tree)
-    return Found(tree, [y[name] for name in tree.names], 2)
+    return Found(tree, [y[name] for name in tree.names], attribute_classes(attribute))
+
+
+def attribute_classes(attribute: str) -> list[str]:
+    """The names of the two classes that an attribute of CelebA makes, in the order of their labels."""
+    return [f"no {attribute}", attribute]
 
 
 def find_celeba_hq(root: str) -> Found:
@@ -138,7 +143,7 @@ class _Table(NamedTuple):
         raise UserError(f"{self.where} lists no images")
 
     def column(self, index: int, meanings: dict[str, int]) -> dict[str, int]:
-        """What a column says, by the number of the image as it is written, such as 000001."""
+        """The values of a column, by the number of the image as it is written, such as 000001."""
         found: dict[str, int] = {}
         for number, cells in self.rows():
             image = NUMBERED.fullmatch(cells[0])
@@ -205,8 +210,8 @@ def _find_celeba_images(root: str) -> tuple[Listed, _Tables]:
         return Subset(tree, folder, lambda name: bool(NUMBERED.fullmatch(name))), _Tables(archive, places)
     where = repr(str(base.absolute()))
     absent = f"{where} has no {', '.join(missing)}" if os.path.exists(base) else f"there is no {where}"
-    told = "; ".join((*wrong, *([absent] if missing else [])))
-    raise UserError(f"data.root={root!r}: CelebA was not found ({told}); {CELEBA_ADVICE}")
+    reasons = "; ".join((*wrong, *([absent] if missing else [])))
+    raise UserError(f"data.root={root!r}: CelebA was not found ({reasons}); {CELEBA_ADVICE}")
 
 
 def _celeba_folder(names: list[str]) -> str | None:
@@ -228,7 +233,7 @@ def _of_images(table: _Table, column: dict[str, int], tree: Listed) -> dict[str,
     """A column by the names of the tree's images."""
     for name in _all(tree):
         if name[:6] not in column:
-            raise UserError(f"{table.where} says nothing of {name!r}")
+            raise UserError(f"{table.where} has no row for {name!r}")
     return {name: column[name[:6]] for name in _all(tree)}
 
 
@@ -303,8 +308,8 @@ def _find_largest(root: str, faces: _Faces) -> Listed:
     if len(sizes) > 1:
         others = ", ".join(repr(str(base / place)) for place in sizes if place != best)
         hint = "; give data.root to take another" if os.path.isdir(base) else ""
-        told = f"{faces.name}: {str(base / best)!r} is taken, the largest; also there: {others}{hint}"
-        warnings.warn(told, Notice, stacklevel=2)
+        notice = f"{faces.name}: {str(base / best)!r} is taken, the largest; also there: {others}{hint}"
+        warnings.warn(notice, Notice, stacklevel=2)
     if best in zips:
         return _find_largest(str(base / best), faces)
     found = Subset(tree, best, lambda name: not faces.avoids(name))
@@ -315,13 +320,13 @@ def _find_largest(root: str, faces: _Faces) -> Listed:
 
 
 def _size(name: str, faces: _Faces) -> int:
-    """The resolution that the name of a folder or zip tells, or 0."""
+    """The resolution in the name of a folder or zip, or 0."""
     match = faces.sizes.fullmatch(name)
     return int(match[1] or LARGEST) if match else 0
 
 
 def _sized_folders(names: list[str], faces: _Faces) -> dict[str, int]:
-    """The folders of a tree whose own names tell a resolution, with a / at the end; of nested ones the inner."""
+    """The folders of a tree whose own names hold a resolution, with a / at the end; of nested ones the inner."""
     found = {}
     for folder in sorted({name.rpartition("/")[0] for name in names}):
         parts = folder.split("/")
@@ -333,7 +338,7 @@ def _sized_folders(names: list[str], faces: _Faces) -> dict[str, int]:
 
 
 def _compare_count(tree: Tree, name: str, published: int) -> None:
-    """A set that was unpacked halfway trains as well, but its figures are of another set: say so."""
+    """A set that was unpacked halfway trains as well, but its figures are of another set: warn."""
     count = len(tree.names) + len(tree.refused)
     if count != published:
         warnings.warn(

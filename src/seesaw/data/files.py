@@ -1,5 +1,6 @@
 """Sets that lie as image files in a folder or a zip: they are prepared once, then read from one mapped file."""
 
+import hashlib
 import json
 import os
 from abc import abstractmethod
@@ -11,7 +12,7 @@ from seesaw.data.faces import Split, find_celeba, find_celeba_hq, find_ffhq
 from seesaw.data.images import ImageSet
 from seesaw.data.module import Common, ImageData
 from seesaw.data.prepare import Plan, prepare, whole
-from seesaw.data.prepared import open_prepared
+from seesaw.data.prepared import PreparedSet, labelled_by_folder, open_prepared
 from seesaw.data.tree import labels, open_tree
 from seesaw.errors import UserError
 
@@ -24,8 +25,10 @@ LISTED = "SEESAW_PREPARED"
 class TreeData(ImageData):
     """A set of image files, prepared in `cache_dir` when that has not happened yet.
 
-    Whether the prepared set is the right one is told by a list of all files with their sizes and times. A process that another
-    of the same run started takes that one's word.
+    A list of all files with their sizes and times decides whether the prepared set is the right one. A process that another one
+    of the same run started takes the folder that this one found. Nothing is ever written below `root`.
+
+    With `labels` a set whose own files list no labels gets them from its class folders, as `Folder` does.
 
     Args:
         max_bad: the share of images, 0 ... 1, that may be unreadable, too small, too large or refused. They are skipped; a
@@ -49,11 +52,17 @@ class TreeData(ImageData):
         """What is to be prepared. UserError where the files cannot be found."""
 
     def load(self) -> ImageSet:
+        reals = self.open_set()
+        return labelled_by_folder(reals, self.classes) if self.labels and reals.y is None else reals
+
+    def open_set(self) -> PreparedSet:
+        """The prepared set, which `root` may be itself, else the one made of the files in `root`."""
         root = Path(self.root).expanduser()
         index = whole(root) if (root / "index.json").is_file() else None
         if index is not None:
             self.check_prepared(index)
-            return open_prepared(root)
+            key = hashlib.sha256(repr((os.path.abspath(root), index["sha256"], index["shape"])).encode()).hexdigest()
+            return open_prepared(root, Path(self.cache_dir).expanduser() / "prepared" / f"levels-{key[:16]}")
         places = os.path.abspath(root), os.path.abspath(self.cache_dir)
         asked = repr((type(self).__name__, *places, self.part, self.decoding))
         listed: dict[str, str] = json.loads(os.environ.get(LISTED, "{}"))
@@ -70,7 +79,7 @@ class TreeData(ImageData):
 class Folder(TreeData):
     """One's own images: every jpg, jpeg, png, webp, bmp and gif (its first frame) below `root`, a folder or a zip.
 
-    An image is turned as its EXIF tag says, laid on the background where it is transparent, brought to 8 bits and to grey
+    An image is turned upright by its EXIF tag, laid on the background where it is transparent, brought to 8 bits and to grey
     or RGB, cropped and resized bilinearly with antialiasing. The names of the first-level sub-folders, sorted, become the
     labels if there are two or more and every image lies in one.
 
@@ -109,8 +118,8 @@ class Folder(TreeData):
         tree = open_tree(path)
         name = f"folder {path.absolute().stem}"
         found = labels(tree.names)
-        y, classes = (None, None) if found is None else (found[0], len(found[1]))
-        return Plan(name, tree, self.decoding, y, classes, self.max_bad)
+        y, names = (None, None) if found is None else found
+        return Plan(name, tree, self.decoding, y, names, self.max_bad)
 
 
 class CelebA(TreeData):
@@ -119,7 +128,7 @@ class CelebA(TreeData):
     Args:
         root: the folder of images or its zip, or a folder that holds either (`celeba/img_align_celeba`, Kaggle's layout);
             see `seesaw.data.faces.find_celeba`.
-        split: all images, or a part as the partition file says; without that file by number, as published.
+        split: all images, or a part by the partition file; without that file by number, as published.
         side: the square that is cut out, in pixels, before the resize: 178 is the whole width; 148, 140, 128 and 108 are
             seen in papers.
         center: its centre (x, y); null: the middle, (89, 109). Karras et al. 2018 cut 128 px about (89, 121).
@@ -150,7 +159,7 @@ class CelebA(TreeData):
     def plan(self) -> Plan:
         found = find_celeba(self.root, self.split, self.attribute)
         name = "celeba" if self.split == "all" else f"celeba-{self.split}"
-        return Plan(name, found.tree, self.decoding, found.y, found.classes, self.max_bad)
+        return Plan(name, found.tree, self.decoding, found.y, found.class_names, self.max_bad)
 
 
 class CelebAHQ(TreeData):

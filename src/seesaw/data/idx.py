@@ -100,8 +100,8 @@ def read_set(what: IdxSet, resolution: int, channels: int, root: str | None, spl
     if len(images) != len(y) or not len(y) or y.max() > 9:
         raise UserError(f"{paths[0]} and {paths[1].name} do not belong together: {len(images)} images, {len(y)} labels")
     if len(y) != COUNTS[split]:
-        told = f"{paths[0]} holds {len(y):,} images, {what.title} has {COUNTS[split]:,}: a part of it?"
-        warnings.warn(told, Notice, stacklevel=2)
+        notice = f"{paths[0]} holds {len(y):,} images, {what.title} has {COUNTS[split]:,}: a part of it?"
+        warnings.warn(notice, Notice, stacklevel=2)
     name = what.name if split == "train" else f"{what.name}-{split}"
     return ImageSet(brought_to(images, resolution, channels), name, y, 10)
 
@@ -110,7 +110,7 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
     """Read an idx file of unsigned bytes (LeCun's format), plain or .gz: uint8 with `ndim` axes, writable.
 
     Raises:
-        UserError: it cannot be read, is not such a file, or holds another number of bytes than its header says.
+        UserError: it cannot be read, is not such a file, or holds another number of bytes than its header gives.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -123,7 +123,7 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
     shape = header[4:].view(">u4").tolist()
     body = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * ndim)
     if len(body) != np.prod(shape, dtype=np.int64):
-        raise UserError(f"{path} holds {len(body)} bytes, its header says {shape}: remove it and fetch it again")
+        raise UserError(f"{path} holds {len(body)} bytes, its header gives {shape}: remove it and fetch it again")
     return body.reshape(shape).copy()
 
 

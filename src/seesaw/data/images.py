@@ -25,20 +25,20 @@ class ImageSet:
             plane are float32 (N, 2, 1, 1).
         name: what the set is called in `description`.
         y: int64 labels (N,) in [0, classes), or None where the set has none.
-        classes: how many labels there are; None exactly when `y` is None.
+        classes: number of classes; 0 exactly when `y` is None.
         kept_identity: the value of `identity` where it is known, as of prepared sets; None: it is computed when asked for.
     """
 
     images: Tensor
     name: str
     y: Tensor | None = None
-    classes: int | None = None
+    classes: int = 0
     kept_identity: str | None = None
 
     def __post_init__(self) -> None:
         assert self.images.ndim == 4, self.images.shape
         assert self.images.dtype == torch.uint8 or self.shape[2:] == (1, 1), self.images.dtype
-        assert (self.y is None) == (self.classes is None)
+        assert (self.y is None) == (self.classes == 0)
         assert self.y is None or (self.y.dtype == torch.int64 and self.y.shape == self.images.shape[:1])
 
     def __len__(self) -> int:
@@ -62,6 +62,11 @@ class ImageSet:
     def labels(self, indices: Tensor) -> Tensor | None:
         """The labels at `indices`, int64 (B,), or None where the set has none."""
         return None if self.y is None else self.y.index_select(0, indices.to(self.y.device))
+
+    @cached_property
+    def class_counts(self) -> Tensor | None:
+        """How many images each class has, int64 (classes,); None where the set has no labels."""
+        return None if self.y is None else torch.bincount(self.y, minlength=self.classes)
 
     def to(self, device: torch.device) -> "ImageSet":
         """The set with its images and labels in the memory of `device`; a file's map becomes plain memory."""

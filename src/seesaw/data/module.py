@@ -1,9 +1,9 @@
 """What every data set shares: the reals, and endless batches of them that start where training stands."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Literal, NotRequired, TypedDict, Unpack
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, Unpack
 
 import pytorch_lightning as pl
 import torch
@@ -11,16 +11,34 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from seesaw.data.images import ImageSet, require_memory
-from seesaw.data.sampler import BatchSize, EndlessBatches
+from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch, UserError
 
 RESOLUTIONS = tuple(2**k for k in range(3, 11))
 Memory = Literal["auto", "map", "ram", "device"]
-Level = Callable[[int], int]
-"""The resolution of the reals as a function of the images shown (growing models)."""
 
-DEVICE_SHARE = 4
-"""`memory=auto` puts a set on the GPU if it takes at most one part in so many of what is free there: the rest is for the nets."""
+DEVICE_PARTS = 4
+"""`memory=auto` puts a set on the GPU if it takes at most a quarter of what is free there: the rest is for the networks."""
+
+
+class Growth(Protocol):
+    """What the data need to know of a growing model."""
+
+    def level(self, images_shown: int) -> int | None:
+        """The resolution of the reals after so many images, a power of two; None: the data's own."""
+
+    def batch_size(self, images_shown: int, batch_size: int) -> int:
+        """The images of the global batch that begins at `images_shown`, in a run whose option is `batch_size`."""
+
+
+class NoGrowth:
+    """The reals at their own resolution, in batches of one size."""
+
+    def level(self, images_shown: int) -> int | None:
+        return None
+
+    def batch_size(self, images_shown: int, batch_size: int) -> int:
+        return batch_size
 
 
 class Common(TypedDict):
@@ -28,51 +46,67 @@ class Common(TypedDict):
 
     resolution: height and width of the images: a power of two from 8 to 1024.
     channels: 1 (grey) or 3 (RGB).
-    batch_size: images of a batch over all processes; a number or a function of the images shown.
+    batch_size: images of a batch over all processes.
     seed: key of the order of the images.
     cache_dir: folder for what outlives a run: downloads, prepared images, lists of bad ones.
     flip: whether each image is also seen mirrored, once an epoch of twice the length (as xflip of Karras et al. 2020,
         "Training GANs with limited data"). Distances are to the set as it is.
     memory: where batches are gathered from. `map`: where the set lies, the prepared file or RAM; `ram`: always RAM;
         `device`: the GPU's memory; `auto`: the GPU if the set takes at most a quarter of what is free there, else `map`.
-    level: the resolution of the reals as a function of the images shown; null: always `resolution`.
+    labels: whether batches carry the labels of their images.
+    classes: number of classes of the set, for models that take labels; 0: it has none.
+    class_names: their names, in the order of the labels; null: the labels themselves, "0", "1", …
+    growth: resolution and batch size by images shown, of a growing model; null: `resolution` and `batch_size` throughout.
+    overfit_batches: train on the first so many batches again and again (debug=overfit); null: on the whole set.
     """
 
     resolution: int
     channels: int
-    batch_size: BatchSize
+    batch_size: int
     seed: NotRequired[int]
     cache_dir: NotRequired[str]
     flip: NotRequired[bool]
     memory: NotRequired[Memory]
-    level: NotRequired[Level | None]
+    labels: NotRequired[bool]
+    classes: NotRequired[int]
+    class_names: NotRequired[list[str] | None]
+    growth: NotRequired[Growth | None]
+    overfit_batches: NotRequired[int | None]
 
 
 class Batches(IterableDataset[Batch]):
-    """The reals in the order that the sampler gives. As an iterable set it is left alone by Lightning, which would put
-    its own `DistributedSampler` in the place of any other sampler.
+    """The reals in the order of the sampler. Lightning leaves an iterable set alone; any other set would get Lightning's own
+    `DistributedSampler`.
 
     Args:
         reals: the set.
         sampler: over its indices; with `flip` over twice as many, the upper half being the mirrored images.
-        flip: see `Common`. level: see `Common`.
+        flip, labels, growth: see `Common`.
     """
 
     def __init__(
-        self, reals: ImageSet, sampler: EndlessBatches, flip: bool = False, level: Level | None = None
+        self,
+        reals: ImageSet,
+        sampler: EndlessBatches,
+        flip: bool = False,
+        labels: bool = False,
+        growth: Growth | None = None,
     ) -> None:
-        self.reals, self.sampler, self.flip = reals, sampler, flip
-        self.level = level or (lambda images_shown: reals.shape[-1])
+        self.reals, self.sampler, self.flip, self.labels = reals, sampler, flip, labels
+        self.growth = NoGrowth() if growth is None else growth
 
     def __iter__(self) -> Iterator[Batch]:
         n, shown, reals = len(self.reals), self.sampler.start, self.reals
+        own = reals.shape[-1]
         for indices in self.sampler:
-            resolution = self.level(shown)
-            if resolution != reals.shape[-1]:  # a growing model's next scale
+            resolution = self.growth.level(shown) or own
+            if resolution != reals.shape[-1]:
                 reals = self.reals.level(resolution)
             here = indices % n if self.flip else indices
             images = reals.gather(here)
-            yield Batch(mirrored(images, indices >= n) if self.flip else images, reals.labels(here))
+            if self.flip:
+                images = mirrored(images, indices >= n)
+            yield Batch(images, reals.labels(here) if self.labels else None)
             shown += len(indices) * self.sampler.world_size
 
 
@@ -81,14 +115,35 @@ def mirrored(images: Tensor, which: Tensor) -> Tensor:
     return torch.where(which.to(images.device)[:, None, None, None], images.flip(-1), images)
 
 
+def check_labels(reals: ImageSet, classes: int) -> None:
+    """Raise UserError where `reals` has no labels, or others than those from 0 to `classes` - 1."""
+    if reals.y is None:
+        raise UserError(f"data.labels=true, but {reals.name} has no labels: give data.labels=false")
+    if reals.classes != classes:
+        raise UserError(
+            f"data.classes is {classes}, but {reals.name} has {reals.classes} classes: give data.classes={reals.classes}, or "
+            f"a set of {classes} classes"
+        )
+    least, most = reals.y.aminmax()
+    if least < 0 or most >= classes:
+        wrong = int(most if least >= 0 else least)
+        raise UserError(
+            f"{reals.name} has the label {wrong}: with data.classes={classes} they go from 0 to {classes - 1}"
+        )
+
+
 class ImageData(pl.LightningDataModule, ABC):
     """A set of real images, given as endless batches that start at the image number where training stands.
 
-    Subclasses say in `load` where the images come from; their constructors name the options of their own, and pass the
-    common ones on.
+    A subclass reads the set in `load`; its constructor names the options of its own and passes the common ones on.
 
     Args:
         common: see `Common`.
+
+    Attributes:
+        batch_size: the option; a growing model's batches may be smaller, see `batch_size_at`.
+        classes: number of classes of the labels in the batches; 0: they carry none.
+        class_names: one name a class; empty where the batches carry no labels.
 
     Raises:
         ValueError: an option is not one of the allowed values.
@@ -105,7 +160,20 @@ class ImageData(pl.LightningDataModule, ABC):
         self.memory: Memory = common.get("memory", "auto")
         if self.memory not in ("auto", "map", "ram", "device"):
             raise ValueError(f"memory must be one of auto, map, ram, device, not {self.memory!r}")
-        self.level = common.get("level")
+        self.overfit_batches = common.get("overfit_batches")
+        if self.overfit_batches is not None and self.overfit_batches < 1:
+            raise ValueError(f"overfit_batches must be null or at least 1, not {self.overfit_batches}")
+        growth = common.get("growth")
+        self.growth: Growth = NoGrowth() if growth is None else growth
+        self._init_labels(common.get("labels", False), common.get("classes", 0), common.get("class_names"))
+
+    def _init_labels(self, labels: bool, classes: int, names: list[str] | None) -> None:
+        if classes < 0:
+            raise ValueError(f"classes must be at least 0, not {classes}")
+        if labels and names is not None and len(names) != classes:
+            raise ValueError(f"class_names must name {classes} classes as classes={classes} does, not {len(names)}")
+        self.labels, self.classes = labels, classes if labels else 0
+        self.class_names = [str(k) for k in range(self.classes)] if names is None or not labels else list(names)
 
     def check_shape(self, resolution: int, channels: int) -> None:
         """Raise ValueError where the set cannot have this shape."""
@@ -116,17 +184,23 @@ class ImageData(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def load(self) -> ImageSet:
-        """Read the set at `self.resolution` with `self.channels`."""
+        """Read the set at `self.resolution` with `self.channels`, and its labels where it has some."""
 
     @cached_property
     def reals(self) -> ImageSet:
-        """The real images, read when first asked for."""
-        return self.load()
+        """The real images, read when first asked for. They keep their labels also where `labels` is false.
 
-    @property
-    def classes(self) -> int | None:
-        """How many labels the set has, or None. Reads the set."""
-        return self.reals.classes
+        Raises:
+            UserError: the set cannot be found or read; `labels` is true and the set's labels are not those of `classes`.
+        """
+        reals = self.load()
+        if self.labels:
+            check_labels(reals, self.classes)
+        return reals
+
+    def batch_size_at(self, images_shown: int) -> int:
+        """The images of the global batch that begins at `images_shown`."""
+        return self.growth.batch_size(images_shown, self.batch_size)
 
     @property
     def description(self) -> str:
@@ -149,28 +223,28 @@ class ImageData(pl.LightningDataModule, ABC):
         return self.reals
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Endless `Batch`es of this process: uint8 (batch_size / world_size, channels, resolution, resolution), and y.
+        """Endless `Batch`es of this process: uint8 (B, channels, resolution, resolution), and with `labels` int64 (B,) in
+        [0, classes), where B is the global batch size divided by the number of processes.
 
         No workers: an index into memory costs less than the way between processes. Where the batch goes to a GPU it is
         pinned, so that the copy does not stop the host.
         """
         trainer = self.trainer
         assert trainer is not None
-        start: Any = (
-            trainer.lightning_module.images_shown
-        )  # an int; mypy takes every attribute of a Module for a tensor
+        start: Any = trainer.lightning_module.images_shown  # an int; mypy takes a Module's attribute for a tensor
         sampler = EndlessBatches(
             len(self.reals) * (2 if self.flip else 1),
-            self.batch_size,
+            self.batch_size_at,
             self.seed,
             start=start,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
+            overfit_batches=self.overfit_batches,
         )
         device = trainer.strategy.root_device
         reals = self.placed(device)
         pin = device.type == "cuda" and reals.gather(torch.zeros(1, dtype=torch.int64)).device.type == "cpu"
-        batches = Batches(reals, sampler, self.flip, self.level)
+        batches = Batches(reals, sampler, self.flip, self.labels, self.growth)
         return DataLoader(batches, batch_size=None, num_workers=0, pin_memory=pin)
 
     def placed(self, device: torch.device) -> ImageSet:
@@ -186,5 +260,5 @@ class ImageData(pl.LightningDataModule, ABC):
                     f"data.memory=device needs a GPU, and the run is on {device.type}: give data.memory=auto"
                 )
             return self.reals
-        fits = size * DEVICE_SHARE <= torch.cuda.mem_get_info(device)[0]
+        fits = size * DEVICE_PARTS <= torch.cuda.mem_get_info(device)[0]
         return self.reals.to(device) if fits or self.memory == "device" else self.reals

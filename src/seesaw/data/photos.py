@@ -24,28 +24,46 @@ LEAST_SIDE = 16
 class StylePair(pl.LightningDataModule):
     """A content and a style image. Each step of training gets the number of the step: there is nothing else to batch.
 
-    Photographs stand upright as their EXIF tag says, transparency lies on white, grey and CMYK become RGB.
+    Photographs are turned upright by their EXIF tag, transparency lies on white, grey and CMYK become RGB.
 
     Args:
         content, style: paths of jpg, png, webp, bmp or gif files.
         size: pixels of the content's longer side, hence the result's, from 64 to 4096. Smaller photographs are enlarged.
         style_size: longer side of the style image as a part of `size`: above 1 its strokes are larger in the result, below
             finer.
+        labels, classes: false and 0, as in every data set without labels.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or labels are asked for.
     """
 
     batch_size = 1
 
-    def __init__(self, content: str, style: str, size: int = 512, style_size: float = 1.0) -> None:
+    def __init__(
+        self,
+        content: str,
+        style: str,
+        size: int = 512,
+        style_size: float = 1.0,
+        labels: bool = False,
+        classes: int = 0,
+    ) -> None:
         super().__init__()
+        if labels or classes:
+            raise ValueError(
+                f"labels must be false and classes 0: two photographs have no labels, not {labels} and {classes}"
+            )
         if not SIZES[0] <= size <= SIZES[1]:
             raise ValueError(f"size must be from {SIZES[0]} to {SIZES[1]}, not {size}")
         if not 0.25 <= style_size <= 4:
             raise ValueError(f"style_size must be from 0.25 to 4, not {style_size}")
         self.paths = {"data.content": content, "data.style": style}
         self.size, self.style_size = size, style_size
+        self.labels, self.classes = labels, classes
+
+    def batch_size_at(self, images_shown: int) -> int:
+        """One iteration a batch."""
+        return self.batch_size
 
     @cached_property
     def originals(self) -> list[Image.Image]:
@@ -70,7 +88,7 @@ class StylePair(pl.LightningDataModule):
         return f"{content} at {width}x{height} in the style of {style}"
 
     def prepare(self) -> Tensor:
-        """Read the photographs, so that mistakes in them are told before a run begins.
+        """Read the photographs, so that mistakes in them stop a run before it begins.
 
         Raises:
             UserError: a file is not there or is no photograph.

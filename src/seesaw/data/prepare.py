@@ -5,7 +5,7 @@ A prepared set is a folder of `cache_dir/prepared`:
     images-64.u8   uint8 (N, C, 64, 64), image after image; with smaller levels images-32.u8, … beside it
     labels.i64     int64 (N,), where the set has labels
     names.json     the file each image came from
-    index.json     shape, classes, content hash, where it came from and how, the bad images with their reasons
+    index.json     shape, classes and their names, content hash, where it came from and how, the bad images with their reasons
 
 It is made under another name and renamed when it is whole. Nothing here imports torch: workers start in a moment.
 """
@@ -29,7 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from seesaw.data.decode import Decoding
-from seesaw.data.tree import Tree
+from seesaw.data.tree import Tree, labels
 from seesaw.data.workers import decode_all
 from seesaw.errors import Notice, UserError
 
@@ -45,7 +45,8 @@ class Plan:
         name: what the set is called.
         tree: where the images are read from.
         how: how each is decoded.
-        y, classes: labels of `tree.names` and how many there are, or None.
+        y: a label for each of `tree.names`, or None.
+        class_names: the name of each class, in the order of the labels; None exactly when `y` is.
         max_bad: the share of images, 0 ... 1, that may be bad; they are skipped.
     """
 
@@ -53,7 +54,7 @@ class Plan:
     tree: Tree
     how: Decoding
     y: list[int] | None = None
-    classes: int | None = None
+    class_names: list[str] | None = None
     max_bad: float = 0.05
 
     @property
@@ -101,7 +102,7 @@ def prepare(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Path:
 
 
 def whole(folder: Path) -> dict[str, Any] | None:
-    """The index of a prepared set, or None where it is missing or its files have not the size that it tells."""
+    """The index of a prepared set, or None where it is missing or its files do not have the sizes that it lists."""
     try:
         index: dict[str, Any] = json.loads((folder / "index.json").read_text())
         n, c, h, w = index["shape"]
@@ -112,6 +113,30 @@ def whole(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):  # another's index.json may hold anything
         return None
     return index
+
+
+def folder_classes(folder: Path, expected: int | None = None) -> tuple[list[int], list[str]] | None:
+    """The class folders of the files that a prepared set was made of: a label for each image, and the classes' names.
+
+    A class all of whose images were bad keeps its number. The index lists these beside files that were refused when the tree
+    was listed, which count for no class; `expected` decides where that makes a difference.
+
+    Args:
+        folder: a prepared set that is whole.
+        expected: the number of classes, where it is known.
+
+    Returns:
+        None where the files lie in no class folders, or their list cannot be read.
+    """
+    try:
+        kept = json.loads((folder / "names.json").read_text())
+        bad = json.loads((folder / "index.json").read_text())["bad"]
+        found = [one for names in ([*kept, *bad], kept) if (one := labels(names)) is not None]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # another's may hold anything
+        return None
+    fitting = [one for one in found if len(one[1]) == expected]
+    y, names = (fitting or found or [([], [])])[0]
+    return (y[: len(kept)], names) if names else None
 
 
 def content_hash(folder: Path, shape: tuple[int, ...]) -> str:
@@ -136,7 +161,7 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
     path = making / f"images-{how.resolution}.u8"
     row = how.channels * how.resolution**2
     with open(path, "wb") as file:
-        if sys.platform == "linux":  # a disk that is too small is told now, not after hours
+        if sys.platform == "linux":  # a disk that is too small fails here, not after hours
             os.posix_fallocate(file.fileno(), 0, row * len(names))
     reasons = _decode_all(plan, path, jobs)
     bad = {name: reason for name, reason in zip(names, reasons, strict=True) if reason} | plan.tree.refused
@@ -153,7 +178,8 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
         "version": VERSION,
         "name": plan.name,
         "shape": shape,
-        "classes": plan.classes,
+        "classes": None if plan.class_names is None else len(plan.class_names),
+        "class_names": plan.class_names,
         "sha256": content_hash(making, shape),
         "source": plan.tree.place,
         "decoding": asdict(how),

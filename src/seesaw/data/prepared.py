@@ -3,23 +3,29 @@
 import mmap
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from seesaw.data.images import ImageSet, box_average, free_memory
-from seesaw.data.prepare import Plan, prepare, whole
+from seesaw.data.prepare import Plan, folder_classes, prepare, whole
 
 CHUNK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedSet(ImageSet):
-    """An `ImageSet` whose pixels are a map of a file in `folder`; its smaller levels become files beside it."""
+    """An `ImageSet` whose pixels are a map of a file.
+
+    Args:
+        folder: of that file; smaller levels of the set may lie beside it.
+        levels: folder in which missing levels are written; None: `folder`.
+    """
 
     folder: Path | None = None
+    levels: Path | None = None
 
     def level(self, resolution: int) -> ImageSet:
         """The same images at a smaller power of two, from a file that is made when it is missing."""
@@ -27,11 +33,14 @@ class PreparedSet(ImageSet):
         n, c, h, _ = self.shape
         if resolution == h:
             return self
-        path = self.folder / f"images-{resolution}.u8"
-        shape = (n, c, resolution, resolution)
-        if not path.exists() or path.stat().st_size != n * c * resolution**2:
+        name, size = f"images-{resolution}.u8", n * c * resolution**2
+        written = self.levels or self.folder
+        path = next((p for p in (self.folder / name, written / name) if p.exists() and p.stat().st_size == size), None)
+        if path is None:
+            path = written / name
+            written.mkdir(parents=True, exist_ok=True)
             _write_level(self.images, resolution, path)
-        return ImageSet(map_file(path, shape), self.name, self.y, self.classes)
+        return ImageSet(map_file(path, (n, c, resolution, resolution)), self.name, self.y, self.classes)
 
 
 def prepared(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> PreparedSet:
@@ -39,8 +48,8 @@ def prepared(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Prep
     return open_prepared(prepare(plan, cache_dir, jobs))
 
 
-def open_prepared(folder: Path) -> PreparedSet:
-    """The prepared set in `folder`, which must be whole."""
+def open_prepared(folder: Path, levels: Path | None = None) -> PreparedSet:
+    """The prepared set in `folder`, which must be whole; for `levels` see `PreparedSet`."""
     index = whole(folder)
     assert index is not None, folder
     n, c, h, w = index["shape"]
@@ -48,7 +57,18 @@ def open_prepared(folder: Path) -> PreparedSet:
     if index["classes"] is not None:
         y = torch.frombuffer(bytearray((folder / "labels.i64").read_bytes()), dtype=torch.int64)
     images = map_file(folder / f"images-{h}.u8", (n, c, h, w))
-    return PreparedSet(images, index["name"], y, index["classes"], index["sha256"][:16], folder)
+    return PreparedSet(images, index["name"], y, index["classes"] or 0, index["sha256"][:16], folder, levels)
+
+
+def labelled_by_folder(reals: PreparedSet, expected: int) -> PreparedSet:
+    """`reals` with the class folders of its files as labels, see `folder_classes`; unchanged where there are none."""
+    assert reals.folder is not None
+    found = folder_classes(reals.folder, expected)
+    return (
+        reals
+        if found is None or len(found[0]) != len(reals)
+        else replace(reals, y=torch.tensor(found[0]), classes=len(found[1]))
+    )
 
 
 def map_file(path: Path, shape: tuple[int, ...]) -> Tensor:

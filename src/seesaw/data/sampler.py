@@ -36,19 +36,30 @@ class EndlessBatches:
         seed: key of the shuffling.
         start: image number at which the stream is entered; this costs O(n), whatever `start` is.
         rank, world_size: this process and how many there are.
+        overfit_batches: repeat the first so many batches for ever, a debugging aid; None: go on.
 
     Raises:
-        ValueError: n, batch_size or start is out of range, or batch_size does not divide by world_size.
+        ValueError: n, batch_size, start or overfit_batches is out of range, or batch_size does not divide by world_size.
     """
 
     def __init__(
-        self, n: int, batch_size: BatchSize, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
+        self,
+        n: int,
+        batch_size: BatchSize,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        overfit_batches: int | None = None,
     ) -> None:
         if n < 1:
             raise ValueError(f"n must be at least 1, not {n}")
         if start < 0:
             raise ValueError(f"start must be at least 0, not {start}")
+        if overfit_batches is not None and overfit_batches < 1:
+            raise ValueError(f"overfit_batches must be null or at least 1, not {overfit_batches}")
         self.n, self.batch_size, self.seed, self.start = n, batch_size, seed, start
+        self.overfit_batches = overfit_batches
         self.rank, self.world_size = rank, world_size
         self._size_at(start)
 
@@ -64,10 +75,11 @@ class EndlessBatches:
         number, current, order = self.start, -1, torch.empty(0)
         while True:
             size = self._size_at(number)
-            share = size // self.world_size
-            first = number + self.rank * share
+            shard = size // self.world_size
+            begin = number if self.overfit_batches is None else number // size % self.overfit_batches * size
+            first = begin + self.rank * shard
             parts: list[Tensor] = []
-            missing = share
+            missing = shard
             while missing:
                 epoch, position = divmod(first, self.n)
                 if epoch != current:

@@ -26,7 +26,7 @@ from seesaw.errors import UserError
 CHUNK = 64  # images that a worker takes at once
 
 Done = Callable[[int, list[str]], None]
-"""Told the first row of a chunk, and for each of its images the reason why it is bad, or ""."""
+"""Called with the first row of a chunk, and for each of its images the reason why it is bad, or ""."""
 
 
 def decode_rows(tree: Tree, how: Decoding, path: Path, start: int) -> list[str]:
