@@ -1,4 +1,4 @@
-"""`seesaw train | prepare | sample | evaluate | compare | stylize | search`: what one does with sets and runs from the shell."""
+"""The command `seesaw train | prepare | sample | evaluate | compare | stylize | search`."""
 
 import argparse
 import os
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.errors import UserError
-from seesaw.run.arguments import refuse_twice, with_home
+from seesaw.run.arguments import check_arguments, with_home
 from seesaw.run.config import config_dir, groups
+from seesaw.run.entry import program
 from seesaw.run.folder import checkpoint_of
+from seesaw.run.mistakes import plain_notices, told, traces
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,18 +27,29 @@ def main(argv: list[str] | None = None) -> int:
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:  # key=value may also stand behind the options, which argparse does not foresee
         options.overrides = [*options.overrides, *rest]
+    plain_notices()
     try:
         if hasattr(options, "overrides"):
             options.overrides = with_home(options.overrides)
-            refuse_twice(options.overrides, groups(config_dir()))
+            check_arguments(options.overrides, groups(config_dir()))
         print(options.call(options), flush=True)
-    except BrokenPipeError:  # `seesaw compare RUNS | head`: who reads has seen enough
+    except BrokenPipeError:  # `seesaw compare RUNS | head`: the reader has closed the pipe
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it flushes at the end
-    except UserError as error:
-        print(f"seesaw: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if traces():
+            raise
+        print(f"seesaw: {one_line(told(error, getattr(options, 'overrides', [])))}", file=sys.stderr)
         return 1
     return 0
+
+
+def one_line(text: str) -> str:
+    """The text with what a terminal would not print as a character written as Python escapes it; it may come from a file."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     of_a_run(sample)
     sample.add_argument("--count", type=int, default=None, help="images (64) or points (2,500)")
     sample.add_argument("--seed", type=int, default=0, help="key of the latents (0)")
+    sample.add_argument("--class", dest="chosen", metavar="CLASS", default=None, help="a class by number or name (all)")
     sample.add_argument("--out", type=Path, default=Path("samples.png"), help="the PNG to write (samples.png)")
     sample.set_defaults(call=call_sample)
 
@@ -76,11 +90,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def of_a_run(command: argparse.ArgumentParser) -> None:
+    """The arguments of the commands that read a run."""
     command.add_argument("run", type=Path, help="run folder, or a checkpoint file")
     command.add_argument(
         "--which", choices=["last", "best"], default="last", help="which checkpoint of the folder (last)"
     )
     command.add_argument("--raw", action="store_true", help="the raw generator instead of its average")
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="cache_dir=…, or a key of the run's data and metrics: data.root=…",
+    )
+    command.add_argument(
+        "--package", action="append", default=[], dest="packages", metavar="NAME",
+        help="your own package whose classes the run uses; any class and function in it may be called",
+    )  # fmt: skip
 
 
 def add_compare(commands: Any) -> None:
@@ -125,46 +150,22 @@ def add_search(commands: Any) -> None:
 
 
 def call_search(options: argparse.Namespace) -> str:
-    from seesaw.run.entry import program, told, traces
-    from seesaw.run.mistakes import plain_notices
     from seesaw.run.search import search
 
-    plain_notices()
     how = (options.trials, options.out, options.prune, options.seed)
-    try:
-        return search(options.space, options.overrides, *how, program())
-    except Exception as error:
-        if traces():
-            raise
-        raise UserError(told(error, options.overrides)) from None
+    return search(options.space, options.overrides, *how, program())
 
 
 def call_prepare(options: argparse.Namespace) -> str:
-    from seesaw.run.entry import told, traces
-    from seesaw.run.mistakes import plain_notices
     from seesaw.run.preparing import prepare_set
 
-    plain_notices()
-    try:
-        return prepare_set(options.overrides, options.levels, options.jobs)
-    except Exception as error:
-        if traces():
-            raise
-        raise UserError(told(error, options.overrides)) from None
+    return prepare_set(options.overrides, options.levels, options.jobs)
 
 
 def call_stylize(options: argparse.Namespace) -> str:
-    from seesaw.run.entry import told, traces
-    from seesaw.run.mistakes import plain_notices
     from seesaw.run.stylizing import stylize
 
-    plain_notices()
-    try:
-        return stylize(options.content, options.style, options.out, options.size, options.iterations, options.overrides)
-    except Exception as error:
-        if traces():
-            raise
-        raise UserError(told(error, options.overrides)) from None
+    return stylize(options.content, options.style, options.out, options.size, options.iterations, options.overrides)
 
 
 def call_sample(options: argparse.Namespace) -> str:
@@ -175,14 +176,16 @@ def call_sample(options: argparse.Namespace) -> str:
     path = checkpoint_of(options.run, options.which)
     from seesaw.run.using import sample
 
-    return sample(path, options.count, options.seed, options.raw, options.out)
+    how = (options.count, options.seed, options.raw, options.out, options.chosen)
+    return sample(path, *how, options.overrides, options.packages)
 
 
 def call_evaluate(options: argparse.Namespace) -> str:
     path = checkpoint_of(options.run, options.which)
     from seesaw.run.using import evaluate
 
-    return evaluate(path, options.raw, options.n, options.fid)
+    how = (options.raw, options.n, options.fid)
+    return evaluate(options.run, path, *how, options.overrides, options.packages)
 
 
 def call_compare(options: argparse.Namespace) -> str:

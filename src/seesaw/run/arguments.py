@@ -3,14 +3,19 @@
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from seesaw.errors import UserError
 
 HOME = re.compile(r"(?<=[=,\[])~(?=[/,\]]|$)")
 """A `~` at the beginning of a value, or of one of several: the shell leaves it in `data.root=~/faces`, and Hydra refuses it."""
 
-LISTS = ("balance", "logger")
-"""Groups whose options compose: balance=[ttur,skip_d]."""
+LISTS = ("balance", "penalty", "augment", "callbacks", "logger")
+"""Groups whose options compose: balance=[ttur,skip_d], penalty=[r1,path_length]."""
+
+
+SINGLE = ("model", "data", "loss", "optimizer", "schedule", "dynamics", "metrics", "trainer", "experiment")
+"""Groups of which a run has one option: of a list, Hydra would merge the nodes into one."""
 
 
 def with_home(arguments: list[str]) -> list[str]:
@@ -18,6 +23,32 @@ def with_home(arguments: list[str]) -> list[str]:
     own = r"([\\()\[\]{}:=,\s])"  # of Hydra's grammar, as a folder's name may have them
     home = re.sub(own, r"\\\1", os.path.expanduser("~"))
     return [HOME.sub(lambda _: home, argument) for argument in arguments]
+
+
+WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
+"""Flags of Hydra's that are followed by a value."""
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """The arguments with flags and their values in front: Hydra's parser refuses a flag between two overrides."""
+    flags, overrides, rest = [], [], iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        flags.append(argument)
+        if argument in WITH_VALUE:
+            flags += [value for value in [next(rest, None)] if value is not None]
+    return [*flags, *overrides]
+
+
+def own_folder(arguments: list[str]) -> Path | None:
+    """The folder of `--config-dir`, or None."""
+    for flag, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = flag.partition("=")
+        if name in ("--config-dir", "-cd"):
+            return Path(value if equals else following)
+    return None
 
 
 def refuse_twice(arguments: list[str], groups: Iterable[str]) -> None:
@@ -34,3 +65,20 @@ def refuse_twice(arguments: list[str], groups: Iterable[str]) -> None:
         names = [name for value in values for name in value.strip("[]").split(",") if name != "none"]
         both = f"give {key}=[{','.join(dict.fromkeys(names))}]" if key in LISTS and len(names) > 1 else "give it once"
         raise UserError(f"{key} is given twice, {' and '.join(f'{key}={value}' for value in values)}: {both}")
+
+
+def refuse_lists(arguments: list[str]) -> None:
+    """UserError where several options are given at once to a group of which a run has one."""
+    for argument in arguments:
+        key, _, value = argument.lstrip("+").partition("=")
+        names = [name.strip() for name in value[1:-1].split(",")]
+        if key in LISTS and value[:1] == "[" and "null" in names:
+            raise UserError(f"{argument}: null is no option of {key}; leave it out")
+        if key in SINGLE and value[:1] == "[" and value[-1:] == "]" and len(names) > 1:
+            raise UserError(f"{argument}: a run has one {key}: give one of {', '.join(name.strip() for name in names)}")
+
+
+def check_arguments(arguments: list[str], groups: Iterable[str]) -> None:
+    """UserError for what Hydra would take without a word: a group given twice, or several options of a group that takes one."""
+    refuse_twice(arguments, groups)
+    refuse_lists(arguments)

@@ -2,24 +2,26 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
+from seesaw.experiment import Experiment
 from seesaw.gan.growth import COARSEST
+from seesaw.run.allowed import refuse_foreign, refuse_unknown
+from seesaw.run.assemble import assemble
 from seesaw.run.fits import check_fits
 from seesaw.run.folder import literal
 from seesaw.run.mistakes import of_building
-from seesaw.types import at
 
 
-def construct(node: Any, where: str) -> Any:
+def construct(node: Any, where: str, packages: Sequence[str] = ()) -> Any:
     """The objects that a resolved node of the configuration describes; lists and mappings become plain ones.
 
     `instantiate` resolves what it is given, twice, so that a file named `a${b}.png` would be looked up as a key: texts are
@@ -27,53 +29,69 @@ def construct(node: Any, where: str) -> Any:
 
     Args:
         node: plain dicts, lists and values; a dict with `_target_` becomes an object.
-        where: the key of `node`, under which errors tell what refused its arguments.
+        where: the key of `node`: its group decides what may be built, and errors name it.
+        packages: own packages that the command line named.
 
     Raises:
+        UserError: the node names something that is not on the allow-list (`seesaw.run.allowed`); nothing was imported then.
         InstantiationException: a constructor refused its arguments; the cause is its own error.
     """
+    refuse_unknown(node, where, packages)
+    refuse_foreign(node, where, packages)
     return instantiate({where: literal(literal(node))}, _convert_="all")[where]
 
 
-def build(config: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
-    """The model, with initial weights keyed by the seed alone, and the data, not read yet. UserError where loss, penalty and
-    D do not fit, or the model is for images and the data are points.
+def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:
+    """The model, with initial weights keyed by the seed alone, and the data, not read yet.
+
+    Raises:
+        UserError: loss, penalty and D do not fit, the model is for images and the data are points, or it takes no labels.
     """
+    nodes, packages = assemble(config), config.get("packages") or []
     try:
-        data = construct(config["data"], "data")
+        data = construct(nodes["data"], "data", packages)
         torch.manual_seed(config["seed"])
-        model = construct(config["model"], "model")
+        model = construct(nodes["model"], "model", packages)
     except InstantiationException as error:
-        told = of_building(error, [])
-        if told is None or config["data"].get("resolution") != 1:
+        text = of_building(error, [])
+        if text is None or config["data"].get("resolution") != 1:
             raise
-        raise UserError(f"{told}; these data are points of the plane, for which there is model=mlp_points") from error
+        raise UserError(f"{text}; these data are points of the plane, for which there is model=mlp_points") from error
+    check_labels(model, config)
     check_fits(model)
     return model, data
 
 
-def notice_growth(model: pl.LightningModule, kimg: float) -> None:
+def check_labels(model: Experiment, config: dict[str, Any]) -> None:
+    """UserError where the data give labels, and the model takes none."""
+    if config["data"].get("labels") and model.classes == 0:
+        raise UserError(
+            "data.labels=true, and this model takes no labels (its G has no classes): leave data.labels out, or choose a "
+            "class-conditional model"
+        )
+
+
+def notice_growth(model: Experiment, kimg: float) -> None:
     """Warn with a Notice where a growing model's run ends before its last scale has begun."""
-    growth: Any = model.growth
     images = round(kimg * 1000)
-    if images > growth.last_change:
+    if images > model.last_change:
         return
+    growth: Any = model.growth
     last, reached = (COARSEST * 2 ** growth.stage(at).depth for at in (growth.last_change, images - 1))
-    whole = (growth.last_change + growth.fade + growth.hold) / 1000
+    whole = (growth.last_change + growth.fade + growth.stabilise) / 1000
     rank_zero_only(warnings.warn)(
         f"the run ends at {kimg:g} kimg and {reached} px: the last scale, {last} px, begins at {growth.last_change / 1000:g} "
-        f"kimg (model.growth.last_change); give kimg={whole:g} for all of it, or smaller model.growth.fade and hold",
+        f"kimg (model.growth.last_change); give kimg={whole:g} for all of it, or smaller model.growth.fade and stabilise",
         Notice,
         stacklevel=2,
     )
 
 
-def check_shares(data: pl.LightningDataModule, devices: int, kimg: float) -> None:
+def check_shares(data: ImageData, devices: int, kimg: float) -> None:
     """Raise UserError where the batch, at any time of the run, does not divide by the devices (on all hosts together)."""
-    size: Any = data.batch_size  # type: ignore[attr-defined]
     if devices == 1:
         return  # a growing run would be walked through batch by batch for nothing
-    for images in sorted(set(batch_sizes(size, kimg)) if callable(size) else {size}):
+    for images in sorted(set(batch_sizes(data, kimg))):
         if images % devices:
             near = images - images % devices
             fitting = f"{near} or {near + devices}" if near else f"{devices}"
@@ -83,11 +101,11 @@ def check_shares(data: pl.LightningDataModule, devices: int, kimg: float) -> Non
             )
 
 
-def batch_sizes(size: Any, kimg: float) -> Iterator[int]:
+def batch_sizes(data: ImageData, kimg: float) -> Iterator[int]:
     """The size of each batch of a run."""
     shown = 0
     while shown < round(kimg * 1000):
-        now = int(at(size, shown))
+        now = data.batch_size_at(shown)
         shown += now
         yield now
 
@@ -118,7 +136,7 @@ def has_bfloat16(accelerator: str) -> bool:
     return False
 
 
-def sizes(model: pl.LightningModule, data: pl.LightningDataModule, config: dict[str, Any]) -> str:
+def sizes(model: Experiment, data: ImageData, config: dict[str, Any]) -> str:
     """What `dry_run` prints: the players with their parameters, the data, the length of the run."""
     lines = [f"{'part':<14}{'class':<46}{'parameters':>12}"]
     for name, net in model.named_children():
@@ -126,8 +144,8 @@ def sizes(model: pl.LightningModule, data: pl.LightningDataModule, config: dict[
         if count:
             kind = type(net).__module__.removeprefix("seesaw.") + "." + type(net).__name__
             lines.append(f"{name:<14}{kind:<46}{count:>12,}")
-    each = list(batch_sizes(data.batch_size, config["kimg"]))  # type: ignore[attr-defined]
+    each = list(batch_sizes(data, config["kimg"]))
     batches, shown = len(each), sum(each)
-    lines.append(f"data          {data.description}")  # type: ignore[attr-defined]
+    lines.append(f"data          {data.description}")
     lines.append(f"run           {config['kimg']:g} kimg: {batches:,} batches of {shown / batches:g} images")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Values, not only names: the composed configuration against the annotations of what it will build.
 
-Annotations are the only schema. Importing a target is the most expensive thing that happens here; nothing is built."""
+Annotations are the only schema. Importing a target is the most expensive thing that happens here; nothing is built, and nothing
+is imported that the allow-list does not name."""
 
 import collections.abc as abc
 import difflib
@@ -21,18 +22,24 @@ _SCALARS = {
     type(None): "null",
     Path: "a path",
 }
+_SCHEDULE = (float, Callable[[int], float])
+"""The members of `seesaw.types.Schedule`, which is not imported here since it brings torch."""
 _SEQUENCES = (list, abc.Sequence, abc.Iterable, abc.Collection, abc.MutableSequence)
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 
 
-def check(cfg: dict[str, Any]) -> list[str]:
-    """What is wrong with a composed, resolved configuration: one sentence each, with the full dotted key, the offending
-    value and what is allowed. Empty when every `_target_` can be imported, and every argument fits its annotation.
+def check(nodes: dict[str, Any]) -> list[str]:
+    """What is wrong with resolved nodes: one sentence each, with the full dotted key, the offending value and what is allowed.
+    Empty when every `_target_` can be imported, and every argument fits its annotation.
 
-    A node without `_partial_` must name all required arguments. A mistake that interpolation copies to several places
-    is told once, at its shortest key."""
+    A node without `_partial_` must name all required arguments. A mistake that appears at several places is reported once, at
+    its shortest key.
+
+    Args:
+        nodes: group -> node or mapping of nodes, as `seesaw.run.build.assemble` gives them.
+    """
     found: dict[tuple[str, str], str] = {}
-    for sentence in _walk(cfg, ""):
+    for sentence in _walk(nodes, ""):
         path, _, text = sentence.partition(": ")
         key = (path.rpartition(".")[2], text)
         if key not in found or len(sentence) < len(found[key]):
@@ -83,7 +90,11 @@ def allowed(annotation: Any) -> str:
     annotation = _plain(annotation)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
-        words = dict.fromkeys(allowed(a) for a in args if getattr(a, "__name__", "") != "Tensor")
+        words: dict[str, None] = {}
+        if all(member in args for member in _SCHEDULE):
+            words["a number or {shape: constant, linear or cosine, start: …, end: …}"] = None
+            args = tuple(a for a in args if a not in _SCHEDULE)
+        words |= dict.fromkeys(allowed(a) for a in args if getattr(a, "__name__", "") != "Tensor")
         return " or ".join(words)
     if origin is typing.Literal:
         return "one of " + ", ".join(shown(a) if a is None or isinstance(a, bool) else str(a) for a in args)
@@ -115,14 +126,13 @@ def _walk(node: Any, path: str) -> Iterable[str]:
 def _check_node(node: dict[str, Any], path: str) -> Iterable[str]:
     target = node["_target_"]
     try:
-        built = _locate(target)
-    except _CannotImport as error:
+        built = locate(target)
+    except CannotImport as error:
         yield f"{path}._target_: {error}"
         return
     try:
-        hints = _hints(built)
-        parameters = _parameters(built, hints)
-    except (ValueError, TypeError):  # some builtins tell no signature
+        parameters, hints = signature(built)
+    except (ValueError, TypeError):  # some builtins have no signature
         return
     named = [p for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     given = {k: v for k, v in node.items() if k not in SPECIAL}
@@ -139,15 +149,15 @@ def _check_node(node: dict[str, Any], path: str) -> Iterable[str]:
                 yield f"{path}.{p.name}: {target} needs this argument, {allowed(hints.get(p.name, Any))}"
 
 
-class _CannotImport(Exception):
+class CannotImport(Exception):
     """A `_target_` that names nothing; the text says why."""
 
 
-def _locate(target: Any) -> Callable[..., Any]:
+def locate(target: Any) -> Callable[..., Any]:
     from hydra.utils import get_object
 
     if not isinstance(target, str):
-        raise _CannotImport(f"{shown(target)} is not a dotted name such as package.module.Class")
+        raise CannotImport(f"{shown(target)} is not a dotted name such as package.module.Class")
     try:
         built = get_object(target)
     except Exception as error:  # whatever a module raises while it is imported
@@ -155,11 +165,11 @@ def _locate(target: Any) -> Callable[..., Any]:
         module, _, name = target.rpartition(".")
         names = [n for n in vars(importlib.import_module(module)) if n[0] != "_"] if _importable(module) else []
         if names and name not in names:
-            raise _CannotImport(f"{module} has no '{name}'{did_you_mean(name, names, most=0)}") from error
+            raise CannotImport(f"{module} has no '{name}'{did_you_mean(name, names, most=0)}") from error
         reason = str(cause).strip().splitlines()[-1] if str(cause).strip() else type(cause).__name__
-        raise _CannotImport(f"cannot import '{target}' ({reason})") from error
+        raise CannotImport(f"cannot import '{target}' ({reason})") from error
     if not callable(built):
-        raise _CannotImport(f"'{target}' is not a class or a function")
+        raise CannotImport(f"'{target}' is not a class or a function")
     return typing.cast(Callable[..., Any], built)
 
 
@@ -171,18 +181,50 @@ def _importable(module: str) -> bool:
     return True
 
 
-def _hints(built: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of the constructor or function, resolved; empty where they cannot be."""
-    target = built.__init__ if inspect.isclass(built) else built
+def signature(built: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
+    """The parameters of a constructor or function by name, and their annotations, resolved.
+
+    Follows the method resolution order while a constructor passes `**kwargs` on; it uses those of another name itself.
+    `**options: Unpack[T]` counts as the keys of the TypedDict T.
+
+    Raises:
+        ValueError, TypeError: it has no signature.
+    """
+    if not inspect.isclass(built):
+        hints = _hints(built)
+        return _parameters(built, hints), hints
+    constructors = [vars(cls)["__init__"] for cls in built.__mro__ if "__init__" in vars(cls) and cls is not object]
+    if not constructors:  # a NamedTuple, whose arguments are those of __new__
+        return _parameters(built, hints := _hints(built)), hints
+    parameters: dict[str, inspect.Parameter] = {}
+    hints = {}
+    for constructor in constructors:
+        if constructor.__module__ == "torch.nn.modules.module":  # it takes **kwargs only to refuse them
+            break
+        own_hints = _hints(constructor)
+        own = dict(list(_parameters(constructor, own_hints).items())[1:])  # without self
+        parameters, hints = own | parameters, own_hints | hints
+        open_ended = [p.name for p in own.values() if p.kind is p.VAR_KEYWORD]
+        if not open_ended:
+            break
+        if open_ended != ["kwargs"]:  # it takes them itself, as torch's profiler does
+            return parameters, hints
+    else:
+        return parameters, hints
+    return {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}, hints
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function, resolved; empty where they cannot be."""
     try:
-        return typing.get_type_hints(target)
+        return typing.get_type_hints(function)
     except (NameError, TypeError):
         return {}
 
 
-def _parameters(built: Callable[..., Any], hints: dict[str, Any]) -> dict[str, inspect.Parameter]:
-    """The signature by name. `**options: Unpack[T]` counts as the keys of the TypedDict T, whose annotations join `hints`."""
-    parameters = dict(inspect.signature(built).parameters)
+def _parameters(function: Callable[..., Any], hints: dict[str, Any]) -> dict[str, inspect.Parameter]:
+    """The signature by name; the annotations of an unpacked TypedDict join `hints`."""
+    parameters = dict(inspect.signature(function).parameters)
     for p in list(parameters.values()):
         if p.kind is p.VAR_KEYWORD and typing.get_origin(hints.get(p.name)) is typing.Unpack:
             (options,) = typing.get_args(hints[p.name])
@@ -247,9 +289,9 @@ def _scalar_fits(value: Any, annotation: Any, origin: Any, args: tuple[Any, ...]
 def _node_fits(node: dict[str, Any], annotation: Any) -> bool:
     """Whether what the node builds can be of the annotated kind, where that is decidable before building."""
     try:
-        built = _locate(node["_target_"])
-    except _CannotImport:
-        return True  # told at its own place
+        built = locate(node["_target_"])
+    except CannotImport:
+        return True  # reported at its own place
     origin = typing.get_origin(annotation) or annotation
     is_protocol = getattr(origin, "_is_protocol", False)
     if node.get("_partial_", False):

@@ -11,8 +11,12 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 
 from seesaw.callbacks import BatchCallback
 from seesaw.metrics.callback import Evaluate
+from seesaw.run.check import shown
 from seesaw.run.folder import Status
 from seesaw.types import UserError
+
+FORMAT = 2
+"""The layout of checkpoints and of the configuration inside. 1: up to commit fe0cea8, without the key `format`."""
 
 
 class AtomicIO(TorchCheckpointIO):
@@ -42,15 +46,32 @@ def reason(error: Exception) -> str:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A checkpoint's content on the CPU; UserError if there is none or it is not one of ours."""
+    """Read a checkpoint of this version onto the CPU; nothing in it is executed.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The content: `state_dict`, `config`, `progress` and what callbacks and optimisers keep.
+
+    Raises:
+        UserError: there is no such file, it is not one of ours, or another version wrote it.
+    """
     if not path.is_file():
         raise UserError(f"{path}: there is no such checkpoint")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(f"{path} is not a checkpoint that can be read: {type(error).__name__}") from error
-    if not isinstance(checkpoint, dict) or "progress" not in checkpoint or "config" not in checkpoint:
+    config, progress = (checkpoint.get(key) if isinstance(checkpoint, dict) else None for key in ("config", "progress"))
+    if not isinstance(config, dict) or not isinstance(progress, dict) or type(progress.get("images_shown")) is not int:
         raise UserError(f"{path} is not a checkpoint of seesaw: it holds no configuration")
+    written = checkpoint.get("format", 1)
+    if type(written) is not int or written > FORMAT:
+        newer = f"format {shown(written)}; this one reads {FORMAT}"
+        raise UserError(f"{path} was written by a newer version ({newer}): update seesaw")
+    if written < FORMAT:
+        raise UserError(f"{path} was written by an earlier version (format {written}); commit fe0cea8 reads it")
     return checkpoint
 
 
@@ -87,3 +108,4 @@ class Checkpoints(BatchCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config
+        checkpoint["format"] = FORMAT

@@ -2,7 +2,6 @@
 that `--help` and mistakes in names answer at once."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -31,6 +30,7 @@ class RunConfig:
     checkpoint_kimg: float = option(25, "thousands of images between two writes of checkpoints/last.ckpt", above=0)
     evaluate_kimg: float = option(25, "thousands of images between two measurements of the distance", above=0)
     sample_kimg: float = option(25, "thousands of images between two grids of samples", above=0)
+    packages: list[str] = option((), "own packages whose classes may be built, by name")  # noqa: RUF009
     dry_run: bool = option(False, "compose, check, build, try a step's shapes, print sizes, stop")
 
 
@@ -38,12 +38,13 @@ RESOLUTIONS = tuple(2**k for k in range(3, 11))
 """Of images, as `seesaw.data.module` has them, which imports torch."""
 
 DECIDED = {
+    "profiler": "give debug=profiler or debug=trace",
     "precision": "give precision=auto or precision=exact",
     "deterministic": "give precision=exact",
     "max_epochs": "give kimg=…",
     "strategy": "give trainer.devices=… and trainer.num_nodes=…",
     "logger": "give logger=…",
-    "callbacks": "give metrics=…, evaluate_kimg=…, sample_kimg=… or checkpoint_kimg=…",
+    "callbacks": "give callbacks=… for your own, metrics=…, evaluate_kimg=…, sample_kimg=… or checkpoint_kimg=… for ours",
     "plugins": "leave it out",
     "enable_checkpointing": "give checkpoint_kimg=…",
     "enable_progress_bar": "leave it out: a terminal gets the bar, a file does not",
@@ -53,6 +54,13 @@ DECIDED = {
     "default_root_dir": "give run_dir=…",
 }
 """Arguments of Lightning's Trainer that `train.make_trainer` gives, and what a user sets instead."""
+
+AUTOMATIC = {
+    "accumulate_grad_batches": "give model.micro_batch",
+    "gradient_clip_val": "leave it out",
+    "gradient_clip_algorithm": "leave it out",
+}
+"""Arguments of Lightning's Trainer that fit no model that steps its own optimisers, and what a user sets instead."""
 
 OPTIONS: dict[str, Field[Any]] = {f.name: f for f in fields(RunConfig)}
 
@@ -71,7 +79,7 @@ def groups(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in sorted(folder.glob("*/**/*.yaml")):
         relative = file.relative_to(folder)
-        if relative.parts[0] not in ("hydra", "engine", "search"):  # Hydra's, what model files start from, spaces
+        if relative.parts[0] not in ("hydra", "search") and relative.stem[0] != "_":  # spaces; what files start from
             group = relative.parent.as_posix()  # model/backbone is a group of its own
             found.setdefault(group, []).append(relative.stem)
     return found
@@ -88,12 +96,28 @@ def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
             continue
         wrong = misfits(cfg[name], types[name], name)
         out += wrong or _out_of_range(name, cfg[name], fld)
-    return out + check_trainer(cfg) + check_data(cfg)
+    return out + check_trainer(cfg) + check_debug(cfg) + check_data(cfg)
 
 
 def check_trainer(cfg: Mapping[str, Any]) -> list[str]:
-    """A sentence for each key of the trainer that the run sets itself, since it would be overridden."""
-    return [f"trainer.{key}: the run sets it; {DECIDED[key]}" for key in cfg.get("trainer") or {} if key in DECIDED]
+    """A sentence for each key of the trainer that the run sets itself and would override, or that Lightning refuses."""
+    keys = list(cfg.get("trainer") or {})
+    given = [f"trainer.{key}: the run sets it; {DECIDED[key]}" for key in keys if key in DECIDED]
+    manual = "models here step their own optimisers, which Lightning then leaves alone"
+    return given + [f"trainer.{key}: {manual}; {AUTOMATIC[key]}" for key in keys if key in AUTOMATIC]
+
+
+DEBUG = ("overfit_batches", "profiler")
+"""Keys of the group `debug`."""
+
+
+def check_debug(cfg: Mapping[str, Any]) -> list[str]:
+    """A sentence for each key of the group `debug` that means nothing."""
+    return [
+        f"debug.{key}: there is no such key{did_you_mean(key, DEBUG)}"
+        for key in cfg.get("debug") or {}
+        if key not in DEBUG
+    ]
 
 
 def check_data(cfg: Mapping[str, Any]) -> list[str]:
@@ -106,17 +130,6 @@ def check_data(cfg: Mapping[str, Any]) -> list[str]:
     if own and isinstance(root, str) and not Path(root).expanduser().exists():
         place = f"(looked for '{Path(root).expanduser().absolute()}')"
         out.append(f"data.root={root!r} does not exist {place}: give the folder or the zip that holds the set")
-    return out
-
-
-def check_unused(cfg: Mapping[str, Any], overrides: list[str]) -> list[str]:
-    """A sentence for each override of a group or option that the chosen model says it has no use for (`recipe.without`)."""
-    without = (cfg.get("model") or {}).get("recipe", {}).get("without", ())
-    out = []
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if re.split(r"[./@]", key)[0] in without:
-            out.append(f"{key}: this model has no use for {', '.join(without)}; leave {override} out")
     return out
 
 
@@ -148,7 +161,7 @@ def help_text(program: str, folder: Path) -> str:
         lines.append(f"  {group:<16} {marked}")
     lines += ["", "Options of every run:"]
     for name, fld in OPTIONS.items():
-        default = shown(fld.default).strip("'")
+        default = "[]" if fld.default == () else shown(fld.default).strip("'")
         lines.append(f"  {f'{name}={default}':<40} {fld.metadata['help']}")
     return "\n".join([*lines, *_FOOTER])
 
@@ -161,5 +174,5 @@ _FOOTER = [
     '  -sc install=bash      print the shell completion; switch it on by eval "$(python train.py -sc install=bash)"',
     "  --hydra-help          Hydra's own flags",
     "",
-    "Any key of the composed configuration can be set: model.optimizers.G.lr=1e-4. SEESAW_TRACE=1 shows full traces.",
+    "Any key of the composed configuration can be set: optimizer.G.lr=1e-4. SEESAW_TRACE=1 shows full traces.",
 ]

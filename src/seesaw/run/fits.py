@@ -1,5 +1,5 @@
-"""Which loss fits which penalty and which discriminator. What is wrong in the mathematics is refused, what is published to go
-badly is noticed; docs/losses.md shows the table with its sources."""
+"""Which loss fits which penalty and which discriminator. Mathematically invalid combinations raise an error; combinations
+reported to fail in the literature give a warning. docs/losses.md shows the table with its sources."""
 
 import warnings
 from collections.abc import Callable
@@ -10,16 +10,20 @@ from torch import nn
 
 from seesaw.errors import Notice, UserError
 from seesaw.functional.spectral import is_bounded
+from seesaw.gan.losses import RelativisticPairedD, WassersteinD
 from seesaw.gan.module import GAN
+from seesaw.gan.penalties import R1, R2, GradientPenalty, Penalty
 from seesaw.gan.phases import Phase
-from seesaw.gan.terms import R1, R2, GradientPenalty, RelativisticPairedD, Term, WassersteinD
+from seesaw.gan.terms import Term
 
 
 class Game(NamedTuple):
-    """What the table asks of a model: D's adversarial loss, the kinds of penalties that weigh something, and what D is."""
+    """What the table asks of a model: D's adversarial loss, the kinds of penalties whose weight is not 0, where they bound D's
+    slope (`Penalty.bounds`), and what D is."""
 
     loss: type[Term] | None
     penalties: frozenset[type[Term]]
+    bounds: frozenset[str]
     batch_norm: bool
     bounded: bool
 
@@ -38,7 +42,7 @@ def _without_norm(game: Game) -> str:
 
 MISFITS = {
     "wasserstein without a constraint": Misfit(
-        lambda g: g.loss is WassersteinD and not g.penalties and not g.bounded,
+        lambda g: g.loss is WassersteinD and not g.bounds - {"nowhere"} and not g.bounded,
         True,
         lambda g: (
             "loss=wasserstein has no least value unless D's slope is bounded (Arjovsky et al. 2017, eq. 2), and nothing bounds "
@@ -47,7 +51,7 @@ MISFITS = {
         ),
     ),
     "wasserstein with slopes bounded at the data alone": Misfit(
-        lambda g: g.loss is WassersteinD and bool(g.penalties) and GradientPenalty not in g.penalties and not g.bounded,
+        lambda g: g.loss is WassersteinD and "data" in g.bounds and "everywhere" not in g.bounds and not g.bounded,
         False,
         lambda g: (
             "loss=wasserstein with R1 or R2 leaves D's slope between reals and fakes free: it may converge (Mescheder et al. "
@@ -64,7 +68,7 @@ MISFITS = {
         ),
     ),
     "relativistic pairs without R1 and R2": Misfit(
-        lambda g: g.loss is RelativisticPairedD and GradientPenalty not in g.penalties and not {R1, R2} <= g.penalties,
+        lambda g: g.loss is RelativisticPairedD and "everywhere" not in g.bounds and not {R1, R2} <= g.penalties,
         False,
         lambda g: (
             "loss=rpgan was found to need both R1 and R2 (Huang et al. 2024, R3GAN, where it diverged with R1 alone): "
@@ -78,16 +82,14 @@ def game_of(D: nn.Module, phases: dict[str, Phase]) -> Game:
     """What the phases' terms and D's layers say. A penalty whose weight is 0 is none."""
     terms = [term for phase in phases.values() for term in phase.terms.values()]
     losses = [found[1] for phase in phases.values() if (found := phase.adversarial())]
+    penalties = [t for t in terms if isinstance(t, Penalty) and t.player == "D" and t.strength != 0]
     return Game(
         loss=type(losses[0]) if losses else None,
-        penalties=frozenset(type(t) for t in terms if isinstance(t, R1 | R2 | GradientPenalty) and _weight(t) != 0),
+        penalties=frozenset(type(t) for t in penalties),
+        bounds=frozenset(t.bounds for t in penalties),
         batch_norm=any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules()),
         bounded=is_bounded(D),
     )
-
-
-def _weight(term: R1 | R2 | GradientPenalty) -> object:
-    return term.weight if isinstance(term, GradientPenalty) else term.gamma
 
 
 def misfits(game: Game) -> dict[str, Misfit]:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from seesaw.errors import UserError
 
 MAY_DIFFER = (
-    "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "dry_run", "trainer",
+    "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "dry_run", "trainer", "callbacks", "packages",
     "log_kimg", "checkpoint_kimg", "evaluate_kimg", "sample_kimg",
 )  # fmt: skip
 """Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
@@ -153,8 +153,15 @@ def new_folder(prefix: str) -> Path:
 def latest(cfg: DictConfig, job: Job) -> Path | None:
     """The newest run of the same name and configuration, for resume=auto without run_dir."""
     found = [f.parent for f in Path("runs").glob(f"{job.prefix(cfg.seed)}-*/config.yaml")]
-    found = [f for f in found if (f / "checkpoints" / "last.ckpt").is_file() and not differences(saved_config(f), cfg)]
+    found = [f for f in found if (f / "checkpoints" / "last.ckpt").is_file() and _same(f, cfg)]
     return max(found, key=lambda f: (f / "config.yaml").stat().st_mtime, default=None)
+
+
+def _same(path: Path, cfg: DictConfig) -> bool:
+    try:
+        return not differences(saved_config(path), cfg)
+    except UserError:  # unreadable, or of an earlier version
+        return False
 
 
 def saved_config(path: Path) -> dict[str, Any]:
@@ -164,6 +171,8 @@ def saved_config(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}"
         ) from error
+    if "recipe" in (saved.get("model") or {}):
+        raise UserError(f"{path} was begun by an earlier version of seesaw; commit fe0cea8 goes on with it")
     return dict(saved)
 
 
@@ -190,10 +199,14 @@ def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choic
 
 def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
     """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ."""
+    from seesaw.run.assemble import without_unused  # imports torch, which names its run folder without
+    from seesaw.run.composition import resolved
+
     now = cfg.copy()
     for key in MAY_DIFFER:
-        now[key] = literal(saved.get(key))
-    left, right = flat(saved), flat(OmegaConf.to_container(now, resolve=True))
+        if key in saved:
+            now[key] = literal(saved[key])
+    left, right = flat(saved), flat(without_unused(resolved(now)))
     keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
     return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]
 
@@ -202,7 +215,7 @@ def literal(node: Any) -> Any:
     """What OmegaConf resolves to `node`: each `${` of its texts, as it may stand in the name of a file, escaped."""
     if isinstance(node, dict):
         return {key: literal(child) for key, child in node.items()}
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [literal(child) for child in node]
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", node) if isinstance(node, str) else node
 

@@ -11,9 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from seesaw.callbacks import BatchCallback
 from seesaw.functional.ranks import world_size
-from seesaw.gan.rehearsal import rehearse
+from seesaw.gan.memory import check_memory
 from seesaw.metrics.callback import Evaluate
-from seesaw.types import at
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -95,16 +94,16 @@ class Judged(BatchCallback):
         if not evaluated or trainer.should_stop:
             return
         self.seen = self.evaluation.evaluated_at
-        if self.judge(self.seen, self.evaluation.last[self.evaluation.evaluator.primary]):
+        if self.judge(self.seen, self.evaluation.last[self.evaluation.primary]):
             self.life.pruned = trainer.should_stop = True
 
 
-class Rehearsal(BatchCallback):
-    """Tries the last scale of a growing model before the first image is shown; see `seesaw.gan.rehearsal`."""
+class MemoryCheck(BatchCallback):
+    """Tries the last scale of a growing model before the first image is shown; see `seesaw.gan.memory`."""
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        last = pl_module.growth.last_change
+        last = pl_module.last_change
         if last > pl_module.images_shown:
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
-            size = int(at(data.batch_size, last)) // trainer.world_size
-            rehearse(pl_module, size, (data.channels, data.resolution, data.resolution))
+            size = data.batch_size_at(last) // trainer.world_size
+            check_memory(pl_module, size, (data.channels, data.resolution, data.resolution))

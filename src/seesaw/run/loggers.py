@@ -33,4 +33,7 @@ def build_loggers(
         kind: train, or search for the trial of a search.
     """
     run = RunInfo(run_dir, run_name, config, resume, group, dict(choices or {}), kind)
-    return [CSVLog(run), *(make(run) for make in construct(dict(cfg_logger), "logger").values())]
+    return [
+        CSVLog(run),
+        *(make(run) for make in construct(dict(cfg_logger), "logger", config.get("packages", ())).values()),
+    ]

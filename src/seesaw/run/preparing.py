@@ -2,18 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Any
-
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from seesaw.data.files import TreeData
 from seesaw.data.prepare import content_hash, prepare, whole
 from seesaw.data.prepared import open_prepared
 from seesaw.errors import UserError
+from seesaw.run.assemble import assemble
 from seesaw.run.build import construct
-from seesaw.run.check import check
-from seesaw.run.config import check_options, config_dir, groups
+from seesaw.run.composition import compose_checked
 
 SMALLEST_LEVEL = 4
 
@@ -31,7 +27,8 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
     """
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs is {jobs}; it must be at least 1")
-    data = construct(compose_checked(overrides)["data"], "data")
+    config = compose_checked(overrides)
+    data = construct(assemble(config)["data"], "data", config["packages"])
     if not isinstance(data, TreeData):
         return f"{data.prepare().description}: this set is read into memory when training starts; nothing to prepare"
     plan = data.plan()
@@ -42,20 +39,6 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
     if there:
         verify(folder)
     return "\n".join(lines(folder, levels, None if there else seconds))
-
-
-def compose_checked(overrides: list[str]) -> dict[str, Any]:
-    """The resolved configuration of these overrides, names and values checked."""
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("train", overrides)
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command")
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    wrong = check_options(config, list(groups(config_dir()))) or check(config)
-    if wrong:
-        raise UserError("; ".join(wrong))
-    return config
 
 
 def verify(folder: Path) -> None:
@@ -74,7 +57,7 @@ def lines(folder: Path, levels: bool, seconds: float | None) -> list[str]:
     n = len(reals)
     how = "was there already, and its content hash is right" if seconds is None else f"{n / seconds:,.0f} images/s"
     told = [f"{reals.description}: {how}", f"folder        {folder}", f"content hash  {index['sha256'][:16]}"]
-    if reals.classes is not None:
+    if reals.classes:
         told.append(f"classes       {reals.classes}")
     if index["bad"]:
         told.append(f"skipped       {len(index['bad'])} bad images, listed in index.json")

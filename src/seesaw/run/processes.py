@@ -19,6 +19,7 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 
 from seesaw.errors import Notice, UserError
 from seesaw.run.folder import RunFolder
+from seesaw.run.mistakes import told as sentence
 
 PROGRAM = "import sys; from seesaw.run.entry import main; sys.exit(main(sys.argv[1:]))"
 TOLD = "SEESAW_LAUNCHED"
@@ -30,7 +31,8 @@ ENDINGS = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def told() -> dict[str, Any]:
-    """What the process that started this one decided: `folder`, `checkpoint`, `parent`, `words`; empty where none did."""
+    """What the process that started this one decided: `folder`, `checkpoint`, `metrics`, `parent`, `words`; empty where none
+    did."""
     return dict(json.loads(os.environ.get(TOLD, "{}")))
 
 
@@ -40,6 +42,12 @@ def started_in() -> RunFolder | None:
     if not heard:
         return None
     return RunFolder(Path(heard["folder"]), None if heard["checkpoint"] is None else Path(heard["checkpoint"]))
+
+
+def metrics_of_first() -> str | None:
+    """The option of the group `metrics` that the process that started this one chose; None where none did."""
+    chosen: str | None = told().get("metrics")
+    return chosen
 
 
 def lost_connection(error: BaseException) -> bool:
@@ -61,8 +69,6 @@ def last_words() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        from seesaw.run.entry import told as sentence
-
         words = "" if lost_connection(error) else sentence(error, sys.argv[1:])
         Path(started["words"]).write_text(words)
         if not words:  # time to see whether it was the first process

@@ -13,12 +13,11 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from seesaw.errors import UserError
-from seesaw.run.config import config_dir
 from seesaw.run.folder import Job, now, read_status, write
 from seesaw.run.search_space import Space, read_space
 from seesaw.run.sweep import note_failure
@@ -72,9 +71,9 @@ def search(space: str, overrides: list[str], trials: int, out: Path | None, prun
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     plan = planned(read_space(space), overrides, trials, out, prune, seed)
-    evaluations = refuse_bad(plan)
+    measured = refuse_bad(plan)
     agree(plan)
-    found = Search(plan, evaluations)
+    found = Search(plan, measured)
     found.run()
     return found.summary(program)
 
@@ -86,9 +85,17 @@ def planned(space: Space, overrides: list[str], trials: int, out: Path | None, p
     return Plan(space, overrides, out, trials, prune, seed)
 
 
-def refuse_bad(plan: Plan) -> int:
-    """UserError where a corner of the space does not compose or fit; returns how many times a run is evaluated."""
-    from seesaw.run.preparing import compose_checked
+class Measured(NamedTuple):
+    """How often a trial is evaluated, and whether higher values of its primary metric are better."""
+
+    evaluations: int
+    higher_is_better: bool
+
+
+def refuse_bad(plan: Plan) -> Measured:
+    """How a trial is measured. UserError where a corner of the space does not compose or fit."""
+    from seesaw.run.composition import compose_checked
+    from seesaw.run.entry import auto_metrics
 
     set_by_space = {override.partition("=")[0]: override for override in plan.space.fixed}
     for override in plan.overrides:
@@ -100,10 +107,23 @@ def refuse_bad(plan: Plan) -> int:
         if key in ("run_dir", "resume", "hydra/launcher"):
             raise UserError(f"{override}: a search decides that itself; leave it out")
     for corner in plan.space.corners():
-        config = compose_checked([*plan.fixed, *corner])
-    if "extractor" not in config["metrics"]:
-        raise UserError("a search minimises a distance, and metrics=none measures none; choose other metrics")
-    return math.ceil(config["kimg"] / config["evaluate_kimg"])
+        overrides = [*plan.fixed, *corner]
+        compose_checked(overrides)
+    config = compose_checked(overrides, auto_metrics)
+    higher = primary_direction(config)
+    if higher is None:
+        raise UserError("a search optimises a metric, and metrics=none measures none; choose other metrics")
+    return Measured(math.ceil(config["kimg"] / config["evaluate_kimg"]), higher)
+
+
+def primary_direction(config: dict[str, Any]) -> bool | None:
+    """Whether a higher value of the primary metric is better; None where nothing is measured."""
+    from seesaw.run.assemble import assemble
+    from seesaw.run.build import construct
+
+    evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
+    higher: bool | None = evaluation.higher_is_better.get(evaluation.primary)
+    return higher
 
 
 def agree(plan: Plan) -> None:
@@ -152,11 +172,11 @@ class JournalLock:
 class Search:
     """The study, and this process's share of its trials: the same command in a second shell takes part in it."""
 
-    def __init__(self, plan: Plan, evaluations: int) -> None:
+    def __init__(self, plan: Plan, measured: Measured) -> None:
         import optuna
         from optuna.storages.journal import JournalFileBackend
 
-        self.plan = plan
+        self.plan, self.higher_is_better, evaluations = plan, measured.higher_is_better, measured.evaluations
         self.startup = max(2, min(10, plan.trials // 4))
         pruners = {
             "median": optuna.pruners.MedianPruner(n_startup_trials=self.startup),
@@ -168,7 +188,11 @@ class Search:
         lock: Any = JournalLock(plan.out / "study.lock")
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(plan.out / "study.log"), lock))
         self.study = optuna.create_study(
-            storage=storage, study_name="search", load_if_exists=True, pruner=pruners[plan.prune]
+            storage=storage,
+            study_name="search",
+            load_if_exists=True,
+            pruner=pruners[plan.prune],
+            direction="maximize" if self.higher_is_better else "minimize",
         )
 
     def run(self) -> None:
@@ -243,9 +267,11 @@ class Search:
         """One run, and what came of it told to the study."""
         import optuna
 
-        from seesaw.run.entry import checked_run, told, traces
+        from seesaw.run.composition import compose
+        from seesaw.run.entry import checked_run
+        from seesaw.run.mistakes import told, traces
 
-        cfg, choices = composed([*self.plan.fixed, *drawn])
+        cfg, choices = compose([*self.plan.fixed, *drawn])
         judge = Judge(trial, max(round(cfg.evaluate_kimg * 1000), 1))
         job = Job(choices, [*self.plan.fixed, *drawn], None, self.plan.out, trial.number, drawn, "search", judge)
         try:
@@ -276,11 +302,12 @@ class Search:
         print(f"trial {number} {how}: {value:.5g}{beside}  {' '.join(drawn)}", flush=True)
 
     def best(self) -> Any:
-        """The finished trial of the smallest distance, or None."""
+        """The finished trial with the best value, or None."""
         import optuna
 
         finished = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        return min(finished, key=lambda t: t.value or 0.0, default=None)
+        sign = -1.0 if self.higher_is_better else 1.0
+        return min(finished, key=lambda t: sign * (t.value or 0.0), default=None)
 
     def summary(self, program: str) -> str:
         """How many trials ended how, and the command line of the best. UserError where none succeeded."""
@@ -319,18 +346,3 @@ class Judge:
         self.trial.report(distance, images_shown // self.every)
         self.pruned = self.trial.should_prune()
         return self.pruned
-
-
-def composed(overrides: list[str]) -> tuple[Any, dict[str, str]]:
-    """The configuration, and group -> chosen option."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import open_dict
-
-    from seesaw.run.entry import choices_of
-
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("train", overrides, return_hydra_config=True)
-    choices = choices_of(cfg.hydra.runtime.choices, cfg)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg, choices

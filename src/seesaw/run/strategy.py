@@ -12,6 +12,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seesaw.errors import UserError
+from seesaw.experiment import Experiment
 from seesaw.functional.ranks import average_, broadcast_
 from seesaw.run.folder import Job, RunFolder, Status
 from seesaw.run.processes import Launcher
@@ -34,16 +35,16 @@ def place(trainer: dict[str, Any]) -> Place:
     options = {k: v for k, v in trainer.items() if k in ("accelerator", "devices", "num_nodes")}
     try:
         probe = pl.Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, RuntimeError, TypeError, ImportError) as error:
         first = str(error).strip().splitlines()[0].rstrip(".")
         told = " ".join(f"trainer.{k}={v}" for k, v in options.items())
         raise UserError(f"{told} cannot be had here: {first}") from error
     return Place(probe.global_rank, probe.world_size)
 
 
-def check_divisible(config: dict[str, Any], devices: int) -> None:
-    """Raise UserError where a model that knows no batch should be shared among devices (on all hosts together)."""
-    if devices > 1 and "batch_size" in config["model"].get("recipe", {}).get("without", ()):
+def check_divisible(config: dict[str, Any], model: Experiment, devices: int) -> None:
+    """Raise UserError where a model that knows no batch should be divided among devices (on all hosts together)."""
+    if devices > 1 and "batch_size" in model.unused_options:
         asked = {k: v for k, v in config["trainer"].items() if k in ("devices", "num_nodes") and v != 1}
         told = " ".join(f"trainer.{k}={v}" for k, v in asked.items()) or f"{devices} processes"
         alone = "give " + " ".join(f"trainer.{k}=1" for k in asked) if asked else "start one"
@@ -58,7 +59,8 @@ def strategy(trainer: dict[str, Any], folder: RunFolder, job: Job, status: Statu
     if place(trainer).world_size == 1:
         return "auto"
     arguments = sys.argv[1:] if job.sweep_dir is None else job.overrides
-    decided = {"folder": str(folder.path), "checkpoint": None if folder.checkpoint is None else str(folder.checkpoint)}
+    checkpoint = None if folder.checkpoint is None else str(folder.checkpoint)
+    decided = {"folder": str(folder.path), "checkpoint": checkpoint, "metrics": job.choices.get("metrics")}
 
     def on_lost(reason: str) -> None:
         status.update("failed", status.values["images_shown"], exit_code=1, reason=reason)
@@ -76,7 +78,7 @@ class PlayerParallel(DDPStrategy):
 
     Args:
         arguments: of the command line, for the processes that it starts on this host.
-        decided: what they need not decide themselves: `folder` of the run, `checkpoint` to go on from.
+        decided: what they need not decide themselves: `folder` of the run, `checkpoint` to go on from, option of `metrics`.
         on_lost: told in a sentence which process has died, where the run cannot end by itself any more.
     """
 

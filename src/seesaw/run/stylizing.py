@@ -2,15 +2,12 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from PIL import Image
 
 from seesaw.errors import UserError
-from seesaw.run.check import check
-from seesaw.run.config import check_options, check_unused, config_dir, groups
+from seesaw.run.composition import checked, compose
 from seesaw.run.folder import Job, literal, new_folder
 from seesaw.run.train import run
 
@@ -37,13 +34,14 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
         raise UserError(f"--out {out}: the name must end in one of {', '.join(SUFFIXES)}")
     if iterations is not None and iterations < 1:
         raise UserError(f"--iterations is {iterations}; it must be at least 1")
-    cfg = composed(content, style, size, iterations, overrides)
-    job = Job({"model": "style_transfer", "data": "style_pair", "balance": "none"}, overrides)
+    cfg, choices = composed(content, style, size, iterations, overrides)
+    config = checked(cfg, overrides, choices)
+    job = Job(choices | {"balance": "none"}, overrides)
     folder = Path(cfg.run_dir) if cfg.run_dir is not None else new_folder(job.prefix(cfg.seed))
     out.parent.mkdir(parents=True, exist_ok=True)
     job = Job(job.choices, overrides, run_dir=str(folder))
     try:
-        run(cfg, job)
+        run(cfg, config, job)
     finally:
         if (folder / "stylized.png").is_file():
             write(folder / "stylized.png", out)
@@ -51,12 +49,13 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
         return f"{out}: {image.width}x{image.height}; the run is in {folder}"
 
 
-def composed(content: str, style: str, size: int | None, iterations: int | None, overrides: list[str]) -> DictConfig:
-    """The checked configuration. Paths are set as they are: no file name can be mistaken for an override."""
+def composed(
+    content: str, style: str, size: int | None, iterations: int | None, overrides: list[str]
+) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration, and group -> chosen option. Paths are set as they are: no file name can be mistaken for an override."""
     preset = any(override.startswith("experiment=") for override in overrides)
     start = ["logger=none"] if preset else ["model=style_transfer", "logger=none"]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("train", [*start, *overrides])
+    cfg, choices = compose([*start, *overrides])
     if "style" not in cfg.data.keys():  # noqa: SIM118  - a value that is still missing counts as none for `in`
         raise UserError(
             "seesaw stylize takes model=style_transfer and its experiments; for others there is seesaw train"
@@ -66,11 +65,7 @@ def composed(content: str, style: str, size: int | None, iterations: int | None,
         cfg.data.size = size
     if iterations is not None:
         cfg.kimg = iterations / 1000
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    wrong = check_unused(config, overrides) or check_options(config, list(groups(config_dir()))) or check(config)
-    if wrong:
-        raise UserError("; ".join(wrong))
-    return cfg
+    return cfg, choices
 
 
 def write(made: Path, out: Path) -> None:

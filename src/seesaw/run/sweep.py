@@ -25,9 +25,9 @@ PARALLEL["submitit_slurm"] = PARALLEL["submitit_local"]
 """Launchers of Hydra's that need a package, which the extra `sweep` installs."""
 
 
-class Opened(Callback):
-    """Hydra makes this object by conf/train.yaml and tells it where a sweep is about to write. It alone knows: the jobs may
-    run elsewhere. What it learns of the sweep that this process has begun is kept in the class."""
+class SweepCallback(Callback):
+    """Hydra callback (registered in conf/train.yaml) that records the sweep's folder and the keys that vary; jobs may run in
+    other processes that do not know them. What it learns of the sweep that this process has begun is kept in the class."""
 
     folder: ClassVar[Path | None] = None
     signal: ClassVar[int | None] = None
@@ -39,7 +39,7 @@ class Opened(Callback):
         self.keys: set[str] = set()  # travels to the processes of the jobs, as the class does not
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
-        Opened.folder = folder = Path(config.hydra.sweep.dir)
+        SweepCallback.folder = folder = Path(config.hydra.sweep.dir)
         for file in [folder / STOP, *folder.glob(f"*/{FILE}")]:  # of an attempt before: what it said is settled anew
             file.unlink(missing_ok=True)
         self.keys = varied(config)
@@ -49,7 +49,7 @@ class Opened(Callback):
                 signal.signal(number, stop_jobs)
 
     def on_job_start(self, config: Any, **kwargs: Any) -> None:
-        Opened.varied = self.keys
+        SweepCallback.varied = self.keys
 
 
 def varied(config: Any) -> set[str]:
@@ -63,12 +63,12 @@ def varied(config: Any) -> set[str]:
 
 def stop_jobs(number: int, frame: Any) -> None:
     """Ask the running jobs to save and end, and keep those that wait from beginning. A second Ctrl-C ends all at once."""
-    if Opened.signal is not None and number == signal.SIGINT:
+    if SweepCallback.signal is not None and number == signal.SIGINT:
         raise KeyboardInterrupt
-    assert Opened.folder is not None
-    Opened.signal = number
-    (Opened.folder / STOP).touch()
-    for job in jobs_of(Opened.folder):
+    assert SweepCallback.folder is not None
+    SweepCallback.signal = number
+    (SweepCallback.folder / STOP).touch()
+    for job in jobs_of(SweepCallback.folder):
         if job.state == "running" and job.host == socket.gethostname():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(job.pid, signal.SIGTERM)
@@ -184,7 +184,7 @@ def lost(error: BaseException) -> str | None:
         return None
     return (
         "a process of the sweep was killed (out of memory?), and with it the launcher ended; "
-        f"go on by the same command with resume=auto hydra.sweep.dir={Opened.folder}"
+        f"go on by the same command with resume=auto hydra.sweep.dir={SweepCallback.folder}"
     )
 
 

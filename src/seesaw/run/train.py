@@ -8,20 +8,24 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from seesaw.data.module import ImageData
 from seesaw.errors import UserError
+from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
-from seesaw.metrics.callback import Evaluate, NoMetrics
-from seesaw.metrics.report import report
+from seesaw.metrics.callback import NoMetrics
+from seesaw.run.assemble import assemble
 from seesaw.run.build import build, check_shares, construct, notice_growth, precision, sizes
 from seesaw.run.checkpoints import AtomicIO, Checkpoints, load
+from seesaw.run.curves import curves
 from seesaw.run.folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, refuse_differences, write
-from seesaw.run.life import Judged, Life, Rehearsal
+from seesaw.run.life import Judged, Life, MemoryCheck
 from seesaw.run.loggers import build_loggers
-from seesaw.run.pictures import Samples, curves
+from seesaw.run.pictures import Samples
 from seesaw.run.processes import last_words, started_in
+from seesaw.run.profiler import build_profiler
 from seesaw.run.progress import KimgBar
 from seesaw.run.strategy import check_divisible, place, strategy
 from seesaw.run.tracker import Tracker
@@ -31,42 +35,57 @@ say = rank_zero_only(print)
 
 
 @last_words()
-def run(cfg: DictConfig, job: Job) -> float | None:
-    """Train; returns the best distance, or None where none was measured: the number that a search minimises.
+def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
+    """Train.
 
-    Raises UserError for what the user can mend, SystemExit(130 or 143) after a signal, with everything saved.
+    Args:
+        cfg: the composed configuration, with its interpolations.
+        config: the same, resolved and checked (`seesaw.run.composition.checked`).
+        job: which run of the command this is.
+
+    Returns:
+        The best value of the primary metric, or None where none was measured: what a search optimises.
+
+    Raises:
+        UserError: for what the user can mend.
+        SystemExit: 130 or 143 after a signal, with everything saved.
     """
     quiet()
     folder = started_in() or decide(cfg, job)
     shown = shown_before(cfg, job, folder)
     # The checkpoint tells, not the status: a failed run may have got further.
-    if folder.checkpoint is not None and shown >= round(cfg.kimg * 1000):
-        print(f"{folder.checkpoint} has reached {cfg.kimg:g} kimg; nothing is left to do (a larger kimg goes on)")
+    if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
+        print(f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)")
         return next(
             (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
         )
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     here = place(config["trainer"])
-    check_divisible(config, here.world_size)
-    model, data = build(config)
-    check_shares(data, here.world_size, cfg.kimg)
-    check_optimizers(config["model"])
-    check_step(model, data, here.world_size)
-    notice_growth(model, cfg.kimg)
-    evaluation = construct(config["metrics"], "metrics")
-    reals = data.prepare()  # type: ignore[attr-defined]
-    evaluation.check()
+    model, data = build_checked(config, here.world_size)
+    evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
+    reals = data.prepare()
+    evaluation.check(download=not config["dry_run"])
     if isinstance(evaluation, NoMetrics) and any(
         isinstance(m, ScheduleModule) and m.needs_distance for m in model.modules()
     ):
         raise UserError("schedule=plateau waits for a distance, and metrics=none measures none; choose other metrics")
-    if cfg.dry_run:
+    if config["dry_run"]:
         print(sizes(model, data, config))
         return None
     status = Status(folder.path, writes=here.rank == 0)
     trackers = begin(folder, config, job, shown) if here.rank == 0 else []
-    status.update("running", shown, choices=job.choices, **judged_by(evaluation, reals))
+    status.update("running", shown, choices=job.choices, **evaluation.status(reals))
     return follow(folder, config, job, model, data, evaluation, trackers, status)
+
+
+def build_checked(config: dict[str, Any], devices: int) -> tuple[Experiment, ImageData]:
+    """The model and the data, not read yet, once a step's shapes and optimisers were tried. UserError where one would fail."""
+    model, data = build(config)
+    check_divisible(config, model, devices)
+    check_shares(data, devices, config["kimg"])
+    check_optimizers(config)
+    check_step(model, data, devices)
+    notice_growth(model, config["kimg"])
+    return model, data
 
 
 def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
@@ -80,14 +99,6 @@ def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
     saved = load(folder.checkpoint)
     refuse_differences(cfg, saved["config"], folder.checkpoint, job.choices)
     return int(saved["progress"]["images_shown"])
-
-
-def judged_by(evaluation: Any, reals: Any) -> dict[str, str]:
-    """The metric that the run is judged by and its protocol, for status.json from the first moment: a run that is killed can
-    say nothing more, and a running one may be compared."""
-    if not isinstance(evaluation, Evaluate):
-        return {"metric": "", "protocol": ""}
-    return {"metric": evaluation.evaluator.primary, "protocol": evaluation.evaluator.protocol(reals).label()}
 
 
 def begin(folder: RunFolder, config: dict[str, Any], job: Job, shown: int) -> list[Tracker]:
@@ -107,7 +118,7 @@ def follow(
     folder: RunFolder,
     config: dict[str, Any],
     job: Job,
-    model: pl.LightningModule,
+    model: Experiment,
     data: pl.LightningDataModule,
     evaluation: Any,
     trackers: list[Tracker],
@@ -116,11 +127,10 @@ def follow(
     """Fit, and whatever happens leave a status, curves and closed trackers behind."""
     life = Life(config["kimg"])
     trainer = make_trainer(folder, config, job, life, evaluation, trackers, status)
-    model.on_report = lambda images_shown, values: report(trainer, values, images_shown)  # type: ignore[assignment]
     code, state, more = 1, "failed", {}
     try:
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
-        model.settle(finished=life.signal is None)  # type: ignore[operator]
+        model.flush_statistics(finished=life.signal is None)
         done = "pruned" if life.pruned else "finished"
         code, state = (0, done) if life.signal is None else (128 + life.signal, "interrupted")
         return ended(folder, life, evaluation, model)
@@ -133,20 +143,20 @@ def follow(
             error.add_note(f"{RUN_FOLDER}{folder.path}")
         raise
     finally:
-        model.settle()  # type: ignore[operator]
+        model.flush_statistics()
         figures = summary(evaluation)
         if evaluation.protocol:  # as promised, but for figures of before a resume with other metrics
             more["protocol"] = evaluation.protocol
-        status.update(state, model.images_shown, exit_code=code, **figures, **more)  # type: ignore[arg-type]
+        status.update(state, model.images_shown, exit_code=code, **figures, **more)
         rank_zero_only(curves)(folder.path)
         for tracker in trackers:
             tracker.summarise(figures)
             tracker.finish(code)
 
 
-def ended(folder: RunFolder, life: Life, evaluation: Any, model: pl.LightningModule) -> float | None:
+def ended(folder: RunFolder, life: Life, evaluation: Any, model: Experiment) -> float | None:
     """Say where the run stands; after a signal end the process with its code."""
-    kimg = model.images_shown / 1000  # type: ignore[operator]
+    kimg = model.images_shown / 1000
     if life.signal is not None:
         say(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={folder.path}", flush=True)
         raise SystemExit(128 + life.signal)
@@ -168,14 +178,15 @@ def make_trainer(
     then what looks at the model, then what saves it with all that was seen."""
     callbacks = [
         life,
-        Rehearsal(),
+        MemoryCheck(),
         Samples(folder.path, config["sample_kimg"], seed=0),
         evaluation,
         Judged(evaluation, job.judge, life),
+        *own_callbacks(config),
         Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation, status),
-        KimgBar(life.images, job.title),
+        KimgBar(life.images, job.title, evaluation.primary),
     ]
-    make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer")
+    make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer", config["packages"])
     return make(
         **precision(config["precision"], config["trainer"]["accelerator"]),
         strategy=strategy(config["trainer"], folder, job, status),
@@ -183,6 +194,7 @@ def make_trainer(
         logger=trackers,
         callbacks=callbacks,
         plugins=[AtomicIO()],
+        profiler=build_profiler(config, folder.path),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -192,11 +204,20 @@ def make_trainer(
     )
 
 
+def own_callbacks(config: dict[str, Any]) -> list[pl.Callback]:
+    """The callbacks of the group of that name. UserError where an entry is something else."""
+    made = construct(config["callbacks"], "callbacks", config["packages"])
+    for name, callback in made.items():
+        if not isinstance(callback, pl.Callback):
+            raise UserError(f"callbacks.{name}: {type(callback).__name__} is no pytorch_lightning.Callback")
+    return list(made.values())
+
+
 def summary(evaluation: Any) -> dict[str, float]:
     """Best and last distance, as W&B's summary and status.json show them."""
     figures = {f"last/{name}": value for name, value in evaluation.last.items()}
     if evaluation.best is not None:
-        figures |= {f"best/{evaluation.evaluator.primary}": evaluation.best[0], "best/kimg": evaluation.best[1]}
+        figures |= {f"best/{evaluation.primary}": evaluation.best[0], "best/kimg": evaluation.best[1]}
     return figures
 
 

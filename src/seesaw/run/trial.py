@@ -14,7 +14,6 @@ from seesaw.gan.module import GAN
 from seesaw.run.build import construct
 from seesaw.run.check import shown
 from seesaw.run.mistakes import first_line
-from seesaw.types import at
 
 BOUNDS = {
     "lr": "at least 0",
@@ -24,17 +23,20 @@ BOUNDS = {
 """Of the arguments of torch's optimisers, which it tells without a name."""
 
 
-def check_optimizers(model: dict[str, Any]) -> None:
-    """UserError with the key where an optimiser of the `model` node refuses its arguments; Lightning would make it as late as
-    in the run."""
-    nodes = {f"model.optimizers.{player}": node for player, node in (model.get("optimizers") or {}).items()}
-    nodes |= {"model.optimizer": model["optimizer"]} if "optimizer" in model else {}
-    for where, node in nodes.items():
-        make = construct(node, where)
+def check_optimizers(config: dict[str, Any]) -> None:
+    """UserError with the key where an optimiser refuses its arguments; Lightning would make it only within the run."""
+    for name, node in config.get("optimizer", {}).items():
+        where = f"optimizer.{name}"
+        make = construct(node, where, config["packages"])
         try:
-            make([nn.Parameter(torch.zeros(1))])
+            made = make([nn.Parameter(torch.zeros(1))])
         except ValueError as error:
             raise UserError(_refused(where, make, error)) from error
+        if "beta2" in config.get("schedule", {}) and "betas" not in made.defaults:
+            name = type(made).__name__
+            raise UserError(
+                f"schedule.beta2: {where} is {name}, which has no betas; leave it out or give optimizer=adam"
+            )
 
 
 def _refused(where: str, make: Any, error: ValueError) -> str:
@@ -89,19 +91,21 @@ def _ghost(model: GAN) -> GAN:
 
 
 def _play_scales(gan: GAN, data: Any, devices: int, device: str) -> None:
-    for images_shown in sorted({0, gan.growth.last_change}):
+    for images_shown in sorted({0, gan.last_change}):
         gan.growth.advance(images_shown, [gan.G, gan.D, gan.view], [])
         for part in gan.parts:
             part.advance(0, images_shown)
-        batch_size = max(int(at(data.batch_size, images_shown)) // devices, 1)
+        batch_size = max(data.batch_size_at(images_shown) // devices, 1)
         _play(gan, torch.zeros(batch_size, data.channels, data.resolution, data.resolution, device=device))
 
 
 def _play(gan: GAN, reals: Tensor) -> None:
     n = gan.micro_batch or len(reals)
     z = torch.zeros(len(reals), gan.z_dim, device=reals.device)
-    with _told("model.G", reals[:n]):
-        made = gan.G(z[:n]).images
+    y = torch.zeros(len(reals), dtype=torch.int64, device=reals.device) if gan.classes else None
+    some = None if y is None else y[:n]
+    with _worded("model.G", reals[:n]):
+        made = gan.G(z[:n], some).images
     view = gan.view(reals[:n])
     if (gives := _sizes(made)) != (takes := _sizes(view)):
         raise UserError(
@@ -109,14 +113,15 @@ def _play(gan: GAN, reals: Tensor) -> None:
             "data.channels and data.resolution have them"
         )
     hint = f", for images of {_sizes(view)}: leave its channels, resolution and pack as data and balance have them"
-    with _told("model.D", reals[:n], hint):
-        gan.D(gan.into_discriminator(view))
-    gan.fakes.begin(True)
+    with _worded("model.D", reals[:n], hint):
+        gan.D(*gan.into_discriminator(view, some))
+    game = gan.game(reals, y, {})
+    gan.game_setup.fakes.reset(True)
     for name, phase in gan.phases.items():
-        rows = slice(0, min(n, max(int(len(reals) * phase.share), 1)))
-        with _told(f"model.phases.{name}", reals[rows]):
-            gan.turn(phase.player)
-            loss, _ = phase(gan.see(phase, reals[rows], z[rows], None))
+        rows = slice(0, min(n, max(int(len(reals) * phase.batch_fraction), 1)))
+        with _worded(f"phase {name}", reals[rows]):
+            game.freeze_opponent(phase.player)
+            loss, _ = phase(game.adversarial_batch(phase, reals[rows], z[rows], None if y is None else y[rows]))
             loss.backward()
 
 
@@ -125,7 +130,7 @@ def _sizes(pyramid: list[Tensor]) -> str:
 
 
 @contextmanager
-def _told(where: str, images: Tensor, hint: str = "") -> Iterator[None]:
+def _worded(where: str, images: Tensor, hint: str = "") -> Iterator[None]:
     """Turn what torch says of the shapes into a sentence, where it was said of numbers."""
     try:
         yield

@@ -1,7 +1,8 @@
 """`seesaw compare`: runs beside each other, from their folders alone.
 
-`reading` finds and reads run folders, `keys` tells in which options they differ, `groups` puts repeats together and tables by
-protocol, `best_of` has the formula, `text`, `plots` and `page` show. None of them imports torch.
+`reading` finds and reads run folders, `former` brings older ones to the names of today, `keys` finds in which options they
+differ, `groups` puts repeats together and tables by protocol, `best_of` has the formula, `text`, `plots` and `page` show. None
+of them imports torch.
 """
 
 import re
@@ -12,7 +13,7 @@ from seesaw.errors import UserError
 from seesaw.run.compare import plots, text
 from seesaw.run.compare.groups import NOT_RANKED, compare_runs
 from seesaw.run.compare.page import page
-from seesaw.run.compare.reading import find, parent_of, read, refuse_unknown
+from seesaw.run.compare.reading import column_of, find, parent_of, read
 
 
 def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None = None) -> str:
@@ -21,16 +22,14 @@ def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None =
     Writes compare.html and compare.png (compare-2.png, … for further protocols) into `out`, or beside the runs.
 
     Args:
-        metric: a column of metrics.csv; None: what each run was judged by.
+        metric: a column of metrics.csv, with or without eval/; None: what each run was judged by.
 
     Raises UserError where there is no run, none that can be read, no such metric, or no place to write.
     """
     folders = find(paths)
     parent = parent_of(folders)
     runs, broken = read(folders)
-    if metric is not None:
-        refuse_unknown(metric, runs)
-    comparison = compare_runs(parent, runs, broken, metric)
+    comparison = compare_runs(parent, runs, broken, None if metric is None else column_of(metric, runs))
     place = parent if out is None else out
     written = [place / "compare.html"]
     try:

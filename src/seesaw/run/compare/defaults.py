@@ -20,12 +20,16 @@ def of_node(node: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def defaults(target: str) -> dict[str, Any]:
     """Argument -> default of `seesaw.<module>.<class>`, where it is a literal. Read from the source, not imported: most
-    classes need torch. Empty where there is no such class any more, or it has its constructor from another."""
+    classes need torch. A class without a constructor has that of its first base class. Empty where there is no such class any
+    more, or its base is none of seesaw's."""
     module, _, name = target.rpartition(".")
     for statement in _source(module):
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             made = [f for f in statement.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
-            return _literals(made[0].args) if made else {}
+            if made:
+                return _literals(made[0].args)
+            base = statement.bases[0] if statement.bases else None
+            return defaults(f"{module}.{base.id}") if isinstance(base, ast.Name) and base.id != name else {}
         if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("seesaw."):
             for alias in statement.names:
                 if (alias.asname or alias.name) == name:  # a package that shows what its files define

@@ -1,4 +1,4 @@
-"""Runs that repeat one experiment, and what may be said of them together."""
+"""Runs that repeat one experiment, and what holds for them together."""
 
 import math
 import statistics
@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from seesaw.run.compare.best_of import expected_best
-from seesaw.run.compare.keys import ABSENT, FIRST, Key, differing, fingerprint, names, telling
-from seesaw.run.compare.reading import Point, Run, badness, better_is_higher, metric_of
+from seesaw.run.compare.keys import ABSENT, PARTS, Key, differing_keys, distinguishing_keys, fingerprint, names
+from seesaw.run.compare.reading import EVAL, Point, Run, metric_of, shown, sort_key
 
 NOT_RANKED = ""
-NOTHING = ("None", "none", "constant", ABSENT)
-"""Options that stand for nothing, and groups that no run chose from."""
+NOTHING = ("None", "none", "constant", "alternating", "adam", "canvas_adam", ABSENT)
+"""Options that stand for nothing, or that runs have when they choose no other, and groups that no run chose from."""
 
 
-FATES = {
+OUTCOMES = {
     "diverged": "Diverged, and counted as worse than any other",
     "pruned": "Pruned, and counted by the best that they had reached",
     "": "Not finished, and not in the medians",
@@ -49,14 +48,15 @@ class Group:
     """The name without its numbers: the groups of one pool differ in tuned numbers alone."""
     metric: str
     protocol: str
+    higher_is_better: bool
     place: int
     """Of its configuration, in the values of the differing keys."""
     runs: list[Run]
 
     @cached_property
     def counted(self) -> list[Run]:
-        """Those that have finished or were pruned and have the metric, and those that diverged. What ended for another reason,
-        or still runs, says nothing of the experiment. Where nothing is ranked: those that have finished."""
+        """Those that have finished or were pruned and have the metric, and those that diverged. One that ended for another
+        reason, or still runs, is no result of the experiment. Where nothing is ranked: those that have finished."""
         if self.protocol == NOT_RANKED:
             return [run for run in self.runs if run.state == "finished" and self.points(run)]
         ended = [run for run in self.runs if run.diverged or run.state in ("finished", "pruned")]
@@ -69,7 +69,7 @@ class Group:
         """(kimg, value) of the run's best evaluation; of one that diverged the worst value there is."""
         if run.diverged:
             return math.nan, self.worst
-        return min(self.points(run), key=lambda point: badness(point[1], self.metric))
+        return min(self.points(run), key=lambda point: sort_key(point[1], self.higher_is_better))
 
     def last_of(self, run: Run) -> Point:
         """Likewise of its last."""
@@ -77,7 +77,7 @@ class Group:
 
     @property
     def worst(self) -> float:
-        return -math.inf if better_is_higher(self.metric) else math.inf
+        return -math.inf if self.higher_is_better else math.inf
 
     @cached_property
     def best(self) -> Summary:
@@ -88,11 +88,11 @@ class Group:
         return self._summary([self.last_of(run) for run in self.counted])
 
     @property
-    def typical(self) -> Run:
+    def median_run(self) -> Run:
         """The counted run in the middle (the better of two), else the one that got furthest."""
         if not self.counted:
             return max(self.runs, key=lambda run: run.kimg)
-        ordered = sorted(self.counted, key=lambda run: badness(self.best_of(run)[1], self.metric))
+        ordered = sorted(self.counted, key=lambda run: sort_key(self.best_of(run)[1], self.higher_is_better))
         return ordered[(len(ordered) - 1) // 2]
 
     def median_of(self, figure: Callable[[Run], float | None]) -> float:
@@ -103,7 +103,8 @@ class Group:
 
     @property
     def modes(self) -> float:
-        column = next((c for run in self.runs for c in run.columns if c.startswith("modes_") and c[-4:] != "_raw"), "")
+        start = f"{EVAL}modes_"
+        column = next((c for run in self.runs for c in run.columns if c.startswith(start) and c[-4:] != "_raw"), "")
         return self.median_of(lambda run: run.final(column))
 
     @property
@@ -130,17 +131,24 @@ class Pool:
     @cached_property
     def curve(self) -> list[float]:
         """The expected best of 1, 2, … trials."""
-        values = [badness(g.best_of(run)[1], g.metric) for g in self.groups for run in g.counted]
-        return [-v if better_is_higher(self.groups[0].metric) else v for v in expected_best(values)]
+        values = [sort_key(g.best_of(run)[1], g.higher_is_better) for g in self.groups for run in g.counted]
+        return [-v if self.groups[0].higher_is_better else v for v in expected_best(values)]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Groups that may be ranked: one metric, one protocol. Best first. protocol NOT_RANKED: nothing to rank them by."""
+    """Groups that may be ranked: one metric and its direction, one protocol. Best first. protocol NOT_RANKED: nothing to rank
+    them by."""
 
     metric: str
     protocol: str
+    higher_is_better: bool
     groups: list[Group]
+
+    @property
+    def name(self) -> str:
+        """The metric as tables show it."""
+        return shown(self.metric)
 
     @cached_property
     def pools(self) -> list[Pool]:
@@ -153,17 +161,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that is told of the runs. `keys`: those that differ, `telling`: those that name the groups."""
+    """All that is found of the runs. `keys`: those that differ, `distinguishing`: those that name the groups."""
 
     parent: Path
     runs: list[Run]
     broken: list[str]
     keys: list[Key]
-    telling: list[Key]
+    distinguishing: list[Key]
     tables: list[Table]
     same: str = ""
-    """What was typed alike for all, `model=mlp data=digits`, without what does nothing; empty where older versions ran."""
-    bare: list[Run] = field(default_factory=list)
+    """Options that all have, `model=mlp data=digits`, without what does nothing; empty where older versions ran."""
+    without_config: list[Run] = field(default_factory=list)
     """Runs that ended before they had a configuration."""
 
     @property
@@ -178,90 +186,87 @@ class Comparison:
     @property
     def unfinished(self) -> dict[str, list[Run]]:
         """Runs that have not finished, by what that means for the medians; words that mean none of them are left out."""
-        words = {run.folder: FATES[run.outcome if run.folder in self.counted else ""] for run in self.ended_early}
-        found = {fate: [run for run in self.ended_early if words[run.folder] == fate] for fate in FATES.values()}
-        return {fate: runs for fate, runs in found.items() if runs}
+        words = {run.folder: OUTCOMES[run.outcome if run.folder in self.counted else ""] for run in self.ended_early}
+        found = {
+            outcome: [run for run in self.ended_early if words[run.folder] == outcome] for outcome in OUTCOMES.values()
+        }
+        return {outcome: runs for outcome, runs in found.items() if runs}
 
 
 def compare_runs(parent: Path, runs: list[Run], broken: list[str], asked: str | None) -> Comparison:
     """Group the runs, name the groups by what differs, and put them into tables by metric and protocol."""
-    whole, bare = [run for run in runs if run.config], [run for run in runs if not run.config]
+    whole, without_config = [run for run in runs if run.config], [run for run in runs if not run.config]
     by_config: dict[object, list[Run]] = {}
     for run in whole:
         by_config.setdefault(fingerprint(run.config), []).append(run)
     sets = list(by_config.values())
     choices = [chosen(members) for members in sets]
-    keys = differing([members[0].config for members in sets], choices)
-    found = telling(keys, len(sets))
+    keys = differing_keys([members[0].config for members in sets], choices)
+    found = distinguishing_keys(keys, len(sets))
     full, pools = names(found, keys, len(sets)), names([k for k in found if k.named], keys, len(sets), numbered=False)
     primaries = list(dict.fromkeys(run.primary for run in whole if run.primary))
     groups: list[Group] = []
     for place, members in enumerate(sets):
-        for (metric, protocol), some in _by_protocol(members, asked, primaries).items():
-            groups.append(Group(full[place], pools[place], metric, protocol, place, some))
-    return Comparison(parent, runs, broken, keys, found, _tables(groups), alike(choices), bare)
+        for kind, some in _by_protocol(members, asked, primaries).items():
+            groups.append(Group(full[place], pools[place], *kind, place, some))
+    return Comparison(parent, runs, broken, keys, found, _tables(groups), equal_choices(choices), without_config)
 
 
 def chosen(members: list[Run]) -> dict[str, str]:
-    """What was typed for runs of one configuration: of the first that knows. A group for which the model has no use is absent."""
+    """What was typed for runs of one configuration: of the first that knows. A group that the model does not take is absent."""
     known = next((run.choices for run in members if run.choices), {})
-    return known and known | dict.fromkeys(useless(members[0].config), ABSENT)
+    return known and known | {group: ABSENT for group in PARTS if group in known and group not in members[0].config}
 
 
-def useless(config: Mapping[str, Any]) -> Sequence[str]:
-    """The groups of which the model of a configuration says that it has no use for them."""
-    node: Any = config
-    for key in ("model", "recipe", "without"):
-        node = node.get(key) if isinstance(node, dict) else None
-    return [str(group) for group in node] if isinstance(node, list) else []
-
-
-def alike(choices: Sequence[Mapping[str, str]]) -> str:
+def equal_choices(choices: Sequence[Mapping[str, str]]) -> str:
     """`model=mlp data=digits`: the options that all have in common, but those that stand for nothing."""
-    options = {group: {chosen.get(group) for chosen in choices} for group in FIRST}
+    options = {group: {chosen.get(group) for chosen in choices} for group in ("model", "data", *PARTS)}
     one = {group: str(*found) for group, found in options.items() if len(found) == 1}
     return " ".join(f"{group}={name}" for group, name in one.items() if name not in NOTHING)
 
 
-def _by_protocol(members: list[Run], asked: str | None, primaries: list[str]) -> dict[tuple[str, str], list[Run]]:
-    """The runs of one configuration by metric and protocol. Those that tell none (an older version, before its end) are counted
-    to the others' where these have but one."""
-    found: dict[tuple[str, str], list[Run]] = {}
+Kind = tuple[str, str, bool]
+"""Metric (a column), protocol, whether higher is better: what may be ranked together."""
+
+
+def _by_protocol(members: list[Run], asked: str | None, primaries: list[str]) -> dict[Kind, list[Run]]:
+    """The runs of one configuration by metric and protocol. Those without one (an older version, before its end) are counted to
+    the others' where these have but one."""
+    found: dict[Kind, list[Run]] = {}
     for run in members:
         found.setdefault(_judged_by(run, asked, primaries), []).append(run)
-    ranked = [key for key in found if key[1] != NOT_RANKED]
-    rest = found.get(("", NOT_RANKED), [])
+    ranked = [kind for kind in found if kind[1] != NOT_RANKED]
+    nothing = ("", NOT_RANKED, False)
+    rest = found.get(nothing, [])
     if len(ranked) == 1 and rest:
         return {ranked[0]: [run for run in members if run in found[ranked[0]] or run in rest]}
     if rest:  # curves are drawn of what they have
-        metrics = [m for run in rest if (m := metric_of(run, asked, primaries))]
-        return {key: some for key, some in found.items() if key in ranked} | {((metrics or [""])[0], NOT_RANKED): rest}
+        metrics = [(m, run.higher_is_better(m)) for run in rest if (m := metric_of(run, asked, primaries))]
+        metric, higher = (metrics or [("", False)])[0]
+        return {kind: some for kind, some in found.items() if kind in ranked} | {(metric, NOT_RANKED, higher): rest}
     return found
 
 
-def _judged_by(run: Run, asked: str | None, primaries: list[str]) -> tuple[str, str]:
-    """Metric and protocol of what it has measured, or else of what it says that it will."""
+def _judged_by(run: Run, asked: str | None, primaries: list[str]) -> Kind:
+    """Metric and protocol of what it has measured, or else of what it will."""
     metric = metric_of(run, asked, primaries) or (run.primary if asked is None else None) or ""
-    protocol = "statistics of training" if _of_training(metric) else run.protocol
-    return (metric, protocol) if metric and protocol else ("", NOT_RANKED)
-
-
-def _of_training(metric: str) -> bool:
-    """Whether the trainer itself reports it; such a figure needs no protocol."""
-    return "/" in metric or metric == "images_per_sec"
+    protocol = run.protocol if metric.startswith(EVAL) else "statistics of training"
+    return (metric, protocol, run.higher_is_better(metric)) if metric and protocol else ("", NOT_RANKED, False)
 
 
 def _tables(groups: list[Group]) -> list[Table]:
     """The ranked ones in the order of their first group, then what cannot be ranked."""
-    found: dict[tuple[str, str], list[Group]] = {}
+    found: dict[Kind, list[Group]] = {}
     for group in groups:
-        key = (group.metric, group.protocol) if group.protocol != NOT_RANKED else ("", NOT_RANKED)
-        found.setdefault(key, []).append(group)
-    tables = [Table(metric, protocol, sorted(some, key=_rank)) for (metric, protocol), some in found.items()]
+        ranked = group.protocol != NOT_RANKED
+        kind = (group.metric, group.protocol, group.higher_is_better) if ranked else ("", NOT_RANKED, False)
+        found.setdefault(kind, []).append(group)
+    tables = [Table(*kind, sorted(some, key=_rank)) for kind, some in found.items()]
     return sorted(tables, key=lambda table: table.protocol == NOT_RANKED)
 
 
 def _rank(group: Group) -> tuple[float, bool, float, str]:
     """By the median of the best; where half of the runs or more diverged, by the best of the others."""
-    best = [badness(group.best_of(run)[1], group.metric) for run in group.counted]
-    return badness(group.best.median, group.metric), not best, min(best, default=math.inf), group.name
+    higher = group.higher_is_better
+    best = [sort_key(group.best_of(run)[1], higher) for run in group.counted]
+    return sort_key(group.best.median, higher), not best, min(best, default=math.inf), group.name

@@ -1,4 +1,4 @@
-"""In which keys configurations differ, told as shortly as a reader can bear."""
+"""In which keys configurations differ, as shortly as a reader can bear."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,12 @@ from seesaw.run.folder import flat
 
 LEAVES = ("seed", "cache_dir", "log_kimg", "checkpoint_kimg", "sample_kimg")
 """Keys that make no other experiment, wherever they stand: repeats, places, and how often something is written."""
-PLACES = ("run_dir", "logger", "resume", "dry_run", "trainer", "model.recipe", "data.memory")
-"""Likewise, with all that is below them: where a run ran, which may change when it is resumed, and a recipe, which is only the
-default of kimg and batch_size."""
-ALIASES = {"model.phases.D.terms": "penalty"}
-FIRST = ("model", "data", "loss", "penalty", "balance", "augment", "schedule")
+PLACES = ("run_dir", "logger", "resume", "dry_run", "trainer", "packages", "data.memory")
+"""Likewise, with all that is below them: where a run ran, which may change when it is resumed, and which packages it allowed."""
+PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dynamics")
+"""The groups that a model takes, or does not."""
+FIRST = ("model", "data", *PARTS)
+"""The groups in the order in which people speak of them."""
 ABSENT = "-"
 
 
@@ -25,10 +26,6 @@ class Key:
     path: str
     values: tuple[str, ...]
     named: bool
-
-    @property
-    def label(self) -> str:
-        return ALIASES.get(self.path, self.path)
 
 
 def matters(config: dict[str, Any]) -> dict[str, Any]:
@@ -62,8 +59,8 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def differing(configs: Sequence[dict[str, Any]], choices: Sequence[Mapping[str, str]] = ()) -> list[Key]:
-    """The keys in which the configurations differ, the groups of options first. What interpolation copied is told once, and
+def differing_keys(configs: Sequence[dict[str, Any]], choices: Sequence[Mapping[str, str]] = ()) -> list[Key]:
+    """The keys in which the configurations differ, the groups of options first. What interpolation copied is named once, and
     what only comes along with another class not at all.
 
     Args:
@@ -71,7 +68,7 @@ def differing(configs: Sequence[dict[str, Any]], choices: Sequence[Mapping[str, 
             that it stands for. Those of runs of older versions are empty; then classes name all.
     """
     keys = list(_walk([matters(config) for config in configs], "", len(configs), list(range(len(configs)))))
-    return _as_typed(_told_once(sorted(keys, key=_order)), choices)
+    return _as_typed(_named_once(sorted(keys, key=_order)), choices)
 
 
 def _as_typed(keys: list[Key], choices: Sequence[Mapping[str, str]]) -> list[Key]:
@@ -79,9 +76,9 @@ def _as_typed(keys: list[Key], choices: Sequence[Mapping[str, str]]) -> list[Key
     does not was set by hand, and stays."""
     known = dict.fromkeys(group for chosen in choices for group in chosen) if all(choices) else {}
     for group in known:
-        path = group.replace("/", ".")  # model/style is told as model.style
+        path = group.replace("/", ".")  # model/style is shown as model.style
         options = tuple(text(chosen.get(group, ABSENT)) for chosen in choices)
-        below = [key for key in keys if f"{key.label}.".startswith(f"{path}.")]
+        below = [key for key in keys if f"{key.path}.".startswith(f"{path}.")]
         if len(set(options)) > 1 and below:
             explained = [key for key in below if key.named and _follows(key.values, options)]
             keys = [Key(path, options, True), *(key for key in keys if key not in explained)]
@@ -111,7 +108,7 @@ def _walk(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> lis
     nodes = [{k: v for k, v in of_node(node).items() if k in every} | node for node in nodes]
     uncommon = [k for k in every if not all(k in node for node in nodes)]
     parts = [k for k in uncommon if any(isinstance(node.get(k), dict) for node in nodes)]
-    if parts and len(set(targets)) == 1:
+    if parts and path and len(set(targets)) == 1:  # at the top a model of another kind takes other groups
         found.append(
             _key(path, ["+".join(k for k in node if k in parts) or "none" for node in nodes], total, places, True)
         )
@@ -165,7 +162,7 @@ def _short(words: str) -> str:
 def _order(key: Key) -> tuple[bool, int, int]:
     """Choices before numbers; among them the groups in the order in which people speak of them, and the model's parts last,
     since what stands there was often chosen in another group."""
-    head, *rest = key.label.split(".")
+    head, *rest = key.path.split(".")
     if head in ("metrics", "evaluate_kimg"):  # how it was looked at
         return (not key.named, len(FIRST) + 1, len(rest))
     if not rest and not key.named:  # kimg, batch_size
@@ -174,7 +171,7 @@ def _order(key: Key) -> tuple[bool, int, int]:
     return (not key.named, place, len(rest))
 
 
-def _told_once(keys: list[Key]) -> list[Key]:
+def _named_once(keys: list[Key]) -> list[Key]:
     kept: list[Key] = []
     for key in keys:
         twin = next((k for k in kept if k.values == key.values and _copies(k, key)), None)
@@ -211,8 +208,8 @@ def _braced(one: str, other: str) -> str | None:
     return ".".join([*left[: apart[0]], "{G,D}", *left[apart[0] + 1 :]])
 
 
-def telling(keys: Sequence[Key], count: int) -> list[Key]:
-    """The first keys that tell `count` configurations apart; the others only come along with them."""
+def distinguishing_keys(keys: Sequence[Key], count: int) -> list[Key]:
+    """The first keys that distinguish `count` configurations; the others only come along with them."""
     classes: list[tuple[str, ...]] = [()] * count
     kept: list[Key] = []
     for key in keys:
@@ -224,20 +221,22 @@ def telling(keys: Sequence[Key], count: int) -> list[Key]:
 
 def names(keys: Sequence[Key], among: Sequence[Key], count: int, numbered: bool = True) -> list[str]:
     """`balance=skip_d lr=0.001` for each configuration: the keys that it has, by the shortest ending that no other in `among`
-    has. numbered: names that are alike all the same get a number."""
+    has. numbered: names that are equal all the same get a number."""
     shown = {key.path: _ending(key, among) for key in keys}
     there = [[k for k in keys if k.values[i] != ABSENT] or keys for i in range(count)]
-    told = [" ".join(f"{shown[k.path]}={k.values[i]}" for k in there[i]) or "all runs" for i in range(count)]
+    found = [" ".join(f"{shown[k.path]}={k.values[i]}" for k in there[i]) or "all runs" for i in range(count)]
     if not numbered:
-        return told
-    return [name if told.count(name) == 1 else f"{name} ({told[: i + 1].count(name)})" for i, name in enumerate(told)]
+        return found
+    return [
+        name if found.count(name) == 1 else f"{name} ({found[: i + 1].count(name)})" for i, name in enumerate(found)
+    ]
 
 
 def _ending(key: Key, among: Sequence[Key]) -> str:
-    parts = key.label.replace(".{G,D}.", ".").split(".")
-    others = [f".{k.label.replace('.{G,D}.', '.')}" for k in among if k.path != key.path]
+    parts = key.path.replace(".{G,D}.", ".").split(".")
+    others = [f".{k.path.replace('.{G,D}.', '.')}" for k in among if k.path != key.path]
     for length in range(1, len(parts)):
         ending = ".".join(parts[-length:])
         if not any(other.endswith(f".{ending}") for other in others):
             return ending
-    return key.label
+    return key.path

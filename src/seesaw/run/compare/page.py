@@ -67,13 +67,13 @@ def page(comparison: Comparison, out: Path) -> str:
 
 
 def unfinished(comparison: Comparison) -> list[str]:
-    told = text.unfinished(comparison)
-    if not told:
+    found = text.unfinished(comparison)
+    if not found:
         return []
-    count = sum(map(len, told.values()))
+    count = sum(map(len, found.values()))
     parts = [f"<p><b>{'1 run has' if count == 1 else f'{count} runs have'} not finished.</b></p>"]
-    for fate, lines in told.items():
-        parts.append(f"<p>{fate}:</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
+    for outcome, lines in found.items():
+        parts.append(f"<p>{outcome}:</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
     return [f'<div class="bad">{"".join(parts)}</div>']
 
 
@@ -83,14 +83,14 @@ def differing(comparison: Comparison) -> list[str]:
     same = [f"<p>All have <code>{escape(text.plain(comparison.same))}</code>.</p>"] if comparison.same else []
     if not comparison.keys:
         return [*same, f"<p>Nothing{' but seed and place' * (len(comparison.runs) > 1)}.</p>"]
-    rest = [key for key in comparison.keys if key not in comparison.telling]
-    told = [[key.values[group.place] for key in comparison.telling] for group in groups]
-    head = [key.label for key in comparison.telling]
-    parts = [*same, grid(head, list(map(list, dict.fromkeys(map(tuple, told)))), "left")]
+    rest = [key for key in comparison.keys if key not in comparison.distinguishing]
+    rows = [[key.values[group.place] for key in comparison.distinguishing] for group in groups]
+    head = [key.path for key in comparison.distinguishing]
+    parts = [*same, grid(head, list(map(list, dict.fromkeys(map(tuple, rows)))), "left")]
     if rest:
         what = "one more key differs" if len(rest) == 1 else f"{len(rest)} more keys differ"
         body = [[group.name, *(key.values[group.place] for key in rest)] for group in groups]
-        table = grid(["group", *(key.label for key in rest)], body, "left")
+        table = grid(["group", *(key.path for key in rest)], body, "left")
         parts.append(f"<details><summary>{what} together with these</summary>{table}</details>")
     return parts
 
@@ -101,9 +101,9 @@ def grid(head: list[str], body: list[list[str]], kind: str = "", marks: list[str
     rows = []
     for i, row in enumerate(body):
         before = marks[i] if marks else ""
-        told = [f"<td class=figure>{escape(text.plain(c))}</td>" for c in row]
-        told[at] = f"<th scope=row>{before}{escape(text.plain(row[at]))}</th>"
-        rows.append(f"<tr>{''.join(told)}</tr>")
+        cells = [f"<td class=figure>{escape(text.plain(c))}</td>" for c in row]
+        cells[at] = f"<th scope=row>{before}{escape(text.plain(row[at]))}</th>"
+        rows.append(f"<tr>{''.join(cells)}</tr>")
     top = "".join(f"<th{' class=name' * (i == at)}>{escape(text.plain(h))}</th>" for i, h in enumerate(head))
     return f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
@@ -135,15 +135,15 @@ def figure(panel: plots.Panel) -> str:
 
 
 def samples(group: Group) -> str:
-    """The last grid of the group's typical run; empty where there is none that can be read."""
-    run = group.typical
+    """The last grid of the group's median_run run; empty where there is none that can be read."""
+    run = group.median_run
     newest = max((f for f in (run.folder / "samples").glob("*.png") if f.stem.isdigit()), default=None)
     source = None if newest is None else small(newest)
     if newest is None or source is None:
         return ""
     name = escape(text.plain(group.name))
-    told = f"seed {run.seed}, {int(newest.stem)} kimg"
-    caption = f"<figcaption><b>{name}</b><br>{escape(text.plain(told))}</figcaption>"
+    which = f"seed {run.seed}, {int(newest.stem)} kimg"
+    caption = f"<figcaption><b>{name}</b><br>{escape(text.plain(which))}</figcaption>"
     return f'<figure><img src="{source}" alt="samples of {name}">{caption}</figure>'
 
 

@@ -20,15 +20,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from seesaw.run.compare.groups import NOT_RANKED, Group, Pool, Table
 from seesaw.run.compare.reading import Point
 
-# Okabe and Ito's palette, told apart with every kind of colour vision; the best groups get a colour of their own.
+# Okabe and Ito's palette, distinct for every kind of colour vision; the best groups get a colour of their own.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REST = "#8a8a8a"
 _INK, _GRID = "#010203", "#e6e6e5"  # stand for the page's own colours, which change between light and dark
 
 NOTES = {
     None: "Median over all runs of a group that had got so far; the band reaches from the smallest to the largest.",
-    "loss/D": "Losses of different kinds do not compare.",
-    "loss/G": "",
+    "train/loss/D": "Losses of different kinds do not compare.",
+    "train/loss/G": "",
 }
 BUDGET = (
     "What k runs may be expected to find: the mean, over all choices of k of them without replacement, of the best (Lucic et al. "
@@ -55,7 +55,7 @@ def colour(place: int) -> str:
 def panels(table: Table) -> list[Panel]:
     """The metric and the losses by images shown; what a number of trials may find."""
     found = []
-    titles = {None: table.metric or "distance", "loss/D": "loss of D", "loss/G": "loss of G"}
+    titles = {None: table.name or "metric", "train/loss/D": "loss of D", "train/loss/G": "loss of G"}
     for metric, title in titles.items():
         spread = [spreads([run.curve(metric or group.metric) for run in group.runs]) for group in table.groups]
         curves = [(i, curve) for i, curve in enumerate(spread) if curve is not None]
@@ -64,7 +64,7 @@ def panels(table: Table) -> list[Panel]:
             found.append(Panel(title, across, _lines(curves, metric is None), NOTES[metric]))
     pools = [pool for pool in table.pools if table.protocol != NOT_RANKED and len(pool.curve) > 1]
     if pools:
-        found.append(Panel(f"expected best {table.metric}", "trials", _budgets(table, pools), BUDGET))
+        found.append(Panel(f"expected best {table.name}", "trials", _budgets(table, pools), BUDGET))
     return found
 
 
@@ -115,7 +115,7 @@ def _budgets(table: Table, pools: list[Pool]) -> Draw:
             if points:
                 axes.plot(*zip(*points, strict=True), color=colour(place), lw=1.8, marker=few, ms=3.5, label=name)
         handles, labels = axes.get_legend_handles_labels()
-        if labels and any(len(pool.groups) > 1 for pool in pools):  # else the colours of the groups tell
+        if labels and any(len(pool.groups) > 1 for pool in pools):  # else the colours are those of the groups
             legend = axes.legend(handles[::-1], labels[::-1], fontsize=8, frameon=False, labelcolor=ink)
             legend.set_in_layout(False)  # room that is made for a large one would be taken from the curves
             for words in legend.get_texts():

@@ -1,4 +1,4 @@
-"""Run folders as `seesaw compare` finds them on the disk. Without torch, so that the command answers at once."""
+"""Run folders on the disk. Imports no torch, so that `seesaw compare` answers at once."""
 
 import csv
 import io
@@ -16,32 +16,43 @@ import yaml
 
 from seesaw.errors import UserError
 from seesaw.run.check import did_you_mean
+from seesaw.run.compare import former
 
+EVAL = "eval/"
+"""Begins the columns of metrics."""
+SPEEDS = ("train/images_per_sec", "train/iterations_per_sec")
+"""The columns of training that are better when larger."""
 MARKS = ("config.yaml", "metrics.csv", "status.json", "job.json")
-"""A folder that holds one of these is a run; a job of a sweep that failed early may have left no more than the last two."""
-DISTANCES = ("frechet_", "fid", "kernel_", "kid")
+"""A folder that holds one of these is a run; a job of a sweep that failed early may have left only the last two."""
 DIVERGED = re.compile(r"training diverged|the distance is -?(nan|inf)")
-"""In the reason of a run that failed because its numbers were not finite any more (seesaw.gan.checks, seesaw.run.search)."""
-HIGHER = ("modes_", "confident_", "high_quality_", "images_per_sec")
-"""Metrics that begin so are better when larger; all others when smaller."""
-
+"""The reason of a run that failed because its numbers were not finite any more (seesaw.gan.checks, seesaw.run.search)."""
 Row = dict[str, float]
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. `config` is empty where the run ended before it wrote any; `name` tells it from the others."""
+    """One run folder, under the names of today.
+
+    Attributes:
+        folder: where it lies.
+        name: distinguishes it from the others.
+        config: empty where the run ended before it wrote any.
+        status: of status.json, or of job.json where a job ended earlier.
+        rows: of metrics.csv.
+        choices: group -> chosen option, as it was typed; empty of older versions.
+    """
 
     folder: Path
     name: str
     config: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    choices: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
-        """running, finished, interrupted, failed, …; unknown where no file tells."""
+        """running, finished, interrupted, failed, …; unknown where no file has it."""
         return str(self.status.get("state") or "unknown")
 
     @property
@@ -65,27 +76,32 @@ class Run:
     @property
     def kimg(self) -> float:
         """How far it got: the status is as old as the last checkpoint, the rows may be newer."""
-        told = self.status.get("kimg")
-        return max(float(told) if isinstance(told, int | float) else 0.0, self.rows[-1]["kimg"] if self.rows else 0.0)
+        noted = self.status.get("kimg")
+        reached = float(noted) if isinstance(noted, int | float) else 0.0
+        return max(reached, self.rows[-1]["kimg"] if self.rows else 0.0)
 
     @property
     def protocol(self) -> str:
-        """How its distances are made; empty where nothing is measured, and of older versions until they ended."""
+        """How its metrics were measured; empty where nothing is measured, and of older versions until they ended."""
         return str(self.status.get("protocol") or "")
 
     @property
     def primary(self) -> str | None:
-        """The metric that the run itself is judged by, or None: where there is none, and of older versions until they ended."""
+        """The column of the metric that the run itself is judged by, or None: where there is none, and of older versions until
+        they ended."""
         if self.status.get("metric"):
-            return str(self.status["metric"])
+            return f"{EVAL}{self.status['metric']}"
         named = [key.removeprefix("best/") for key in self.status if key.startswith("best/") and key != "best/kimg"]
-        return named[0] if named else None
+        return f"{EVAL}{named[0]}" if named else None
 
-    @cached_property
-    def choices(self) -> dict[str, str]:
-        """Group -> chosen option, as it was typed; empty of older versions."""
-        told = self.status.get("choices")
-        return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
+    def higher_is_better(self, metric: str) -> bool:
+        """The direction of a column: as the run itself notes it in its status; of runs that did not, by the frozen table."""
+        if not metric.startswith(EVAL):
+            return metric in SPEEDS
+        noted = self.status.get("higher_is_better")
+        if isinstance(noted, dict):
+            return bool(noted.get(metric.removeprefix(EVAL), False))
+        return metric.startswith(former.HIGHER)
 
     @cached_property
     def columns(self) -> list[str]:
@@ -156,8 +172,11 @@ def read(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
 def read_run(folder: Path, name: str) -> Run:
     """What the folder holds; files that are missing leave their part empty. UserError for one that cannot be read."""
     job, status = read_json(folder / "job.json"), read_json(folder / "status.json")
-    told = {key: job[key] for key in ("state", "reason", "name") if key in job} | status
-    return Run(folder, name, read_config(folder / "config.yaml"), told, read_rows(folder / "metrics.csv"))
+    noted = {key: job[key] for key in ("state", "reason", "name") if key in job} | status
+    chosen = noted.get("choices")
+    typed = {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, dict) else {}
+    config, choices = former.modern(read_config(folder / "config.yaml"), typed)
+    return Run(folder, name, config, noted, read_rows(folder / "metrics.csv"), choices)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -179,13 +198,15 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """As `seesaw.run.csv_log.read_metrics` reads them (that module imports torch): a torn last line is left out."""
+    """As `seesaw.run.csv_log.read_metrics` reads them (that module imports torch), columns under their names of today: a torn
+    last line is left out."""
     try:
         text = path.read_text() if path.is_file() else ""
         columns, *lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))) or [[]]
         if lines and len(lines[-1]) != len(columns):
             lines.pop()
-        rows = [{c: float(v) for c, v in zip(columns, line, strict=True) if v} for line in lines]
+        names = [former.column(c) for c in columns]
+        rows = [{c: float(v) for c, v in zip(names, line, strict=True) if v} for line in lines]
         if any("kimg" not in row for row in rows):
             raise ValueError("it has no column kimg, or a row without it")
     except (OSError, ValueError, csv.Error) as error:
@@ -198,28 +219,34 @@ def one_line(error: Exception) -> str:
 
 
 def metric_of(run: Run, asked: str | None, primaries: Sequence[str]) -> str | None:
-    """The metric to compare the run by: the one asked for; its own; for one that has not ended, the others', or any distance.
-    None where it has not measured it."""
+    """The column to compare the run by: the one asked for; its own; for one of an older version that has not ended, the others',
+    or any distance. None where it has not measured it."""
     if asked is not None:
         return asked if asked in run.columns else None
     known = [name for name in (run.primary, *primaries) if name in run.columns]
-    known += [column for start in DISTANCES for column in run.columns if column.startswith(start)]
+    if "metric" not in run.status:
+        known += [column for start in former.DISTANCES for column in run.columns if column.startswith(start)]
     return known[0] if known else None
 
 
-def refuse_unknown(metric: str, runs: Sequence[Run]) -> None:
-    """UserError, with those there are, where no run has measured the metric."""
+def column_of(metric: str, runs: Sequence[Run]) -> str:
+    """The column that `metric` names, with or without eval/ or train/, also by its former name. UserError, with those there are,
+    where no run has measured it."""
     known = list(dict.fromkeys(c for run in runs for c in run.columns if c not in ("kimg", "images")))
-    if metric not in known:
-        raise UserError(f"--metric {metric}: no run has measured it{did_you_mean(metric, known, most=60)}")
+    for name in (metric, f"{EVAL}{metric}", f"train/{metric}", former.column(metric)):
+        if name in known:
+            return name
+    names = [shown(name) for name in known]
+    raise UserError(f"--metric {metric}: no run has measured it{did_you_mean(metric, names, most=60)}")
 
 
-def better_is_higher(metric: str) -> bool:
-    return metric.startswith(HIGHER)
+def shown(metric: str) -> str:
+    """The name of a column in tables: metrics without eval/, as status.json and W&B's summary have them."""
+    return metric.removeprefix(EVAL)
 
 
-def badness(value: float, metric: str) -> float:
+def sort_key(value: float, higher_is_better: bool) -> float:
     """What is smaller when better; a value that is not finite is worse than any."""
     if not math.isfinite(value):
         return math.inf
-    return -value if better_is_higher(metric) else value
+    return -value if higher_is_better else value

@@ -4,8 +4,8 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from seesaw.run.compare.groups import FATES, NOT_RANKED, Comparison, Group, Summary, Table
-from seesaw.run.compare.reading import Run, better_is_higher
+from seesaw.run.compare.groups import NOT_RANKED, OUTCOMES, Comparison, Group, Summary, Table
+from seesaw.run.compare.reading import Run, shown
 
 _NAME = 44  # characters of a name in one line
 
@@ -36,17 +36,17 @@ def count_of(group: Group) -> str:
     where fewer."""
     ranked = group.counted if group.protocol != NOT_RANKED else [r for r in group.runs if r.state == "finished"]
     counted, runs = len(ranked), len(group.runs)
-    told = str(runs) if counted == runs else f"{counted} of {runs}"
+    words = str(runs) if counted == runs else f"{counted} of {runs}"
     early = [f"{n} {what}" for what in ("diverged", "pruned") if (n := sum(run.outcome == what for run in ranked))]
     if early and counted == runs:
-        told, early = early[0].replace(" ", f" of {runs} " if runs > 1 else " "), early[1:]
-    told = ", ".join([told, *early])
-    return told if group.seeds == runs else f"{told} ({group.seeds} seed{'s' * (group.seeds != 1)})"
+        words, early = early[0].replace(" ", f" of {runs} " if runs > 1 else " "), early[1:]
+    words = ", ".join([words, *early])
+    return words if group.seeds == runs else f"{words} ({group.seeds} seed{'s' * (group.seeds != 1)})"
 
 
 def cells(group: Group, rank: str) -> list[str]:
     """A row of a table, as `headers` names them."""
-    updates = [whole(group.median_of(lambda run, p=player: run.final(f"updates/{p}"))) for player in "GD"]  # type: ignore[misc]
+    updates = [whole(group.median_of(lambda run, p=player: run.final(f"train/updates/{p}"))) for player in "GD"]  # type: ignore[misc]
     return [
         rank,
         group.name,
@@ -67,7 +67,8 @@ def headers(table: Table) -> list[str]:
 
 def speed(run: Run) -> float | None:
     """Images per second, the median of the run's rows: pauses for evaluations do not count."""
-    values = sorted(row["images_per_sec"] for row in run.rows if "images_per_sec" in row)
+    column = "train/images_per_sec"
+    values = sorted(row[column] for row in run.rows if column in row)
     return values[len(values) // 2] if values else None
 
 
@@ -80,7 +81,7 @@ def rows(table: Table) -> list[list[str]]:
 def heading(table: Table) -> str:
     if table.protocol == NOT_RANKED:
         return "Not ranked: no finished run of these groups has a distance; --metric NAME compares by another figure"
-    return f"{table.metric}, {'larger' if better_is_higher(table.metric) else 'smaller'} is better"
+    return f"{table.name}, {'larger' if table.higher_is_better else 'smaller'} is better"
 
 
 def legend(table: Table) -> str:
@@ -103,7 +104,7 @@ def lengths(table: Table) -> str | None:
 def ended(run: Run) -> str:
     """How a run that has not finished stands: `failed at 12 kimg, frechet_digits 31.2: reason`."""
     measured = None if run.primary is None else run.final(run.primary)
-    so_far = "" if measured is None else f", {run.primary} {figure(measured)}"
+    so_far = "" if measured is None else f", {shown(run.primary or '')} {figure(measured)}"
     reason = f": {run.reason}" if run.reason else ""
     last = (
         "; last sign of life " + str(run.status["updated"])
@@ -123,8 +124,8 @@ def differences(comparison: Comparison) -> list[str]:
         ]
     if not comparison.keys:
         return [*same, "The runs differ in nothing but seed and place."]
-    rest = [key.label for key in comparison.keys if key not in comparison.telling]
-    lines = [*same, f"Groups differ in {', '.join(key.label for key in comparison.telling)}."]
+    rest = [key.path for key in comparison.keys if key not in comparison.distinguishing]
+    lines = [*same, f"Groups differ in {', '.join(key.path for key in comparison.distinguishing)}."]
     return lines + ([f"Along with these differ {', '.join(rest)}."] if rest else [])
 
 
@@ -138,17 +139,17 @@ def report(comparison: Comparison) -> str:
         for pool in table.pools if table.protocol else []:
             if len(pool.curve) > 1:
                 lines.append(plain(f"expected best of k trials, {pool.name}: {budget(pool.curve)}"))
-    for fate, told in unfinished(comparison).items():
-        lines += ["", f"{fate}:", *(f"  {line}" for line in told)]
+    for outcome, of_runs in unfinished(comparison).items():
+        lines += ["", f"{outcome}:", *(f"  {line}" for line in of_runs)]
     return "\n".join(lines)
 
 
 def unfinished(comparison: Comparison) -> dict[str, list[str]]:
     """What that means for the medians -> a line for each run that has not finished, and for each folder that cannot be read."""
-    told = {fate: [ended(run) for run in runs] for fate, runs in comparison.unfinished.items()}
+    found = {outcome: [ended(run) for run in runs] for outcome, runs in comparison.unfinished.items()}
     if comparison.broken:
-        told.setdefault(FATES[""], []).extend(plain(line) for line in comparison.broken)
-    return told
+        found.setdefault(OUTCOMES[""], []).extend(plain(line) for line in comparison.broken)
+    return found
 
 
 def budget(curve: Sequence[float]) -> str:
