@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# The versions that CI passed with. `make clean`, then `make CONSTRAINTS= test`, takes the newest that pyproject.toml allows.
+CONSTRAINTS ?= constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests of small nets run fastest with one thread in each of two processes.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -18,7 +21,7 @@ test-all: lint
 	$(PYTEST) -q
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks train.py
+	$(BIN)/ruff check src tests benchmarks tools train.py
 	$(BIN)/mypy
 	$(BIN)/hadolint --failure-threshold error Dockerfile
 
@@ -28,18 +31,18 @@ bench: $(VENV)/installed-dev
 
 # Known vulnerabilities of what is installed, by the database of the Python Packaging Authority.
 audit: $(VENV)/installed-dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(PIP_INSTALL) pip-audit
 	@$(BIN)/python benchmarks/audit.py
 
-# The stamps make a second call start at once; a changed pyproject.toml installs anew.
-$(VENV)/installed: pyproject.toml
+# The stamps make a second call start at once; a changed pyproject.toml or other constraints install anew.
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c "import sys; sys.exit('seesaw needs Python 3.11 or newer; set PYTHON=' if sys.version_info < (3, 11) else 0)"
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(PIP_INSTALL) $(CONSTRAINTS:%=-c %) -e .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(PIP_INSTALL) $(CONSTRAINTS:%=-c %) -e ".[dev]"
 	touch $@
 
 clean:

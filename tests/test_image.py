@@ -40,7 +40,7 @@ def pip_installs(commands: list[list[str]]) -> list[list[str]]:
 @pytest.mark.parametrize("index", ["", "https://index.example/cpu"])
 def test_torch_comes_from_the_index_that_is_asked_for(tmp_path: Path, index: str) -> None:
     torch, package = pip_installs(called(tmp_path, TORCH_INDEX=index))
-    assert torch[:-2] == (["--index-url", index] if index else [])
+    assert torch[:-2] == (["--index-url", index, "--no-deps"] if index else [])
     assert package == [".[tensorboard]"]
 
 
