@@ -44,7 +44,7 @@ def test_least_squares_is_the_squared_distance_to_the_labels() -> None:
 
 
 def test_the_relativistic_paired_loss_is_cross_entropy_on_the_difference() -> None:
-    """D says that the real of a pair is the real one, G that the fake is."""
+    """D is to find the real of a pair the real one, and G the fake."""
     difference = REAL - FAKE
     expected = F.binary_cross_entropy_with_logits(difference, torch.ones_like(REAL), reduction="none")
     torch.testing.assert_close(losses.relativistic_paired_d(REAL, FAKE), expected)

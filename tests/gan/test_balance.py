@@ -3,12 +3,12 @@
 import math
 
 import pytest
+from toys import game
 
 from seesaw.gan.balance import TTUR, SkipD
-from seesaw.gan.phases import Phase
-from seesaw.gan.terms import CrossEntropyD, HingeD, NonSaturatingG
+from seesaw.gan.losses import HingeD
 
-PHASES = {"D": Phase("D", {"adversarial": CrossEntropyD()}), "G": Phase("G", {"adversarial": NonSaturatingG()})}
+PHASES = game()
 
 
 def skip_d(**options: object) -> SkipD:
@@ -18,39 +18,39 @@ def skip_d(**options: object) -> SkipD:
 
 
 def test_skip_d_by_loss() -> None:
-    """Losses of 0 are an advantage of 1: the mean goes .5, .75 (rests), .875; losses of log 4 bring it down by halves."""
-    gate = skip_d(rest_above=0.6, wake_below=0.3)
+    """Losses of 0 are an advantage of 1: the mean goes .5, .75 (skips), .875; losses of log 4 bring it down by halves."""
+    gate = skip_d(skip_above=0.6, resume_below=0.3)
     trace = []
     for loss in (0.0, 0.0, 0.0, math.log(4), math.log(4), math.log(4)):
         gate.observe({"D/adversarial": loss}, 64)
-        trace.append((round(gate.advantage, 6), gate.plays(PHASES["D"])))
+        trace.append((round(gate.advantage, 6), gate.is_active(PHASES["D"])))
     assert trace == [(0.5, True), (0.75, False), (0.875, False), (0.4375, False), (0.21875, True), (0.109375, True)]
-    assert gate.plays(PHASES["G"])
+    assert gate.is_active(PHASES["G"])
 
 
 def test_skip_d_by_accuracy() -> None:
-    gate = skip_d(by="accuracy", rest_above=0.6, wake_below=0.6)
+    gate = skip_d(by="accuracy", skip_above=0.6, resume_below=0.6)
     for accuracy, advantage in ((1.0, 0.5), (0.9, 0.65), (0.5, 0.325)):
         gate.observe({"D/accuracy": accuracy}, 64)
         assert gate.advantage == pytest.approx(advantage)
-        assert gate.plays(PHASES["D"]) == (advantage <= 0.6)
+        assert gate.is_active(PHASES["D"]) == (advantage <= 0.6)
 
 
-def test_skip_d_knows_each_loss_s_equilibrium() -> None:
+def test_skip_d_knows_the_equilibrium_of_each_loss() -> None:
     gate = SkipD(half_life=64.0)
-    gate.bind({"D": Phase("D", {"hinge": HingeD()})})
-    gate.observe({"D/hinge": 1.0}, 64)
+    gate.bind(game(HingeD()))
+    gate.observe({"D/adversarial": 1.0}, 64)
     assert gate.advantage == pytest.approx(0.25)
 
 
-def test_skip_d_rests_no_longer_than_allowed() -> None:
-    gate = skip_d(rest_above=0.6, wake_below=0.1, longest_rest=3)
-    plays = []
+def test_skip_d_skips_no_more_batches_than_allowed() -> None:
+    gate = skip_d(skip_above=0.6, resume_below=0.1, max_skips=3)
+    active = []
     for _ in range(12):
         gate.observe({"D/adversarial": 0.0}, 64)
-        plays.append(gate.plays(PHASES["D"]))
-    # Rests from the second batch on; after three rests it plays one, then rests again.
-    assert plays == [True, False, False, False, True, False, False, False, True, False, False, False]
+        active.append(gate.is_active(PHASES["D"]))
+    # Skipped from the second batch on; after three it steps once, and is skipped again.
+    assert active == [True, False, False, False, True, False, False, False, True, False, False, False]
 
 
 def test_skip_d_survives_a_resume() -> None:
@@ -61,15 +61,15 @@ def test_skip_d_survives_a_resume() -> None:
     for _ in range(25):
         gate.observe({"D/adversarial": 0.1}, 64)
         other.observe({"D/adversarial": 0.1}, 64)
-        assert (gate.advantage, gate.resting, gate.rested) == (other.advantage, other.resting, other.rested)
+        assert (gate.advantage, gate.skipping, gate.skipped) == (other.advantage, other.skipping, other.skipped)
 
 
 def test_skip_d_needs_a_discriminator_loss() -> None:
-    with pytest.raises(ValueError, match="no phase of D has one"):
+    with pytest.raises(ValueError, match=r"skip_d needs a discriminator loss .* and no phase of D has one"):
         SkipD().bind({"G": PHASES["G"]})
 
 
-@pytest.mark.parametrize("wrong", [{"rest_above": 0.2}, {"rest_above": 1.0}, {"half_life": 0.0}, {"longest_rest": 0}])
+@pytest.mark.parametrize("wrong", [{"skip_above": 0.2}, {"skip_above": 1.0}, {"half_life": 0.0}, {"max_skips": 0}])
 def test_skip_d_refuses(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         SkipD(**wrong)

@@ -2,17 +2,20 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from toys import fit, task
+from toys import assert_equal_states, fit, task
 
 from seesaw.gan.balance import InstanceNoise
+from seesaw.gan.module import GAN
+from seesaw.gan.schedules import Linear
 
 
 def test_falls_in_a_line() -> None:
-    part = InstanceNoise(std=0.2, kimg=2.0)
+    part = InstanceNoise(Linear(0.2, 0.0, kimg=2.0))
     trace = []
     for shown in (0, 500, 1000, 1900, 2000, 9000):
         part.advance(0, shown)
@@ -35,15 +38,14 @@ def test_the_scales_share_one_noise() -> None:
 
 
 def test_d_sees_it_on_both_sides_and_in_both_steps_with_noise_of_its_own() -> None:
-    gan, seen = task("plain", balance={"instance_noise": InstanceNoise(std=0.5, kimg=0.064)}), []
-    augment = gan.augment.forward
-    gan.augment.forward = lambda images: seen.append(images[-1].detach().clone()) or augment(images)
-    fit(gan, 1)
-    real, fake, fake_for_g = seen
-    plain = task("plain")
-    clean = []
-    plain.augment.forward = lambda images: clean.append(images[-1].detach().clone()) or images
-    fit(plain, 1)
+    def seen_by_d(gan: GAN) -> list[torch.Tensor]:
+        seen: list[torch.Tensor] = []
+        gan.D.register_forward_pre_hook(lambda net, given: seen.append(given[0][-1].detach().clone()))
+        fit(gan, 1)
+        return seen
+
+    real, fake, fake_for_g = seen_by_d(task("plain", balance={"instance_noise": InstanceNoise(std=0.5)}))
+    clean = seen_by_d(task("plain"))
     noise = [a - b for a, b in zip((real, fake), clean[:2], strict=True)]
     assert [n.std().item() for n in noise] == pytest.approx([0.5, 0.5], rel=0.1)
     assert abs(torch.corrcoef(torch.stack([n.flatten() for n in noise]))[0, 1].item()) < 0.15
@@ -51,19 +53,17 @@ def test_d_sees_it_on_both_sides_and_in_both_steps_with_noise_of_its_own() -> No
 
 
 def test_a_resumed_run_is_bit_equal(tmp_path: Path) -> None:
-    def gan() -> object:
-        return task("scales", balance={"instance_noise": InstanceNoise(std=0.3, kimg=0.06)})
+    def gan() -> GAN:
+        return task("scales", balance={"instance_noise": InstanceNoise(Linear(0.3, 0.0, kimg=0.06))})
 
     whole, part, other = gan(), gan(), gan()
     fit(whole, 10)
     fit(part, 3).save_checkpoint(tmp_path / "a.ckpt")
     fit(other, 7, ckpt=str(tmp_path / "a.ckpt"), start=24)
-    for key, value in whole.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, other.state_dict()[key]), key
+    assert_equal_states(whole, other)
 
 
-@pytest.mark.parametrize("wrong", [{"std": -0.1}, {"kimg": 0.0}])
-def test_refuses(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="std >= 0 and kimg > 0 must hold"):
-        InstanceNoise(**wrong)
+@pytest.mark.parametrize("wrong", [-0.1, Linear(0.1, -0.1, kimg=1)])
+def test_refuses(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"std is -0\.1; it must be at least 0"):
+        InstanceNoise(wrong)

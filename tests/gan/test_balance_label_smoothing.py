@@ -3,17 +3,19 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from toys import fit, game, task
+from toys import fit, game, reports, task
 
 from seesaw.gan.balance import LabelSmoothing
 from seesaw.gan.batch import AdversarialBatch
-from seesaw.gan.terms import DiscriminatorLoss, HingeD, LeastSquaresD, RelativisticPairedD, WassersteinD
+from seesaw.gan.losses import DiscriminatorLoss, HingeD, LeastSquaresD, RelativisticPairedD, WassersteinD
 
 REAL, FAKE = torch.tensor([-2.0, 0.0, 0.5, 3.0]).double(), torch.tensor([-1.0, 0.0, 2.0, 4.0]).double()
 
 
 def batch() -> AdversarialBatch:
-    seen = AdversarialBatch(None, None, REAL, REAL, view=lambda x: [x], augment=lambda x: x, player="D")  # type: ignore[arg-type]
+    seen = AdversarialBatch(
+        None, None, REAL, REAL, view=lambda x: [x], into_discriminator=lambda x, y: (x, y), player="D"
+    )  # type: ignore[arg-type]  # fmt: skip
     vars(seen).update(real_logits=REAL, fake_logits=FAKE)
     return seen
 
@@ -50,9 +52,10 @@ def test_refuses_a_target_out_of_range_and_a_second_one() -> None:
 
 
 def test_it_trains_and_logs_its_share() -> None:
-    gan, reports = task("noisy", balance={"label_smoothing": LabelSmoothing(0.9)}), []
-    gan.on_report = lambda shown, values: reports.append(values)
+    gan = task("noisy", balance={"label_smoothing": LabelSmoothing(0.9)})
     fit(gan, 12)
-    for values in reports:
-        assert values["D/label_smoothing"] == pytest.approx(0.1 * values["D/logits_real"], rel=1e-4, abs=1e-6)
-        assert values["loss/D"] == pytest.approx(values["D/adversarial"] + values["D/label_smoothing"], abs=1e-5)
+    assert len(reports(gan)) == 2
+    for values in reports(gan):
+        smoothing, plain = values["train/D/label_smoothing"], values["train/D/adversarial"]
+        assert smoothing == pytest.approx(0.1 * values["train/D/logits_real"], rel=1e-4, abs=1e-6)
+        assert values["train/loss/D"] == pytest.approx(plain + smoothing, abs=1e-5)

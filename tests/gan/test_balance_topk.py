@@ -4,24 +4,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from toys import fit, game, task
+from toys import assert_equal_states, fit, game, task
 
 from seesaw.gan.balance import TopK
 from seesaw.gan.batch import AdversarialBatch
-from seesaw.gan.terms import RelativisticPairedD, RelativisticPairedG
+from seesaw.gan.losses import RelativisticPairedD, RelativisticPairedG
 
 FAKE, REAL = [0.5, -1.0, 3.0, 2.0, -4.0], [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 def batch() -> AdversarialBatch:
     x = torch.zeros(5)
-    seen = AdversarialBatch(None, None, x, x, view=lambda x: [x], augment=lambda x: x, player="G")  # type: ignore[arg-type]
+    seen = AdversarialBatch(
+        None, None, x, x, view=lambda x: [x], into_discriminator=lambda x, y: (x, y), player="G"
+    )  # type: ignore[arg-type]  # fmt: skip
     vars(seen).update(real_logits=torch.tensor(REAL), fake_logits=torch.tensor(FAKE, requires_grad=True))
     return seen
 
 
-def test_share_over_time() -> None:
-    part, trace = TopK(decay=0.8, least=0.6, epoch_kimg=1.0), []
+def test_fraction_over_time() -> None:
+    part, trace = TopK(decay=0.8, min=0.6, epoch_kimg=1.0), []
     for shown in (0, 999, 1000, 2000, 3000, 9000):
         part.advance(0, shown)
         trace.append(part.report()["balance/topk"])
@@ -30,7 +32,7 @@ def test_share_over_time() -> None:
 
 def test_chooses_the_fakes_with_the_highest_logits() -> None:
     """Non-saturating, softplus(-x): over 3, 2 and 0.5; the rest gets no gradient."""
-    part, phases = TopK(decay=0.7, least=0.1, epoch_kimg=1.0), game()
+    part, phases = TopK(decay=0.7, min=0.1, epoch_kimg=1.0), game()
     part.bind(phases)
     part.advance(0, 1000)  # 0.7 of 5 is 3
     seen = batch()
@@ -43,7 +45,7 @@ def test_chooses_the_fakes_with_the_highest_logits() -> None:
 
 
 def test_a_relativistic_loss_keeps_the_pairs() -> None:
-    part, phases = TopK(decay=0.4, least=0.1, epoch_kimg=1.0), game(RelativisticPairedD(), RelativisticPairedG())
+    part, phases = TopK(decay=0.4, min=0.1, epoch_kimg=1.0), game(RelativisticPairedD(), RelativisticPairedG())
     part.bind(phases)
     part.advance(0, 1000)
     values = phases["G"].terms["adversarial"](batch())
@@ -67,12 +69,10 @@ def test_a_resumed_run_is_bit_equal(tmp_path: Path) -> None:
     fit(whole, 10)
     fit(part, 5).save_checkpoint(tmp_path / "a.ckpt")
     fit(other, 5, ckpt=str(tmp_path / "a.ckpt"), start=40)
-    for key, value in whole.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, other.state_dict()[key]), key
+    assert_equal_states(whole, other)
 
 
-@pytest.mark.parametrize("wrong", [{"decay": 1.1}, {"least": 0.0}, {"epoch_kimg": 0.0}])
+@pytest.mark.parametrize("wrong", [{"decay": 1.1}, {"min": 0.0}, {"epoch_kimg": 0.0}])
 def test_refuses(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         TopK(**wrong)

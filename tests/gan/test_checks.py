@@ -1,4 +1,4 @@
-"""A run that leaves the numbers ends with a sentence, and neither measures nor saves what is left of it."""
+"""A diverged run ends with one sentence, and neither measures nor saves what is left of it."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from toys import PlainD, PlainG, fit, game, task
+from toys import fit, plain, rows, task
 
 from seesaw.gan.checks import check_figures, check_weights
 from seesaw.gan.module import GAN
@@ -38,8 +38,7 @@ def wild() -> GAN:
     def sgd(parameters: object) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=1e30)  # type: ignore[arg-type]
 
-    torch.manual_seed(0)
-    return GAN(PlainG(), PlainD(), game(), {"G": sgd, "D": sgd}, log_kimg=10.0)
+    return plain(optimizer={"G": sgd, "D": sgd}, log_kimg=10.0)
 
 
 def test_nothing_is_sampled_and_nothing_saved(tmp_path: Path) -> None:
@@ -56,19 +55,18 @@ def test_nothing_is_sampled_and_nothing_saved(tmp_path: Path) -> None:
     assert path.read_bytes() == kept
 
 
-def test_the_last_window_of_a_finished_run_is_told_and_looked_at() -> None:
+def test_the_last_window_of_a_finished_run_is_reported_and_checked() -> None:
     for finished in (True, False):
-        gan, reports = task("plain", log_kimg=0.032), []
-        gan.on_report = lambda shown, values, reports=reports: reports.append((shown, values))
+        gan = task("plain", log_kimg=0.032)
         fit(gan, 6)
-        gan.settle(finished)
-        assert [shown for shown, _ in reports] == ([32, 48] if finished else [32])
-        gan.settle(finished)  # a second time there is nothing left
-        assert len(reports) == 1 + finished
+        gan.flush_statistics(finished)
+        assert [shown for shown, _ in rows(gan)] == ([32, 48] if finished else [32])
+        gan.flush_statistics(finished)  # a second time there is nothing left
+        assert len(rows(gan)) == 1 + finished
     gan = wild()
     fit(gan, 6)
     with pytest.raises(UserError, match=r"diverged before 0\.048 kimg: .*loss/D"):
-        gan.settle(finished=True)
+        gan.flush_statistics(finished=True)
     gan = wild()
     fit(gan, 6)
-    gan.settle()  # at an interruption or after an error: what ended the run is what is told
+    gan.flush_statistics()  # at an interruption or after an error: what ended the run is what is reported

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import torch
 from host_reads import reads_in_training
-from toys import ADAM, PlainD, PlainG, fit, game
+from toy_nets import PlainD
+from toys import assert_equal_states, fit, losses, plain
 
 from seesaw.functional.spectral import normalise
 from seesaw.gan.balance import SkipD
+from seesaw.gan.losses import HingeD, HingeG
 from seesaw.gan.module import GAN
-from seesaw.gan.phases import Phase
-from seesaw.gan.terms import R1, HingeD, HingeG
+from seesaw.gan.penalties import R1
 
 
 def normed(**options: Any) -> GAN:
@@ -20,27 +21,23 @@ def normed(**options: Any) -> GAN:
     torch.manual_seed(0)
     D = PlainD()
     normalise(D)
-    phases = game(HingeD(), HingeG())
-    phases["D"] = Phase("D", {"adversarial": HingeD(), "r1": R1(0.1)})
-    return GAN(PlainG(), D, phases, {"G": ADAM, "D": ADAM}, seed=3, log_kimg=0.032, **options)
+    return plain(D=D, loss=losses(HingeD(), HingeG()), penalty={"r1": R1(0.1)}, **options)
 
 
-@pytest.mark.parametrize("rests", [False, True])
-def test_a_resumed_run_is_bit_equal_and_its_vectors_are_saved(rests: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("skips", [False, True])
+def test_a_resumed_run_is_bit_equal_and_its_vectors_are_saved(skips: bool, tmp_path: Path) -> None:
     def made() -> GAN:
-        gate = SkipD(rest_above=0.02, wake_below=0.01, half_life=8.0, longest_rest=3)
-        return normed(balance={"skip_d": gate} if rests else {})
+        gate = SkipD(skip_above=0.02, resume_below=0.01, half_life=8.0, max_skips=3)
+        return normed(balance={"skip_d": gate} if skips else {})
 
     whole, part, other = made(), made(), made()
     fit(whole, 12)
     fit(part, 5).save_checkpoint(tmp_path / "a.ckpt")
     fit(other, 7, ckpt=str(tmp_path / "a.ckpt"), start=40)
-    assert (whole.updates["D"] < 12) == rests
+    assert (whole.meter.updates["D"] < 12) == skips
     saved = torch.load(tmp_path / "a.ckpt", weights_only=True)["state_dict"]
     assert {"D.conv.parametrizations.weight.0._u", "D.end.parametrizations.weight.0._v"} <= set(saved)
-    for key, value in whole.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, other.state_dict()[key]), key
+    assert_equal_states(whole, other)
 
 
 def test_the_average_of_g_knows_nothing_of_it() -> None:

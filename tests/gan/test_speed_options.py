@@ -68,9 +68,9 @@ def test_bfloat16_rounds_by_so_much(name: str, tmp_path: Path) -> None:
         assert 0.4 * expected < found[player] < 2.5 * expected
 
 
-def test_what_is_not_the_same_is_told(tmp_path: Path) -> None:
-    """The comparison itself: another penalty and another width are found out."""
-    run = first_gradients([*ROWS["progan_r1"].overrides, *THIN, "precision=exact", "penalty.gamma=11"], tmp_path, 1)
+def test_what_is_not_the_same_is_found(tmp_path: Path) -> None:
+    """The comparison itself."""
+    run = first_gradients([*ROWS["progan_r1"].overrides, *THIN, "precision=exact", "penalty.r1.gamma=11"], tmp_path, 1)
     found = differences(lambda: ProGANLoop(16, 16, "r1"), run)
     assert found["D"] > 1e-3 > found["G"]
     with pytest.raises(ValueError, match="other parameters"):

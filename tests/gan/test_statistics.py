@@ -29,7 +29,7 @@ def test_a_name_that_comes_with_others_another_time_is_one_mean() -> None:
     statistics = Statistics()
     statistics.add({"D/adversarial": torch.tensor(1.0), "D/r1": torch.tensor(0.5)}, 8)
     statistics.end_batch(8, 8, send=False)
-    statistics.add({"D/adversarial": torch.tensor(4.0)}, 8)  # a rest
+    statistics.add({"D/adversarial": torch.tensor(4.0)}, 8)  # a skipped phase
     statistics.end_batch(16, 8, send=False)
     statistics.end_window(16, {})
     assert statistics.read(math.inf)[0].values == pytest.approx({"D/adversarial": 2.5, "D/r1": 0.5})

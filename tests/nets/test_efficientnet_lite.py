@@ -48,7 +48,7 @@ def test_replicated_edges_see_a_constant_image_as_constant_in_the_stem(zeros: Ef
     assert not torch.allclose(zeros(grey, ["stem"])["stem"], replicate)
 
 
-def test_wrong_names_are_told(zeros: EfficientNetLite0) -> None:
+def test_wrong_names_are_refused(zeros: EfficientNetLite0) -> None:
     with pytest.raises(
         ValueError, match=r"no layer 'relu4_2'; it has image, stem, block0_depthwise, block0, block1_expand"
     ):

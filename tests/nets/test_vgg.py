@@ -47,21 +47,21 @@ def test_average_pooling_is_the_default(file: Path) -> None:
         VGG19(str(file), "l2")  # type: ignore[arg-type]
 
 
-def test_offline_it_says_what_from_where_and_where_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_the_error_names_what_from_where_and_where_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(url: str, *args: object, **more: object) -> None:
         raise URLError("no route")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         VGG19()
-    text = str(told.value)
+    text = str(caught.value)
     for part in ("no route", "download.pytorch.org/models/vgg19-dcbb9e9d.pth", str(tmp_path / "hub/checkpoints"),
                  "model.backbone.network.weights=PATH", "model/backbone=efflite0"):  # fmt: skip
         assert part in text
 
 
-def test_a_wrong_file_is_told(tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.pth: there is no such file"):
         VGG19(str(tmp_path / "nowhere.pth"))
     (tmp_path / "text.pth").write_text("no weights")

@@ -1,5 +1,6 @@
-"""The module on real features at 64 px: what it lowers, where it starts, when it stops, what it keeps."""
+"""Style transfer on real features at 64 px: what it lowers, where it starts, when it stops, what it keeps."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,15 @@ from torch import Tensor
 
 from seesaw.data.photos import StylePair
 from seesaw.errors import UserError
+from seesaw.experiment import Experiment
 from seesaw.functional.style import gram, luminance
 from seesaw.nets.efficientnet_lite import EfficientNetLite0
 from seesaw.style.features import Features
 from seesaw.style.losses import Content, Gram, LayerLoss, Variation, Wasserstein
 from seesaw.style.module import StyleTransfer
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gan"))
+from toys import Recorder
 
 LAYERS = {"image": 1.0, "block0_depthwise": 1.0, "block1": 1.0}
 
@@ -42,22 +47,22 @@ def adam(lr: float = 0.04) -> Callable[..., Any]:
 
 
 def made(features: Features, style: LayerLoss | None = None, iterations: int = 12, **more: Any) -> StyleTransfer:
-    options = {"kimg": iterations / 1000, "log_kimg": 0.004, "optimizer": adam()} | more
+    options = {"kimg": iterations / 1000, "log_kimg": 0.004, "optimizer": {"canvas": adam()}} | more
     content = options.pop("content", Content(1.0))
     variation = options.pop("variation", Variation(1.0))
     return StyleTransfer(features, content, style or Gram(5.0), variation, **options)
 
 
 def fit(model: StyleTransfer, pair: Any, folder: Path, iterations: int = 12) -> list[dict[str, float]]:
-    """Train for so many iterations; what was reported."""
-    rows: list[dict[str, float]] = []
-    model.on_report = lambda shown, values: rows.append(dict(values))
+    """Train for `iterations`; what reached the logger."""
+    recorder = Recorder()
     trainer = pl.Trainer(
-        max_epochs=1, limit_train_batches=iterations, accelerator="cpu", logger=False, enable_checkpointing=False,
+        max_epochs=1, limit_train_batches=iterations, accelerator="cpu", logger=recorder, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     trainer.fit(model, datamodule=pair)
-    return rows
+    assert [shown for shown, _ in recorder.rows] == [row["train/iteration"] for _, row in recorder.rows]
+    return [row for _, row in recorder.rows]
 
 
 @pytest.mark.parametrize("style", [Gram, Wasserstein])
@@ -66,13 +71,13 @@ def test_the_loss_falls_and_its_parts_are_reported(
     style: Any, optimizer: str, features: Features, photos: tuple[str, str], tmp_path: Path
 ) -> None:
     make = adam() if optimizer == "adam" else partial(torch.optim.LBFGS, max_iter=1)
-    model = made(features, style(5.0), optimizer=make)
+    model = made(features, style(5.0), optimizer={"canvas": make})
     rows = fit(model, StylePair(*photos, size=64), tmp_path)
-    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
-    assert rows[-1]["loss"] == pytest.approx(
-        sum(rows[-1][f"loss/{k}"] for k in ("content", "style", "variation")), rel=1e-5
+    assert rows[-1]["train/loss"] < 0.9 * rows[0]["train/loss"]
+    assert rows[-1]["train/loss"] == pytest.approx(
+        sum(rows[-1][f"train/loss/{k}"] for k in ("content", "style", "variation")), rel=1e-5
     )
-    assert [row["iteration"] for row in rows] == [4, 8, 12]
+    assert [row["train/iteration"] for row in rows] == [4, 8, 12]
     assert (tmp_path / "stylized.png").is_file()
     assert next(model.sample_pyramids(64, 0))[0].shape == (1, 3, 43, 64)
 
@@ -114,9 +119,9 @@ def test_the_gradient_is_that_of_finite_differences(
 
 
 @pytest.mark.parametrize("start", ["content", "style", "noise"])
-def test_it_starts_where_it_is_told(start: Any, features: Features, photos: tuple[str, str], tmp_path: Path) -> None:
+def test_it_starts_where_start_names(start: Any, features: Features, photos: tuple[str, str], tmp_path: Path) -> None:
     pair = StylePair(*photos, size=64)
-    model = made(features, start=start, optimizer=adam(0.0))
+    model = made(features, start=start, optimizer={"canvas": adam(0.0)})
     fit(model, pair, tmp_path, 1)
     content, style = pair.photos(64)
     if start == "noise":
@@ -132,7 +137,7 @@ def test_it_starts_where_it_is_told(start: Any, features: Features, photos: tupl
 
 
 def made_again(features: Features, pair: Any, folder: Path) -> Tensor:
-    model = made(features, start="noise", optimizer=adam(0.0))
+    model = made(features, start="noise", optimizer={"canvas": adam(0.0)})
     fit(model, pair, folder, 1)
     return model.canvas
 
@@ -141,7 +146,7 @@ def test_scales_grow_and_adam_goes_on(features: Features, photos: tuple[str, str
     model = made(features, scales=3, tolerance=0.0)
     rows = fit(model, StylePair(*photos, size=64), tmp_path)
     assert model.spans == [6, 3, 3]
-    assert [row["size"] for row in rows] == [32, 45, 64]
+    assert [row["train/size"] for row in rows] == [32, 45, 64]
     state = model.trainer.optimizers[0].state[model.canvas]
     assert float(state["step"]) == 12
     assert state["exp_avg"].shape == model.canvas.shape == (1, 3, 43, 64)
@@ -166,10 +171,10 @@ def test_the_average_is_the_bias_corrected_mean_of_the_iterates(
 
 
 def test_it_stops_when_nothing_changes_any_more(features: Features, photos: tuple[str, str], tmp_path: Path) -> None:
-    model = made(features, optimizer=adam(0.0), patience=3, tolerance=1e-3, iterations=90)
+    model = made(features, optimizer={"canvas": adam(0.0)}, patience=3, tolerance=1e-3, iterations=90)
     fit(model, StylePair(*photos, size=64), tmp_path, 90)
     assert (model.images_shown, model.converged) == (6, True)
-    never = made(features, optimizer=adam(0.0), patience=3, tolerance=0.0)
+    never = made(features, optimizer={"canvas": adam(0.0)}, patience=3, tolerance=0.0)
     fit(never, StylePair(*photos, size=64), tmp_path, 12)
     assert never.images_shown == 12
 
@@ -196,13 +201,38 @@ def test_its_own_style_from_noise_falls_by_a_hundred(
         variation=Variation(0.0),
         start="noise",
         tolerance=0.0,
-        optimizer=partial(torch.optim.LBFGS, max_iter=1),
+        optimizer={"canvas": partial(torch.optim.LBFGS, max_iter=1)},
     )
     rows = fit(model, StylePair(content, content, size=64), tmp_path, 300)
-    assert rows[-1]["loss/style"] < rows[0]["loss/style"] / 100
+    assert rows[-1]["train/loss/style"] < rows[0]["train/loss/style"] / 100
 
 
-def test_what_cannot_be_is_told(features: Features, photos: tuple[str, str], tmp_path: Path) -> None:
+def test_the_optimizer_stands_under_canvas(features: Features) -> None:
+    for optimizer, found in (({}, "nothing"), ({"G": adam(), "D": adam()}, "G, D")):
+        with pytest.raises(ValueError, match=rf"optimizer has {found}; a style transfer takes one under canvas: give"):
+            made(features, optimizer=optimizer)
+
+
+def test_it_is_an_experiment_whose_clock_is_iterations(
+    features: Features, photos: tuple[str, str], tmp_path: Path
+) -> None:
+    """What callbacks rely on: the newest values, samples whatever is asked for, no classes, no growth."""
+    model = made(features)
+    assert isinstance(model, Experiment)
+    assert (model.unit, model.classes, model.last_change, model.images_shown) == ("iterations", 0, 0, 0)
+    assert {"batch_size", "evaluate_kimg", "metrics"} <= model.unused_options
+    with pytest.raises(UserError, match=r"a style transfer has one image: stylized\.png"):
+        next(model.sample(4, seed=0))
+    rows = fit(model, StylePair(*photos, size=64), tmp_path)
+    assert model.images_shown == 12
+    assert model.latest_metrics == rows[-1]
+    images = [next(model.sample(n, seed, y=None, ema=True, shard=(0, 1))) for n, seed in ((1, 0), (64, 9))]
+    assert torch.equal(*images)
+    assert (images[0].shape, images[0].dtype) == ((1, 3, 43, 64), torch.uint8)
+    assert not torch.equal(images[0], next(model.sample(1, 0, ema=False)))
+
+
+def test_what_cannot_be_is_refused(features: Features, photos: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"kimg=0\.001 leaves no iteration for the first of 4 scales"):
         made(features, iterations=1, scales=4)
     with pytest.raises(ValueError, match=r"average must be at least 0 and below 1, not 1\.0"):
@@ -216,4 +246,4 @@ def test_what_cannot_be_is_told(features: Features, photos: tuple[str, str], tmp
     with pytest.raises(ValueError, match="weight must be at least 0, not -1"):
         Gram(-1.0)
     with pytest.raises(UserError, match="the loss is not finite at iteration 4"):
-        fit(made(features, Gram(1e39), optimizer=adam()), StylePair(*photos, size=64), tmp_path)
+        fit(made(features, Gram(1e39), optimizer={"canvas": adam()}), StylePair(*photos, size=64), tmp_path)

@@ -1,6 +1,7 @@
 """One forward pass of G for both steps: against the classic loop, counted, and refused where it cannot be."""
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +9,20 @@ import pytest
 import torch
 from host_reads import reads_in_training
 from torch import Tensor, nn
-from toys import ADAM, REALS, PlainD, PlainG, fit, game, task
+from toy_nets import PlainG
+from toys import REALS, assert_equal_states, fit, losses, plain, task
 
 from seesaw.functional.keys import key
 from seesaw.gan.balance import ChangeRate, NCritic, SkipD
+from seesaw.gan.losses import RelativisticPairedD, RelativisticPairedG
 from seesaw.gan.module import GAN
-from seesaw.gan.phases import Phase
-from seesaw.gan.terms import R1, R2, CrossEntropyD, NonSaturatingG, RelativisticPairedD, RelativisticPairedG
+from seesaw.gan.penalties import R1, R2, PathLength
 from seesaw.types import UserError
 
 
 def classic(**options: Any) -> GAN:
     torch.manual_seed(0)
-    options = {"optimizers": {"G": ADAM, "D": ADAM}, "seed": 3, "log_kimg": 0.032, "share_fakes": True} | options
-    return GAN(PlainG(norm=True), PlainD(), options.pop("phases", game()), **options)
+    return plain(**{"G": PlainG(norm=True), "share_fakes": True} | options)
 
 
 def forwards(net: nn.Module, counted: list[str], name: str) -> None:
@@ -71,9 +72,8 @@ def penalised(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 
 def test_penalties_on_the_fakes_reach_d_alone() -> None:
     """R2 takes its gradient at the shared images, cut off G's graph: G learns what it learns from its own loss."""
-    phases = game(RelativisticPairedD(), RelativisticPairedG())
-    phases["D"] = Phase("D", {"adversarial": RelativisticPairedD(), "r1": R1(0.5), "r2": R2(0.5)})
-    gan = classic(phases=phases).double()
+    loss = losses(RelativisticPairedD(), RelativisticPairedG())
+    gan = classic(loss=loss, penalty={"r1": R1(0.5), "r2": R2(0.5)}).double()
     G, D = copy.deepcopy(gan.G), copy.deepcopy(gan.D)
     fit(gan, 1, precision="64-true")
     opt_g, opt_d = (torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.99)) for net in (G, D))
@@ -89,40 +89,75 @@ def test_penalties_on_the_fakes_reach_d_alone() -> None:
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["noisy", "gated", "growing", "scales"])
+@pytest.mark.parametrize("name", ["noisy", "gated", "growing", "scales", "labelled", "augmented", "simultaneous"])
 def test_a_resumed_run_is_bit_equal_and_reads_nothing(name: str, tmp_path: Path) -> None:
     whole, part, other = (task(name, share_fakes=True) for _ in range(3))
     assert reads_in_training(whole, lambda gan: fit(gan, 12)) == []
     fit(part, 7).save_checkpoint(tmp_path / "a.ckpt")
     fit(other, 5, ckpt=str(tmp_path / "a.ckpt"), start=56)
-    for name, value in whole.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, other.state_dict()[name]), name
+    assert_equal_states(whole, other)
 
 
-def test_while_d_rests_its_loss_is_watched_on_the_images_of_g_s_step() -> None:
-    gan, counted = classic(balance={"skip_d": SkipD(rest_above=0.02, wake_below=0.01, half_life=8.0)}), []
+def test_a_skipped_d_is_evaluated_on_the_images_of_the_step_of_g() -> None:
+    gan, counted = classic(balance={"skip_d": SkipD(skip_above=0.02, resume_below=0.01, half_life=8.0)}), []
     forwards(gan.G, counted, "G")
     fit(gan, 20)
-    assert gan.updates["D"] < 20
-    assert gan.updates["G"] == len(counted) == 20
+    assert gan.meter.updates["D"] < 20
+    assert gan.meter.updates["G"] == len(counted) == 20
 
 
-def test_no_graph_is_kept_where_g_rests() -> None:
+def test_no_graph_is_kept_where_g_is_skipped() -> None:
     gan, graphs = classic(balance={"n_critic": NCritic(3)}), []
     gan.G.register_forward_hook(lambda net, given, made: graphs.append(made.images[0].requires_grad))
     fit(gan, 6)
-    assert gan.updates == {"G": 2, "D": 6}
+    assert gan.meter.updates == {"G": 2, "D": 6}
     assert graphs == [False, False, True] * 2
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_where_g_steps_first_d_sees_the_images_of_the_new_g(fused: bool) -> None:
+    """Two passes of G then, whose latents are the same. (A fused step does not count as a change of the weights in torch.)"""
+    adam = partial(torch.optim.Adam, lr=1e-2, fused=fused)
+    gan, seen = classic(order=("G", "D"), optimizer={"G": adam, "D": adam}), []
+    gan.G.register_forward_hook(
+        lambda net, given, made: seen.append((given[0].clone(), made.images[0].detach().clone()))
+    )
+    fit(gan, 2)
+    assert len(seen) == 4
+    for first, second in (seen[:2], seen[2:]):
+        assert torch.equal(first[0], second[0])
+        assert not torch.equal(first[1], second[1])
+
+
+def test_images_of_weights_that_a_dynamics_has_written_over_are_not_kept() -> None:
+    gan, seen = classic(), []
+    fit(gan, 1)
+    gan.G.register_forward_hook(lambda net, given, made: seen.append(made.images[0].detach().clone()))
+    gan.game_setup.fakes.reset(True)
+    step = gan.game(REALS[:8].float() / 127.5 - 1, None, {})
+    for _ in range(2):
+        step.gradients(gan.phases["D"])
+    assert len(seen) == 1
+    with torch.no_grad():
+        step.weights("G")[-1].add_(1)
+    step.gradients(gan.phases["D"])
+    assert len(seen) == 2
+    torch.testing.assert_close(seen[1], seen[0] + 1)
+
+
+class OfHalfTheBatch(PathLength):
+    """A lazy penalty of D that sees half of the batch."""
+
+    player = "D"
 
 
 def test_refuses_what_cannot_share() -> None:
     with pytest.raises(UserError, match=r"model\.micro_batch is 4: set one of them back"):
         classic(micro_batch=4)
-    with pytest.raises(UserError, match=r"this model has 2 phases of G \(G, G_path\)"):
+    with pytest.raises(UserError, match=r"this model has 2 phases of G \(G, G_reg4\)"):
         task("style", share_fakes=True)
-    halved = {"D": Phase("D", {"adversarial": CrossEntropyD()}), "G": Phase("G", {"a": NonSaturatingG()}, share=0.5)}
-    with pytest.raises(UserError, match=r"phases of one share of the batch, and they have D 1, G 0\.5"):
-        classic(phases=halved)
+    sentence = r"needs phases that see the same part of the batch, and they see D 1, D_reg4 0\.5, G 1: leave it out"
+    with pytest.raises(UserError, match=sentence):
+        classic(penalty={"halved": OfHalfTheBatch(weight=1.0)})
     with pytest.raises(UserError, match="under balance=change_rate only one of them steps in a batch"):
         classic(balance={"change_rate": ChangeRate()})
