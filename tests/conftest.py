@@ -9,20 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+
+from seesaw.run import composition
 
 REPOSITORY = Path(__file__).parents[1]
 CONF = REPOSITORY / "conf"
 
 
 def resolved(*overrides: str) -> dict[str, Any]:
-    """The resolved configuration of this repository's conf/."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", list(overrides))
-    made = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(made, dict)
-    return {str(key): value for key, value in made.items()}
+    """The resolved configuration of this repository's conf/: with all groups, without the model's recommendations."""
+    cfg, _ = composition.compose(list(overrides))
+    return composition.resolved(cfg)
 
 
 @pytest.fixture

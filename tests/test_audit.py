@@ -1,4 +1,4 @@
-"""What `make audit` says of pip-audit's reports: one that looked nothing up must not pass for a good one."""
+"""The verdict of `make audit` on pip-audit's reports: one that looked nothing up must not pass for a good one."""
 
 import sys
 from pathlib import Path
@@ -28,14 +28,14 @@ BAD = {"name": "pillow", "version": "1.0", "vulns": [{"id": "CVE-1", "fix_versio
     ],
 )
 def test_the_verdict(dependencies: list[dict[str, Any]], code: int, last: str) -> None:
-    found, told = audit.verdict(dependencies)
-    assert (found, told.splitlines()[-1]) == (code, last)
+    found, text = audit.verdict(dependencies)
+    assert (found, text.splitlines()[-1]) == (code, last)
 
 
 def test_what_is_named() -> None:
-    told = audit.verdict([GOOD, BAD, UNKNOWN])[1].splitlines()
-    assert told[0] == "pillow 1.0: CVE-1, fixed in 1.1, 2.0"
-    assert told[1] == "audit: not in the database, so not checked: torch"
+    lines = audit.verdict([GOOD, BAD, UNKNOWN])[1].splitlines()
+    assert lines[0] == "pillow 1.0: CVE-1, fixed in 1.1, 2.0"
+    assert lines[1] == "audit: not in the database, so not checked: torch"
 
 
 @pytest.mark.parametrize("printed", ["", "not JSON", "{}"])

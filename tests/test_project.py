@@ -17,13 +17,14 @@ ARROWS = {
     "errors": set(),
     "types": {"errors"},
     "callbacks": set(),
+    "experiment": {"types", "errors"},
     "functional": {"types", "errors"},
     "nets": {"functional", "types", "errors"},
-    "gan": {"functional", "types", "errors"},
-    "style": {"functional", "types", "errors"},
+    "gan": {"experiment", "functional", "types", "errors"},
+    "style": {"experiment", "functional", "types", "errors"},
     "data": {"functional", "types", "errors"},
-    "metrics": {"callbacks", "functional", "types", "errors"},
-    "run": {"gan", "data", "metrics", "callbacks", "functional", "types", "errors"},
+    "metrics": {"experiment", "callbacks", "functional", "types", "errors"},
+    "run": {"experiment", "gan", "data", "metrics", "callbacks", "functional", "types", "errors"},
     "cli": {"run", "errors"},
     "__init__": set(),
 }
@@ -38,6 +39,55 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
     return {name for name in found if name.startswith("seesaw.")}
+
+
+def files_imported(path: Path) -> set[Path]:
+    """The files of seesaw that a file imports, wherever in it: `from package import name` means the file `package/name.py`
+    where there is one."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative imports are not used"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if file_of(name) else node.module for name in names]
+        else:
+            continue
+        found |= {file for name in names if (file := file_of(name)) is not None}
+    return found - {path}
+
+
+def file_of(module: str) -> Path | None:
+    base = ROOT.joinpath("src", *module.split("."))
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+
+
+def circles(graph: dict[Path, set[Path]]) -> list[set[Path]]:
+    """The groups of files each of which reaches all others of its group."""
+    reached = {file: set(targets) for file, targets in graph.items()}
+    changed = True
+    while changed:
+        changed = False
+        for file, targets in reached.items():
+            wider = targets.union(*(reached[target] for target in targets))
+            changed |= wider != targets
+            reached[file] = wider
+    inside = [file for file in reached if file in reached[file]]
+    return [{other for other in inside if other in reached[file] and file in reached[other]} for file in inside]
+
+
+def test_circles_are_found() -> None:
+    a, b, c, d = (Path(name) for name in "abcd")
+    assert circles({a: {b}, b: {c}, c: {b}, d: {a}}) == [{b, c}, {b, c}]
+    assert circles({a: {b, c}, b: {c}, c: set(), d: {a}}) == []
+
+
+def test_no_file_imports_one_that_imports_it() -> None:
+    """Not by way of others, and not within a function either: what needs that belongs in a third file."""
+    found = circles({path: files_imported(path) for path in SOURCES})
+    names = {" ".join(sorted(str(p.relative_to(ROOT / "src" / "seesaw")) for p in circle)) for circle in found}
+    assert names == set()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))

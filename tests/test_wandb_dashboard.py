@@ -1,5 +1,6 @@
-"""What is sent to W&B, looked at without a server: the view of benchmarks/wandb_dashboard.py and the sweep file of docs/."""
+"""The requests to W&B, without a server: the view of benchmarks/wandb_dashboard.py and the sweep file of docs/."""
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import wandb_dashboard
 
-from seesaw.run.preparing import compose_checked
+from seesaw.run import entry
+from seesaw.run.composition import compose_checked
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,10 +43,33 @@ def test_runs_are_grouped_by_what_was_chosen_over_kimg() -> None:
     curves = [panel["config"] for panel in panels if panel["viewType"] == "Run History Line Plot"]
     assert {curve["xAxis"] for curve in curves} == {"kimg"}
     drawn = {name for curve in curves for name in curve["metrics"]}
-    assert {"frechet_digits", "loss/D", "updates/G", "D/accuracy", "lr/D"} <= drawn
+    names = {"eval/frechet_digits", "train/loss/D", "train/updates/G", "train/D/accuracy", "train/lr/D"}
+    assert names | {"balance/advantage", "balance/skipped/D"} <= drawn
     assert curves[0]["groupAgg"] == "median"
+    assert curves[0]["yLogScale"] is True
     (media,) = [panel["config"] for panel in panels if panel["viewType"] == "Media Browser"]
     assert media["mediaKeys"] == ["samples/ema"]
+
+
+def test_the_order_of_the_runs_follows_the_direction_of_the_metric() -> None:
+    (lower,), (higher,) = (
+        spec(metric=name, by=["model"], group=None, higher_is_better=higher)["runSets"][0]["sort"]["keys"]
+        for name, higher in (("fid", False), ("eval/modes_digits", True))
+    )
+    assert (lower["key"]["name"], lower["ascending"]) == ("best/fid", True)
+    assert (higher["key"]["name"], higher["ascending"]) == ("best/modes_digits", False)
+
+
+def test_every_drawn_name_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with a gate writes the names that the sections show."""
+    monkeypatch.chdir(tmp_path)
+    small = ["model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", "metrics.n=50"]
+    short = ["kimg=0.064", "log_kimg=0.032", "evaluate_kimg=0.064", "logger=csv", "run_dir=run", "trainer=cpu"]
+    assert entry.main([*small, *short, "balance=skip_d"]) == 0
+    with open("run/metrics.csv") as file:
+        logged = set(next(csv.reader(file)))
+    for names in [*wandb_dashboard.TRAIN.values(), *wandb_dashboard.BALANCE.values(), ["eval/frechet_digits"]]:
+        assert set(names) <= logged
 
 
 def test_all_runs_where_no_sweep_is_named() -> None:
@@ -55,7 +80,7 @@ def test_all_runs_where_no_sweep_is_named() -> None:
 @pytest.mark.parametrize(
     ("project", "words"), [("me/seesaw", "there is no W&B account here"), ("seesaw", "seesaw: give ENTITY/PROJECT")]
 )
-def test_without_an_account_it_says_so(project: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_account_is_one_sentence(project: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert wandb_dashboard.main([project]) == 1
     err = capsys.readouterr().err
     assert words in err
@@ -89,6 +114,5 @@ def test_the_sweep_file_gives_commands_that_compose() -> None:
     arguments = create_sweep_command_args({"args": {key: {"value": value} for key, value in drawn.items()}})
     config = compose_checked(arguments["args_no_hyphens"])
     assert set(config["balance"]) == {"ttur", "skip_d"}
-    assert config["model"]["optimizers"]["G"]["lr"] == 1e-5
-    assert config["metrics"]["extractor"]["name"] == "digits"  # which measures the sweep's frechet_digits
-    assert sweep["metric"]["name"] == "frechet_digits"
+    assert config["optimizer"]["G"]["lr"] == 1e-5
+    assert f"eval/{config['metrics']['primary']}" == sweep["metric"]["name"]

@@ -5,10 +5,12 @@ import json
 import yaml
 
 from seesaw.run.compare.groups import compare_runs
-from seesaw.run.compare.reading import find, parent_of, read
+from seesaw.run.compare.reading import column_of, find, parent_of, read
 from seesaw.run.csv_log import CSVLog
 from seesaw.run.folder import Status
 from seesaw.run.tracker import RunInfo
+
+HIGHER = {"frechet_digits": False, "modes_digits": True}
 
 
 def leave(folder, config, distances=(), state="finished", protocol="digits, 1797 against 1797", **more):
@@ -17,26 +19,36 @@ def leave(folder, config, distances=(), state="finished", protocol="digits, 1797
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     log = CSVLog(RunInfo(folder, "run"))
     for i in range(1, 10 * max(len(distances), 1) + 1):
-        losses = {"loss/D": 1 / i, "loss/G": i, "updates/G": 16 * i, "updates/D": 8 * i}
-        log.log_metrics(losses | {"images_per_sec": 100 + i}, 1000 * i)
+        values = {"loss/D": 1 / i, "loss/G": i, "updates/G": 16 * i, "updates/D": 8 * i, "images_per_sec": 100 + i}
+        log.log_metrics({f"train/{name}": value for name, value in values.items()}, 1000 * i)
     for i, value in enumerate(distances, start=1):
-        log.log_metrics({"frechet_digits": value, "modes_digits": 10 - value // 10}, 10_000 * i)
+        log.log_metrics({"eval/frechet_digits": value, "eval/modes_digits": 10 - value // 10}, 10_000 * i)
     log.finish(0)
     best = {"best/frechet_digits": min(distances), "best/kimg": 0.0, "protocol": protocol} if distances else {}
-    Status(folder).update(state, 10_000 * len(distances), **(best if state == "finished" else {}), **more)
+    own = {"higher_is_better": HIGHER} | (best if state == "finished" else {})
+    Status(folder).update(state, 10_000 * len(distances), **own, **more)
 
 
-def told(folder, **more):
-    """Add to what the status tells."""
+def note(folder, **more):
+    """Add to the status."""
     status = json.loads((folder / "status.json").read_text())
     (folder / "status.json").write_text(json.dumps(status | more))
 
 
 def config(balance="none", seed=1, **more):
     parts = {} if balance == "none" else {balance: {"_target_": f"seesaw.gan.balance.{balance.upper()}", "D": 2.0}}
-    return {"seed": seed, "kimg": 30, "balance": parts, "run_dir": f"{balance}{seed}", **more}
+    return {
+        "seed": seed,
+        "kimg": 30,
+        "loss": {},
+        "penalty": {},
+        "balance": parts,
+        "run_dir": f"{balance}{seed}",
+        **more,
+    }
 
 
 def compared(*paths, metric=None):
     folders = find(paths)
-    return compare_runs(parent_of(folders), *read(folders), metric)
+    runs, broken = read(folders)
+    return compare_runs(parent_of(folders), runs, broken, None if metric is None else column_of(metric, runs))

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gan"))
 
-from toys import REALS, EndAfter, game, task
+from toy_nets import LabelledD, LabelledG
+from toys import LABELS, REALS, EndAfter, Recorder, plain, rows, task
 
 from seesaw.data.images import ImageSet
 from seesaw.data.sampler import EndlessBatches
-from seesaw.gan.balance.lecam import LeCam
-from seesaw.gan.balance.topk import TopK
+from seesaw.gan.balance import TTUR, LeCam, SkipD, TopK
+from seesaw.gan.dynamics import Simultaneous
 from seesaw.gan.module import GAN
-from seesaw.gan.phases import Phase
-from seesaw.gan.terms import R1, CrossEntropyD, HingeD
+from seesaw.gan.penalties import R1
 from seesaw.metrics.extractors import ClassifierExtractor
 from seesaw.metrics.reference import reference_of
 from seesaw.run.strategy import PlayerParallel
@@ -31,47 +32,59 @@ from seesaw.types import Batch
 BATCH, LOG_KIMG = 16, 0.048  # three batches a window, so 8 batches end within one
 
 
-def lazy() -> dict[str, Phase]:
-    return game(HingeD()) | {"D_r1": Phase("D", {"r1": R1(1.0)}, every=3, gain=3.0)}
+def lazy() -> dict[str, R1]:
+    return {"r1": R1(1.0, interval=3)}
+
+
+def gated(**more: Any) -> dict[str, Any]:
+    return {"skip_d": SkipD(skip_above=0.02, resume_below=0.01, half_life=8.0, max_skips=3), "ttur": TTUR(), **more}
+
+
+def labelled_without_norm() -> LabelledG:
+    G = LabelledG()
+    G.norm = nn.Identity()  # type: ignore[assignment]
+    return G
 
 
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
-    "lazy": {"toy": "plain", "phases": lazy},
+    "lazy": {"toy": "plain", "penalty": lazy},
     "micro": {"toy": "plain", "micro_batch": 2},
     "shared": {"toy": "plain", "share_fakes": True},
     "scales": {},
     "growing": {},
     "gated": {},
+    "labels": {"G": labelled_without_norm, "D": LabelledD},
+    "together": {"toy": "plain", "penalty": lazy, "dynamics": lambda: {"simultaneous": Simultaneous()}},
     "resumed": {"toy": "gated"},  # from what one process had saved after half of the batches
     "noisy": {},  # BatchNorm and dropout
+    "labelled": {},  # BatchNorm, whose statistics depend on the labels
     "style": {},  # path length, lazy phases
-    "lecam": {"toy": "gated", "more": lambda: {"lecam": LeCam(start_kimg=0.032, decay=0.9)}},
-    "topk": {"toy": "gated", "more": lambda: {"topk": TopK(epoch_kimg=0.016, decay=0.7)}},
+    "augmented": {},  # draws of its own, a state on the device
+    "lecam": {"toy": "gated", "balance": lambda: gated(lecam=LeCam(start_kimg=0.032, decay=0.9))},
+    "topk": {"toy": "gated", "balance": lambda: gated(topk=TopK(epoch_kimg=0.016, decay=0.7))},
 }
 
 
 def made(case: str) -> GAN:
     """The toy of a case, with the same initial weights in every process."""
-    options = dict(CASES[case])
-    toy, more, phases = options.pop("toy", case), options.pop("more", dict), options.pop("phases", None)
-    gan = task(toy, log_kimg=LOG_KIMG, **options)
-    if phases is not None or more():
-        parts = dict(gan.balance.items()) | more()
-        gan = GAN(gan.G, gan.D, phases() if phases else game(CrossEntropyD()), gan.make_optimizer, seed=3,
-                  balance=parts, log_kimg=LOG_KIMG, ema_half_life=100.0)  # fmt: skip
-    return gan
+    torch.manual_seed(0)
+    options = {name: value() if callable(value) else value for name, value in CASES[case].items()}
+    if case == "labels":
+        return plain(log_kimg=LOG_KIMG, ema_half_life=100.0, **options)
+    return task(options.pop("toy", case), log_kimg=LOG_KIMG, **options)
 
 
 class Rows(IterableDataset[Batch]):
-    """This process's rows of endless batches."""
+    """This process's rows of endless batches, with labels where they are asked for."""
 
-    def __init__(self, start: int, rank: int, world_size: int) -> None:
+    def __init__(self, start: int, rank: int, world_size: int, labels: bool = False) -> None:
+        self.labels = labels
         self.sampler = EndlessBatches(len(REALS), BATCH, seed=0, start=start, rank=rank, world_size=world_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for rows in self.sampler:
-            yield Batch(REALS[rows])
+        for indices in self.sampler:
+            yield Batch(REALS[indices], LABELS[indices] if self.labels else None)
 
 
 class Decisions(pl.Callback):
@@ -81,7 +94,7 @@ class Decisions(pl.Callback):
         self.seen: list[tuple[int, int]] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
-        self.seen.append((pl_module.updates["G"], pl_module.updates["D"]))
+        self.seen.append((pl_module.meter.updates["G"], pl_module.meter.updates["D"]))
 
 
 def play(
@@ -89,23 +102,24 @@ def play(
     save: Path | None = None, ckpt: Path | None = None, start: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """Train up to so many batches from the start; returns the state, the decisions and what was reported."""
-    gan, decisions, reports = made(case), Decisions(), []
+    gan, decisions = made(case), Decisions()
     if precision == "64-true":
         gan.double()  # Lightning does so only after it has restored a checkpoint
-    gan.on_report = lambda shown, values: reports.append((shown, values))
     trainer = pl.Trainer(
         accelerator="cpu", devices=world_size, strategy="auto" if world_size == 1 else PlayerParallel([], {}),
-        max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=-1, logger=Recorder(), enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         use_distributed_sampler=False, precision=precision, callbacks=[EndAfter(batches * BATCH), decisions],
     )  # fmt: skip
-    trainer.fit(gan, DataLoader(Rows(start, rank, world_size), batch_size=None), ckpt_path=ckpt, weights_only=True)
+    mine = Rows(start, rank, world_size, labels=gan.classes > 0)
+    trainer.fit(gan, DataLoader(mine, batch_size=None), ckpt_path=ckpt, weights_only=True)
     if save is not None:
         trainer.save_checkpoint(save)  # with what is in flight
-    gan.settle()
+    gan.flush_statistics()
     state = {name: value.clone() for name, value in gan.state_dict().items() if torch.is_tensor(value)}
     parameters = {name for name, _ in gan.named_parameters()}
+    reports = rows(gan)
     for _, values in reports:
-        del values["images_per_sec"]
+        del values["train/images_per_sec"]
     return {"state": state, "parameters": parameters, "decisions": decisions.seen, "reports": reports}
 
 

@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seesaw.errors import UserError
-from seesaw.run.arguments import refuse_twice, with_home
+from seesaw.run.arguments import LISTS, SINGLE, flags_first, refuse_lists, refuse_twice, with_home
 
 GROUPS = ["model", "model/style", "balance", "logger", "data"]
 
@@ -50,3 +50,16 @@ def test_what_may_stand_twice() -> None:
     refuse_twice(allowed, GROUPS)
     with pytest.raises(UserError, match="model is given twice"):
         refuse_twice([*allowed, "model=dcgan"], GROUPS)
+
+
+def test_several_options_of_a_group_that_takes_one_are_refused() -> None:
+    refuse_lists(["balance=[ttur,skip_d]", "loss=[hinge]", "model.order=[G,D]", "penalty=[r1,r2]", "loss=hinge,rpgan"])
+    with pytest.raises(UserError, match=r"loss=\[hinge, rpgan\]: a run has one loss: give one of hinge, rpgan$"):
+        refuse_lists(["seed=1", "loss=[hinge, rpgan]"])
+    assert not set(LISTS) & set(SINGLE)
+
+
+def test_flags_may_stand_between_overrides() -> None:
+    given = ["kimg=1", "--config-dir", "conf", "-m", "seed=1,2", "--config-dir=other", "~balance"]
+    assert flags_first(given) == ["--config-dir", "conf", "-m", "--config-dir=other", "kimg=1", "seed=1,2", "~balance"]
+    assert flags_first(["--config-dir"]) == ["--config-dir"]

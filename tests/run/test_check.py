@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, Unpack
 
 import pytest
 from torch import Tensor, nn
 
-from seesaw.run.check import allowed, check, did_you_mean, misfits
+from seesaw.run.check import allowed, check, did_you_mean, misfits, signature
 from seesaw.types import Schedule
 
 
@@ -40,6 +40,16 @@ def test_what_fits(value: Any, annotation: Any) -> None:
         ("hot", float | Tensor, "key: 'hot' is not allowed; give a number"),
         (None, str, "key: null is not allowed; give a text"),
         ("c", Literal["a", "b"], "key: 'c' is not allowed; give one of a, b"),
+        (
+            "hot",
+            Schedule,
+            "key: 'hot' is not allowed; give a number or {shape: constant, linear or cosine, start: …, end: …}",
+        ),
+        (
+            {"start": 1},
+            Schedule | None,
+            "give a number or {shape: constant, linear or cosine, start: …, end: …} or null",
+        ),
         ([0.5], tuple[float, float], "key: [0.5] is not allowed; give a list of 2: a number, a number"),
         ([0.5, "x"], tuple[float, float], "key.1: 'x' is not allowed; give a number"),
         ([1, "x"], list[int], "key.1: 'x' is not allowed; give an integer"),
@@ -72,6 +82,51 @@ def test_unknown_missing_and_unimportable() -> None:
 def test_a_mistake_that_interpolation_copies_is_told_once() -> None:
     node = {"_target_": "seesaw.gan.balance.TTUR", "G": "x"}
     assert len(check({"balance": {"ttur": node}, "model": {"balance": {"ttur": node}}})) == 1
+
+
+class Common(TypedDict):
+    seed: int
+    labels: NotRequired[bool]
+
+
+class Base(nn.Module):
+    def __init__(self, a: int, b: float = 1.0) -> None:
+        super().__init__()
+
+
+class Open(Base):
+    def __init__(self, c: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+class Deeper(Open):
+    def __init__(self, b: int, d: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+class Closed(Open):
+    def __init__(self, c: str) -> None:
+        super().__init__(c, a=1)
+
+
+class WithTable(Base):
+    def __init__(self, c: str, **common: Unpack[Common]) -> None:
+        super().__init__(1)
+
+
+def test_a_signature_follows_the_bases_while_they_take_keywords() -> None:
+    """As far as a constructor passes **kwargs on; a name that a subclass gives anew is the subclass's."""
+    assert [sorted(signature(c)[0]) for c in (Base, Open, Deeper, Closed)] == [
+        ["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"], ["c"],
+    ]  # fmt: skip
+    parameters, hints = signature(Deeper)
+    assert (hints["a"], hints["b"], hints["c"]) == (int, int, str)
+    assert parameters["b"].default is parameters["b"].empty
+    parameters, hints = signature(WithTable)
+    assert sorted(parameters) == ["c", "labels", "seed"]
+    assert parameters["seed"].default is parameters["seed"].empty
+    assert parameters["labels"].default is None
+    assert hints["labels"] == NotRequired[bool] or hints["labels"] is bool
 
 
 def test_words() -> None:

@@ -7,9 +7,14 @@ import pytest
 import torch
 
 from seesaw.errors import UserError
-from seesaw.run.checkpoints import AtomicIO, load
+from seesaw.run.checkpoints import FORMAT, AtomicIO, load
 
-CONTENT = {"progress": {"images_shown": 3}, "config": {"seed": 1}, "state_dict": {"w": torch.arange(5.0)}}
+CONTENT = {
+    "progress": {"images_shown": 3},
+    "config": {"seed": 1},
+    "state_dict": {"w": torch.arange(5.0)},
+    "format": FORMAT,
+}
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -65,3 +70,36 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="is not a checkpoint of seesaw: it holds no configuration"):
         load(tmp_path / "foreign.ckpt")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        CONTENT | {"config": [1]},
+        CONTENT | {"progress": 3},
+        CONTENT | {"progress": {}},
+        CONTENT | {"progress": {"images_shown": "many"}},
+    ],
+)
+def test_a_checkpoint_of_another_shape_is_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "odd.ckpt")
+    with pytest.raises(UserError, match=r"odd.ckpt is not a checkpoint of seesaw: it holds no configuration"):
+        load(tmp_path / "odd.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (1, r"was written by an earlier version \(format 1\); commit fe0cea8 reads it"),
+        (None, r"was written by an earlier version \(format 1\); commit fe0cea8 reads it"),
+        (3, r"was written by a newer version \(format 3; this one reads 2\): update seesaw"),
+        ("two", r"was written by a newer version \(format 'two'; this one reads 2\)"),
+        (True, r"was written by a newer version \(format true; this one reads 2\)"),
+    ],
+)
+def test_a_checkpoint_of_another_version_is_refused(written: object, words: str, tmp_path: Path) -> None:
+    content = {key: value for key, value in CONTENT.items() if key != "format"}
+    torch.save(content if written is None else content | {"format": written}, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match=f"other.ckpt {words}"):
+        load(tmp_path / "other.ckpt")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from left_runs import compared, config, leave, told
+from left_runs import compared, config, leave, note
 from PIL import Image
 
 from seesaw.cli import main
@@ -30,15 +30,19 @@ def sweep(tmp_path):
 
 def test_medians_ranges_and_ranks_are_those_of_the_runs(sweep):
     (table,) = compared(sweep).tables
-    assert (table.metric, table.protocol) == ("frechet_digits", "digits, 1797 against 1797")
+    assert (table.metric, table.name, table.protocol) == (
+        "eval/frechet_digits",
+        "frechet_digits",
+        "digits, 1797 against 1797",
+    )
     assert [g.name for g in table.groups] == ["balance=ttur", "balance=none"]
     none = table.groups[1]
     best = [min(v) for (b, _), v in VALUES.items() if b == "none"]
     assert (none.best.median, none.best.low, none.best.high) == (statistics.median(best), min(best), max(best))
     assert (none.best.kimg, none.last.kimg) == (20.0, 30.0)
     assert (none.last.median, none.last.low, none.last.high) == (20.0, 18.0, 25.0)
-    assert (none.modes, none.seeds, none.median_of(lambda r: r.final("updates/D"))) == (8.0, 3, 240.0)
-    assert none.typical.seed == 3
+    assert (none.modes, none.seeds, none.median_of(lambda r: r.final("train/updates/D"))) == (8.0, 3, 240.0)
+    assert none.median_run.seed == 3
     assert none.median_of(lambda r: r.final("not there")) != 0
 
 
@@ -67,8 +71,8 @@ def test_what_did_not_finish_is_named_and_left_out_of_medians(sweep):
     leave(sweep / "4", config("none", 4), [1, 1], state="failed", reason="FloatingPointError: loss/D is nan\x1b[31m")
     leave(sweep / "5", config("ttur", 2), [], state="running")
     (sweep / "10").mkdir()  # a job that failed before it had a configuration
-    told = {"state": "failed", "reason": "lr=hot is no number", "exit_code": 1}
-    (sweep / "10" / "status.json").write_text(json.dumps(told))
+    status = {"state": "failed", "reason": "lr=hot is no number", "exit_code": 1}
+    (sweep / "10" / "status.json").write_text(json.dumps(status))
     (sweep / "10" / "job.json").write_text(json.dumps({"name": "balance=ttur lr=hot", "state": "failed"}))
     (table,) = compared(sweep).tables
     assert [(len(g.counted), len(g.runs)) for g in table.groups] == [(1, 2), (3, 4)]
@@ -83,11 +87,11 @@ def test_what_did_not_finish_is_named_and_left_out_of_medians(sweep):
 
 
 def test_what_has_not_finished_is_shown_under_its_own_protocol(sweep):
-    """A running run, or one that was killed, tells metric and protocol from its beginning."""
+    """A running run, or one that was killed, has noted metric and protocol from its beginning."""
     same, other = "digits, 1797 against 1797", "digits, 500 against 1797"
     for number, protocol, distances in ((4, same, [70]), (5, other, [60, 61]), (6, other, [])):
         leave(sweep / f"{number}", config("none", number), distances, state="running")
-        told(sweep / f"{number}", metric="frechet_digits", protocol=protocol)
+        note(sweep / f"{number}", metric="frechet_digits", protocol=protocol)
     first, second = compared(sweep).tables
     assert (first.protocol, [(len(g.counted), len(g.runs)) for g in first.groups]) == (same, [(1, 1), (3, 4)])
     assert (second.protocol, [(len(g.counted), len(g.runs)) for g in second.groups]) == (other, [(0, 2)])
@@ -99,9 +103,9 @@ def test_what_has_not_finished_is_shown_under_its_own_protocol(sweep):
     assert "Not ranked" not in text
 
 
-def test_what_all_have_and_what_was_typed_is_told(sweep):
+def test_what_all_have_and_what_was_typed_is_named(sweep):
     for number, (balance, _) in enumerate(VALUES):
-        told(
+        note(
             sweep / str(number),
             choices={"model": "mlp", "data": "digits", "loss": "hinge", "penalty": "none", "balance": balance},
         )
@@ -113,9 +117,9 @@ def test_what_all_have_and_what_was_typed_is_told(sweep):
         alone
         == "One run, model=mlp data=digits loss=hinge balance=ttur; give several, or a folder that holds them, to compare."
     )
-    told(sweep / "3", choices={"model": "<b>\x1b[31m", "loss": 7})
+    note(sweep / "3", choices={"model": "<b>\x1b[31m", "loss": 7})
     assert compare([sweep]).splitlines()[0] == "Groups differ in balance."
-    told(sweep / "3", choices=["loss"])
+    note(sweep / "3", choices=["loss"])
     assert compare([sweep]).splitlines()[0] == "Groups differ in balance."
 
 
@@ -127,7 +131,7 @@ def test_pictures_of_a_comparison_before_do_not_stay(sweep):
     assert sorted(p.name for p in sweep.glob("*.png")) == ["compare-2.png", "compare-mine.png", "compare.png"]
     compare([sweep / "0", sweep / "3"])
     assert sorted(p.name for p in sweep.glob("*.png")) == ["compare-mine.png", "compare.png"]
-    told(sweep / "5", metric="frechet_digits", protocol="digits")  # a table without anything to draw
+    note(sweep / "5", metric="frechet_digits", protocol="digits")  # a table without anything to draw
     (sweep / "5" / "metrics.csv").unlink()
     lines = compare([sweep / "5"]).splitlines()
     assert lines[-1] == str(sweep / "compare.html")
@@ -160,11 +164,10 @@ def test_another_metric_and_its_direction(sweep):
     assert table.groups[0].best.median == 10  # ttur saw 10 modes once; none 9, 8 and 9
     assert [g.best.median for g in table.groups] == [10, 9]
     assert table.pools[1].curve == [pytest.approx((9 + 8 + 9) / 3), 9, 9]
-    (speed,) = compared(sweep, metric="images_per_sec").tables
-    assert speed.protocol == "statistics of training"
-    sentence = (
-        r"^--metric frechet_digit: no run has measured it; did you mean 'frechet_digits'\? \(known: .*modes_digits"
-    )
+    (speed,) = compared(sweep, metric="train/images_per_sec").tables
+    assert (speed.protocol, speed.higher_is_better) == ("statistics of training", True)
+    assert not compared(sweep, metric="train/loss/D").tables[0].higher_is_better
+    sentence = r"^--metric frechet_digit: no run has measured it; did you mean 'frechet_digits'\? \(known: train/.*, modes_digits"
     with pytest.raises(UserError, match=sentence):
         compare([sweep], metric="frechet_digit")
 
@@ -197,11 +200,40 @@ def test_mistakes_are_one_sentence(sweep, tmp_path, capsys):
     assert error == f"seesaw: {sweep / '0' / 'metrics.csv'} cannot be read: could not convert string to float: 'hot'\n"
     (sweep / "1" / "config.yaml").write_text("{balance: [")
     assert main(["compare", str(sweep)]) == 0  # the others can
-    told = capsys.readouterr().out
-    assert "0/metrics.csv cannot be read" in told
-    assert "1/config.yaml cannot be read: while parsing" in told
+    out = capsys.readouterr().out
+    assert "0/metrics.csv cannot be read" in out
+    assert "1/config.yaml cannot be read: while parsing" in out
     assert main(["compare", str(sweep), "--out", str(sweep / "2" / "config.yaml")]) == 1
     assert "choose another place by --out FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["frechet_digits", "eval/frechet_digits", "loss/D", "train/loss/D", "images_per_sec"])
+def test_a_metric_is_found_with_and_without_its_section(sweep, name):
+    (table,) = compared(sweep, metric=name).tables
+    assert table.metric.endswith(name)
+    assert table.metric.startswith(("eval/", "train/"))
+    assert table.name == table.metric.removeprefix("eval/")
+
+
+def test_the_direction_is_what_the_runs_note_and_not_in_the_name(tmp_path):
+    """One and the same values: as an unknown metric, as one of which more is better, and as one that is called a distance."""
+    for number, (balance, value) in enumerate([("none", 12), ("ttur", 9)]):
+        leave(tmp_path / str(number), config(balance, 1), [value, value])
+    ranks = {}
+    for higher in (True, False):
+        for number in (0, 1):
+            note(tmp_path / str(number), metric="frechet_digits", higher_is_better={"frechet_digits": higher})
+        (table,) = compared(tmp_path).tables
+        ranks[higher] = [g.name for g in table.groups]
+        assert table.pools[0].curve == [12 if higher else 9]
+        words = "larger" if higher else "smaller"
+        assert f"frechet_digits, {words} is better" in compare([tmp_path])
+    assert ranks == {True: ["balance=none", "balance=ttur"], False: ["balance=ttur", "balance=none"]}
+    note(tmp_path / "0", higher_is_better={"frechet_digits": True})  # of a class of that name that means something else
+    assert len(compared(tmp_path).tables) == 2
+    note(tmp_path / "0", higher_is_better={})
+    assert len(compared(tmp_path).tables) == 1
+    assert compared(tmp_path, metric="modes_digits").tables[0].higher_is_better is False  # not noted: no guess
 
 
 def test_reads_as_the_log_itself_does(sweep):
@@ -275,8 +307,8 @@ def test_differing_keys_come_first_then_table_curves_and_samples(sweep):
         (sweep / folder / "samples").mkdir()
         Image.effect_noise((530, 530), 60).save(sweep / folder / "samples" / "000030.png")
         Image.new("L", (9, 9)).save(sweep / folder / "samples" / "000030-scales.png")
-    compare([sweep], sweep / "told")
-    text = (sweep / "told" / "compare.html").read_text()
+    compare([sweep], sweep / "there")
+    text = (sweep / "there" / "compare.html").read_text()
     marks = [
         "What differs",
         "frechet_digits, smaller is better",
@@ -289,7 +321,7 @@ def test_differing_keys_come_first_then_table_curves_and_samples(sweep):
     assert text.count("<img") == 2
     assert len(text) < 300_000  # noise is the hardest picture to make small
     assert 'href="../3/"' in text
-    with Image.open(sweep / "told" / "compare.png") as image:
+    with Image.open(sweep / "there" / "compare.png") as image:
         assert image.width == 1200
 
 

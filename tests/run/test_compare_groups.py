@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from left_runs import compared, config, leave, told
+from left_runs import compared, config, leave, note
 
 from seesaw.gan.checks import diverged
 from seesaw.run.compare import compare, text
@@ -20,7 +20,7 @@ ENDED = {
 
 def end(folder, balance, seed, how, distances=()):
     leave(folder, config(balance, seed), distances, **ENDED[how])
-    told(folder, metric="frechet_digits", protocol=PROTOCOL)
+    note(folder, metric="frechet_digits", protocol=PROTOCOL)
 
 
 def rows(path):
@@ -136,5 +136,5 @@ def test_many_choices_with_long_names_are_drawn_without_a_word(tmp_path, recwarn
 @pytest.mark.parametrize(("reason", "expected"), [
     ("the distance is nan", True), ("the distance is inf", True), ("the distance is None", False), ("killed", False),
 ])  # fmt: skip
-def test_a_search_tells_of_a_distance_that_is_no_number(tmp_path, reason, expected):
+def test_a_search_whose_distance_is_no_number_has_diverged(tmp_path, reason, expected):
     assert Run(tmp_path, "a", status={"state": "failed", "reason": reason}).diverged == expected

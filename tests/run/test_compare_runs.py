@@ -1,4 +1,4 @@
-"""Real runs beside each other: what they tell of themselves, and under which names they are compared."""
+"""Real runs beside each other: what they note of themselves, and under which names they are compared."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def test_a_real_sweep_is_named_as_it_was_typed(here: Path) -> None:
         ("loss=minimax balance=none", 1), ("loss=minimax balance=ttur+skip_d", 1),
     }  # fmt: skip
     assert comparison.same == "model=mlp data=digits"
-    assert [key.label for key in comparison.keys] == ["loss", "balance"]
+    assert [key.path for key in comparison.keys] == ["loss", "balance"]
 
 
 def test_parts_of_a_model_are_named_as_they_were_typed_and_what_was_not_measured_has_still_finished(here: Path) -> None:
@@ -55,15 +55,15 @@ def test_parts_of_a_model_are_named_as_they_were_typed_and_what_was_not_measured
     (table,) = comparison.tables
     assert [text.cells(g, "")[1:3] for g in table.groups] == [["style=gram", "1"], ["style=wasserstein", "1"]]
     assert comparison.same == "model=style_transfer data=style_pair"
-    assert [key.label for key in comparison.keys] == ["model.style", "model.style.weight"]
+    assert [key.path for key in comparison.keys] == ["model.style", "model.style.weight"]
     assert train([*TINY, "data.resolution=32", "run_dir=sweep/gan"]) == 0  # beside it their loss is none
-    told = [g.name for table in compared(here / "sweep").tables for g in table.groups]
-    assert told == ["model=mlp", "model=style_transfer style=gram", "model=style_transfer style=wasserstein"]
+    found = [g.name for table in compared(here / "sweep").tables for g in table.groups]
+    assert found == ["model=mlp", "model=style_transfer style=gram", "model=style_transfer style=wasserstein"]
 
 
 @pytest.mark.slow
-def test_a_killed_run_tells_its_protocol(here: Path) -> None:
-    """A real run, killed as soon as it says that it runs; it is compared to one of the same protocol, and to one of another."""
+def test_a_killed_run_has_noted_its_protocol(here: Path) -> None:
+    """A real run, killed as soon as its status is running; it is compared to one of the same protocol, and to one of another."""
     assert train([*TINY, "run_dir=runs/whole"]) == 0
     program = "import sys; from seesaw.run.entry import main; sys.exit(main(sys.argv[1:]))"
     endless = [*TINY[:-2], "kimg=10000", "evaluate_kimg=10000", "metrics.n=64", "seed=2", "run_dir=runs/killed"]

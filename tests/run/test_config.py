@@ -1,13 +1,21 @@
 """What is told of a configuration before anything that it names is imported."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch.utils.data import DataLoader
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gan"))
+from toys import Stream, task
 
 from seesaw.data import module, sets
-from seesaw.run.config import DECIDED, RESOLUTIONS, check_data, check_trainer
+from seesaw.metrics.callback import NoMetrics
+from seesaw.run.config import AUTOMATIC, DECIDED, RESOLUTIONS, check_data, check_trainer
 from seesaw.run.folder import Job, RunFolder, Status
 from seesaw.run.life import Life
 from seesaw.run.train import make_trainer
@@ -17,14 +25,29 @@ def test_every_argument_that_the_run_gives_the_trainer_is_refused_to_the_user(
     composed: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, Any] = {}
-    monkeypatch.setattr("seesaw.run.train.construct", lambda node, where: given.update)
+    parts = {"callbacks": {}, "trainer": given.update}
+    monkeypatch.setattr("seesaw.run.train.construct", lambda node, where, packages: parts[where])
     job = Job({"model": "dcgan", "data": "digits", "balance": "none"})
-    make_trainer(RunFolder(tmp_path), composed("trainer=cpu"), job, Life(1), None, [], Status(tmp_path))
+    make_trainer(RunFolder(tmp_path), composed("trainer=cpu"), job, Life(1), NoMetrics(), [], Status(tmp_path))
     assert set(given) == set(DECIDED)
     assert check_trainer({"trainer": {"_target_": "x", "devices": 1, "precision": 16, "logger": False}}) == [
         "trainer.precision: the run sets it; give precision=auto or precision=exact",
         "trainer.logger: the run sets it; give logger=…",
     ]
+
+
+def test_what_lightning_refuses_to_a_model_that_steps_by_itself_is_refused_before(tmp_path: Path) -> None:
+    """Each of these, given to Lightning's own Trainer, ends the fit of such a model."""
+    for key, value in (("accumulate_grad_batches", 2), ("gradient_clip_val", 1.0)):
+        options: dict[str, Any] = {key: value, "logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+        trainer = pl.Trainer(**options, default_root_dir=tmp_path)
+        with pytest.raises(MisconfigurationException, match="manual optimization"):
+            trainer.fit(task("plain"), DataLoader(Stream(0, 1), batch_size=None))
+        (sentence,) = check_trainer({"trainer": {key: value}})
+        assert sentence.startswith(
+            f"trainer.{key}: models here step their own optimisers, which Lightning then leaves alone;"
+        )
+    assert set(AUTOMATIC) == {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"}
 
 
 def test_a_resolution_is_told_as_the_set_would_tell_it() -> None:

@@ -16,16 +16,16 @@ def log(tmp_path):
 
 
 def test_columns_come_later_and_cells_stay_empty(log):
-    log.log_metrics({"loss/D": 1.5}, 1000)
-    log.log_metrics({"loss/D": 1.25, "fid": 30.0}, 2064)
-    log.log_metrics({"loss/G": 0.1}, 3000)
+    log.log_metrics({"train/loss/D": 1.5}, 1000)
+    log.log_metrics({"train/loss/D": 1.25, "eval/fid": 30.0}, 2064)
+    log.log_metrics({"train/loss/G": 0.1}, 3000)
     assert log.path.read_text().splitlines() == [
-        "kimg,images,loss/D,fid,loss/G",
+        "kimg,images,train/loss/D,eval/fid,train/loss/G",
         "1,1000,1.5,,",
         "2.064,2064,1.25,30,",
         "3,3000,,,0.1",
     ]
-    assert read_metrics(log.path)[1] == {"kimg": 2.064, "images": 2064, "loss/D": 1.25, "fid": 30.0}
+    assert read_metrics(log.path)[1] == {"kimg": 2.064, "images": 2064, "train/loss/D": 1.25, "eval/fid": 30.0}
 
 
 def test_same_step_completes_the_last_row(log):
@@ -115,7 +115,7 @@ def test_every_run_has_the_table(tmp_path):
     both = build_loggers({"tensorboard": node}, tmp_path, "run", {"seed": 1}, False)
     assert [type(t).__name__ for t in both] == ["CSVLog", "TensorBoardLog"]
     for tracker in both:
-        tracker.log_metrics({"loss/D": 1.5}, 2000)
+        tracker.log_metrics({"train/loss/D": 1.5}, 2000)
         tracker.log_picture("samples/ema", torch.zeros(1, 4, 4, dtype=torch.uint8), 2000)
         tracker.summarise({"best/fid": 3.0})
         tracker.finish(0)
@@ -124,12 +124,12 @@ def test_every_run_has_the_table(tmp_path):
 
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [(e.step, e.value) for e in events.Scalars("loss/D")] == [(2000, 1.5)]
+    assert [(e.step, e.value) for e in events.Scalars("train/loss/D")] == [(2000, 1.5)]
 
 
 def test_missing_tensorboard_is_a_sentence(tmp_path, monkeypatch):
+    from seesaw.errors import UserError
     from seesaw.run.tensorboard_log import TensorBoardLog
-    from seesaw.types import UserError
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UserError, match=r"pip install 'seesaw-gan\[tensorboard\]'"):

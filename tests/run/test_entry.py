@@ -1,17 +1,15 @@
 """The way in, as a person uses it: train.py in a process of its own, and its sentences."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_lines import Command, Ended, forked, refused_in_a_sentence
 
 REPOSITORY = Path(__file__).parents[2]
-Command = tuple[str, ...]
 
 
 def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -19,32 +17,27 @@ def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
-@dataclass
-class Ended:
-    """How a command line ended, and the folder in which it was given."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-    torch: bool  # was it imported
-    here: Path
-
-
-def forked(folder: Path, commands: list[Command], *modules: str) -> dict[Command, Ended]:
-    """What train.py says to each, in processes of their own that begin where these modules are imported."""
-    started = [sys.executable, str(Path(__file__).with_name("forked.py")), str(folder), *modules]
-    done = subprocess.run(started, input=json.dumps(commands), capture_output=True, text=True, timeout=300)
-    assert (done.returncode, done.stderr) == (0, "")
-    found = {}
-    for number, (command, (code, torch)) in enumerate(zip(commands, json.loads(done.stdout), strict=True)):
-        out, err = ((folder / str(number) / name).read_text() for name in ("out", "err"))
-        found[command] = Ended(code, out, err, torch, folder / str(number) / "here")
-    return found
-
-
+OWN = f"--config-dir {REPOSITORY}/tests/extension/conf"
 # The mistake, and what its sentence must say: where, and what is allowed or what to do.
 NAMES = {
     "model=dcgann": ["model=dcgann", "did you mean 'dcgan'?"],
+    "model=null": ["model=null: null is no option of the group model (known: dcgan,"],
+    "penalty=3": ["penalty=3: 3 is no option of the group penalty; penalty=none chooses none"],
+    "+experiment=radford2015": ["experiment: an option is chosen already; set it without the +"],
+    "~metrics": ["metrics is missing: give metrics=OPTION (known: auto,"],
+    "=3": ["=3: an override is key=value"],
+    "loss=[hinge,rpgan]": ["loss=[hinge,rpgan]: a run has one loss: give one of hinge, rpgan"],
+    "loss={d:1,e:2}": ["loss.e: there is no 'e' in loss (known: d, g)"],
+    "balance={ttur:{D:2}}": ["balance.ttur: balance=ttur is not chosen; add balance=ttur to the command"],
+    "optimizer={G:{lrr:1}}": ["optimizer.G.lrr: there is no 'lrr' in optimizer.G; did you mean 'lr'?"],
+    "packages={a:1}": ["packages={a:1}: Cannot merge"],
+    "model.recipe=3": ["model.recipe: 3 is not allowed; give a mapping of numbers"],
+    f"{OWN} model=conditional model.G.widht=3": [
+        "there is no 'widht' in model.G (known: _target_, resolution, channels, cla"
+    ],
+    f"{OWN} loss=exponental": ["there is no such option in the group loss; did you mean 'exponential'?"],
+    f"{OWN} penalty.centred.x=3": ["penalty=centred is not chosen; add penalty=centred"],
+    "metrics=auto metrics.n=100": ["metrics.n: metrics=auto is replaced when the run starts; give metrics=fid or"],
     "balence=ttur": ["no option or group 'balence'", "did you mean 'balance'?"],
     "modle.G.x=1": ["no option or group 'modle'", "did you mean 'model'?"],
     "model.G.widht=3": ["no 'widht' in model.G", "did you mean 'width'?"],
@@ -75,9 +68,15 @@ NAMES = {
     "balance=ttur balance=skip_d": ["balance is given twice", "give balance=[ttur,skip_d]"],
     "model=mlp seed=1 model=dcgan": ["model is given twice, model=mlp and model=dcgan: give it once"],
     "resume=nowhere.ckpt": ["resume=nowhere.ckpt: there is no such file; give null, auto or the path of a checkpoint"],
-    "lr=hot": ["there is no option or group 'lr'", "model.optimizers.G.lr and model.optimizers.D.lr"],
+    "lr=hot": ["there is no option or group 'lr'", "the learning rates are optimizer.G.lr and optimizer.D.lr"],
     "epochs=3": ["there is no option or group 'epochs'", "kimg, in thousands of images"],
     "+trainer.precision=16": ["trainer.precision: the run sets it; give precision=auto or precision=exact"],
+    "+trainer.accumulate_grad_batches=2": [
+        "trainer.accumulate_grad_batches: models here step their own",
+        "give model.micro_b",
+    ],
+    "@x=1": ["@x=1: an override is key=value"],
+    "penalty@x=1": ["penalty@x=1: 1 is no option of the group penalty; "],
     "+trainer.max_epochs=3": ["trainer.max_epochs: the run sets it; give kimg=…"],
 }
 
@@ -92,7 +91,7 @@ def test_a_wrong_name_or_option_is_one_sentence_before_torch_is_imported(
     override: str, by_name: dict[Command, Ended]
 ) -> None:
     done = by_name[tuple(override.split(" "))]
-    told(done, NAMES[override])
+    refused_in_a_sentence(done, NAMES[override])
     assert not done.torch
     assert list(done.here.iterdir()) == []
 
@@ -117,27 +116,29 @@ def test_the_home_folder_as_a_shell_leaves_it(tmp_path: Path) -> None:
         assert sentence.format(home=home) in done.stderr
 
 
-def told(done: Ended, words: list[str]) -> None:
-    assert done.returncode == 1, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith("seesaw: ")
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    for word in words:
-        assert word in done.stderr
-
-
 VALUES = {
-    ("model.optimizers.G.lr=hot", "+model.lrr=1", "model.G.up=sideways", "model.optimizers.D.betas=[0.5]"): [
-        "model.optimizers.G.lr: 'hot' is not allowed; give a number",
+    ("optimizer.G.lr=hot", "+model.lrr=1", "model.G.up=sideways", "optimizer.D.betas=[0.5]"): [
+        "; optimizer.G.lr: 'hot' is not allowed; give a number;",
         "model.lrr: seesaw.gan.module.GAN has no such argument",
         "model.G.up: 'sideways' is not allowed; give one of transposed, nearest",
-        "model.optimizers.D.betas: [0.5] is not allowed; give a list of 2",
+        "; optimizer.D.betas: [0.5] is not allowed; give a list of 2",
     ],
-    ("penalty.gamma=hot",): ["seesaw: penalty.gamma: 'hot' is not allowed; give a number"],
+    ("penalty.r1.gamma=hot",): ["seesaw: penalty.r1.gamma: 'hot' is not allowed; give a number or {shape: "],
+    ("penalty.r1.gamma=-1",): ["seesaw: penalty.r1: gamma is -1; it must be at least 0"],
+    ("metrics.batch_size=hot",): ["seesaw: metrics.batch_size: 'hot' is not allowed; give an integer"],
+    ("model=progan_small", "model.growth.fade=x"): ["seesaw: model.growth.fade: 'x' is not allowed; give an integer"],
+    ("metrics=auto", "+metrics.n=100"): ["metrics.n: metrics=auto is replaced when the run starts"],
+    ("trainer=cpu", "trainer.devices=two"): ["trainer.devices=two trainer.num_nodes=1 cannot be had here: "],
+    ("optimizer=rmsprop", "+schedule.beta2=0.9"): [
+        "seesaw: schedule.beta2: optimizer.G is RMSprop, which has no betas"
+    ],
+    ("~loss",): ["seesaw: loss: seesaw.gan.module.GAN needs this argument, a mapping"],
+    ("+callbacks.x=1",): ["seesaw: callbacks.x: 1 is no part of callbacks, since it has no _target_"],
+    ("optimizer=canvas_adam",): ["optimizer has canvas; a GAN takes one under G and one under D"],
     ("schedule=plateau", "metrics=none"): ["schedule=plateau waits for a distance, and metrics=none measures none"],
     ("+trainer.foo=1",): ["trainer.foo: pytorch_lightning.Trainer has no such argument"],
     ("metrics.n=1",): ["seesaw: metrics: n must be null or at least 2, not 1"],
-    ("model.optimizers.D.lr=-1",): ["seesaw: model.optimizers.D.lr: -1 is out of range; give at least 0"],
+    ("optimizer.D.lr=-1",): ["seesaw: optimizer.D.lr: -1 is out of range; give at least 0"],
     ("balance=pac", "balance.pac.m=3"): ["balance=pac packs 3 images, and a pass through D has 64"],
     ("dry_run=true", "model.D.channels=5"): ["seesaw: model.D: ", "to have 5 channels, but got 1", "images of 1x32x32"],
     ("model=dcgan", "data=gaussians_ring"): ["model.G: resolution is 1;", "there is model=mlp_points"],
@@ -163,7 +164,7 @@ def by_value(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
 
 @pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])
 def test_a_wrong_value_is_one_sentence(overrides: Command, by_value: dict[Command, Ended]) -> None:
-    told(by_value[overrides], VALUES[overrides])
+    refused_in_a_sentence(by_value[overrides], VALUES[overrides])
     assert list(by_value[overrides].here.iterdir()) == []
 
 
@@ -171,7 +172,7 @@ def test_a_wrong_value_is_one_sentence(overrides: Command, by_value: dict[Comman
 @pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])
 def test_a_process_from_its_start_to_its_end_says_the_same(overrides: Command, tmp_path: Path) -> None:
     done = train(*overrides, cwd=tmp_path)
-    told(Ended(done.returncode, done.stdout, done.stderr, True, tmp_path), VALUES[overrides])
+    refused_in_a_sentence(Ended(done.returncode, done.stdout, done.stderr, True, tmp_path), VALUES[overrides])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.utils import instantiate
 
 from seesaw.errors import Notice, UserError
 from seesaw.gan.balance import GapAware, SkipD
-from seesaw.gan.phases import Phase
-from seesaw.gan.terms import DiscriminatorLoss
-from seesaw.run.build import build
+from seesaw.gan.penalties import PathLength
+from seesaw.gan.phases import Phase, build_phases
+from seesaw.run.build import build, construct
 from seesaw.run.fits import game_of, misfits
 
 ROOT = Path(__file__).parents[2]
 LOSSES = sorted(file.stem for file in (ROOT / "conf" / "loss").glob("*.yaml"))
-PENALTIES = sorted(file.stem for file in (ROOT / "conf" / "penalty").glob("*.yaml"))
+PENALTIES = sorted(file.stem for file in (ROOT / "conf" / "penalty").glob("*.yaml") if file.stem != "path_length")
+"""Of D. The path length is G's, and stands in no row."""
 Composed = Callable[..., dict[str, Any]]
 
 
@@ -34,21 +34,26 @@ def table(first: str) -> dict[tuple[str, str], str]:
     return {(row[0], column): cell for row in body for column, cell in zip(head[1:], row[1:], strict=True)}
 
 
-def verdict(D: Any, loss: DiscriminatorLoss, penalties: dict[str, Any]) -> str:
-    found = misfits(game_of(D, {"D": Phase("D", {"adversarial": loss, **penalties})})).values()
-    return "no" if any(row.refused for row in found) else "notice" if found else "yes"
+def found(D: Any, loss: dict[str, Any], penalties: dict[str, Any]) -> dict[str, Any]:
+    """The rows of the code's table that hold."""
+    return dict(misfits(game_of(D, build_phases(loss, penalties))))
 
 
-def parts(
-    composed: Composed, model: str, *options: str
-) -> tuple[Any, dict[str, DiscriminatorLoss], dict[str, dict[str, Any]]]:
-    """D of the model, every loss of D and every penalty's terms, from their own files."""
-    losses = {loss: instantiate(composed(f"model={model}", f"loss={loss}")["loss"]["d"]) for loss in LOSSES}
-    penalties = {}
-    for penalty in PENALTIES:
-        terms = composed(f"model={model}", f"penalty={penalty}")["model"]["phases"]["D"]["terms"]
-        penalties[penalty] = {name: instantiate(term) for name, term in terms.items() if name != "adversarial"}
-    return instantiate(composed(f"model={model}", *options)["model"]["D"]), losses, penalties
+def verdict(D: Any, loss: dict[str, Any], penalties: dict[str, Any]) -> str:
+    rows = found(D, loss, penalties).values()
+    return "no" if any(row.refused for row in rows) else "notice" if rows else "yes"
+
+
+def discriminator(composed: Composed, *overrides: str) -> Any:
+    return construct(composed(*overrides)["model"]["D"], "model.D")
+
+
+def parts(composed: Composed, model: str) -> tuple[Any, dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """D of the model, every loss and every penalty of D, from their own files."""
+    losses = {loss: construct(composed(f"model={model}", f"loss={loss}")["loss"], "loss") for loss in LOSSES}
+    chosen = {penalty: composed(f"model={model}", f"penalty={penalty}")["penalty"] for penalty in PENALTIES}
+    penalties = {penalty: construct(node, "penalty") for penalty, node in chosen.items()}
+    return discriminator(composed, f"model={model}"), losses, penalties
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +69,29 @@ def dcgan(composed_once: Composed) -> Any:
 
 def test_the_documents_table_is_what_the_code_says(mlp: Any, composed: Composed) -> None:
     D, losses, penalties = mlp
-    normed = instantiate(composed("model=mlp", "model.D.spectral_norm=true")["model"]["D"])
-    found = {(loss, p): verdict(D, losses[loss], penalties[p]) for loss in LOSSES for p in PENALTIES}
-    found |= {(loss, "spectral_norm"): verdict(normed, losses[loss], {}) for loss in LOSSES}
-    assert found == table("loss")
+    normed = discriminator(composed, "model=mlp", "model.D.spectral_norm=true")
+    cells = {(loss, p): verdict(D, losses[loss], penalties[p]) for loss in LOSSES for p in PENALTIES}
+    cells |= {(loss, "spectral_norm"): verdict(normed, losses[loss], {}) for loss in LOSSES}
+    assert cells == table("loss")
     for model in ("progan", "msggan"):
-        bound = instantiate(composed(f"model={model}_small", "model.D.spectral_norm=true")["model"]["D"])
+        bound = discriminator(composed, f"model={model}_small", "model.D.spectral_norm=true")
         assert {loss: verdict(bound, losses[loss], {}) for loss in LOSSES} == {
-            loss: found[loss, "spectral_norm"] for loss in LOSSES
+            loss: cells[loss, "spectral_norm"] for loss in LOSSES
         }
+
+
+def test_a_penalty_of_the_generator_changes_no_cell(mlp: Any) -> None:
+    D, losses, penalties = mlp
+    length = {"path_length": PathLength()}
+    for loss in losses.values():
+        assert verdict(D, loss, length) == verdict(D, loss, {})
+        assert verdict(D, loss, penalties["r1"] | length) == verdict(D, loss, penalties["r1"])
+
+
+def test_a_lazy_penalty_counts_as_one_of_every_batch(mlp: Any, composed: Composed) -> None:
+    D, losses, _ = mlp
+    lazy = construct(composed("penalty=wgan_gp", "penalty.wgan_gp.interval=4", "model=mlp")["penalty"], "penalty")
+    assert verdict(D, losses["wasserstein"], lazy) == "yes"
 
 
 def test_the_documents_table_for_batch_norm_is_what_the_code_says(dcgan: Any) -> None:
@@ -94,7 +113,7 @@ def test_every_row_of_the_code_stands_in_a_cell(mlp: Any, dcgan: Any) -> None:
     for D, losses, penalties in (mlp, dcgan):
         for loss in losses.values():
             for terms in penalties.values():
-                met |= set(misfits(game_of(D, {"D": Phase("D", {"adversarial": loss, **terms})})))
+                met |= set(found(D, loss, terms))
     assert met == set(MISFITS)
 
 
@@ -102,7 +121,7 @@ def test_every_row_of_the_code_stands_in_a_cell(mlp: Any, dcgan: Any) -> None:
     ("overrides", "sentence"),
     [
         ("model=mlp loss=wasserstein", r"has no least value .* give penalty=wgan_gp, or model\.D\.spectral_norm=true"),
-        ("model=mlp loss=wasserstein penalty=r1 penalty.gamma=0", "has no least value"),
+        ("model=mlp loss=wasserstein penalty=r1 penalty.r1.gamma=0", "has no least value"),
         (
             "model=dcgan loss=wasserstein",
             r"give penalty=wgan_gp with model\.D\.norm=none, or model\.D\.spectral_norm=true",
@@ -155,8 +174,8 @@ def test_models_as_they_are_and_what_the_sentences_advise_fit(overrides: str, co
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_gates_read_each_losss_equilibrium(loss: str, composed: Composed) -> None:
     """At the equilibrium D has no advantage and its learning rate stays; half the loss is an advantage of 1/2."""
-    term = instantiate(composed(f"loss={loss}")["loss"]["d"])
-    phases = {"D": Phase("D", {"adversarial": term})}
+    term = construct(composed(f"loss={loss}")["loss"], "loss")["d"]
+    phases = {"D": Phase("D", "D", {"adversarial": term})}
     gate, rate = SkipD(half_life=1e-9), GapAware(decay=0.0)
     gate.bind(phases)
     if loss == "wasserstein":

@@ -18,7 +18,7 @@ def config(**changes: Any) -> DictConfig:
     base = {
         "seed": 1, "kimg": 10, "run_dir": None, "cache_dir": "cache", "resume": None, "logger": {}, "metrics": {},
         "dry_run": False, "trainer": {}, "log_kimg": 1, "checkpoint_kimg": 1, "evaluate_kimg": 1, "sample_kimg": 1,
-        "batch_size": 8, "model": {"lr": 0.1, "end": "${kimg}"},
+        "callbacks": {}, "packages": [], "batch_size": 8, "model": {"lr": 0.1, "end": "${kimg}"},
     }  # fmt: skip
     return OmegaConf.create(base | changes)
 
@@ -74,18 +74,31 @@ def test_another_configuration_is_refused_with_its_keys(tmp_path: Path) -> None:
 def test_a_refusal_names_the_groups_chosen_otherwise_and_a_few_keys(tmp_path: Path) -> None:
     was = {"model": "dcgan", "model/style": "gram", "balance": "none", "logger": "csv"}
     now = was | {"model": "mlp", "model/style": "wasserstein", "logger": "wandb"}
-    folder = begun(tmp_path / "a", config(loss={"a": 1, "b": 2}, model={"lr": 0.1, "style": {"x": 1}}))
-    other = config(resume="auto", loss={"c": 3, "d": 4}, model={"mean": 3}, seed=7)
+    folder = begun(tmp_path / "a", config(extra={"a": 1, "b": 2}, model={"lr": 0.1, "style": {"x": 1}}))
+    other = config(resume="auto", extra={"c": 3, "d": 4}, model={"mean": 3}, seed=7)
     Status(folder).update("interrupted", 5000, choices=was)
     with pytest.raises(UserError) as caught:
         decide(other, Job(choices=now, run_dir=str(folder)))
-    told = "model was dcgan, now mlp; model/style was gram, now wasserstein; loss.a: 1, now absent; loss.b: 2, now absent; "
-    assert f"{folder} was begun with another configuration: {told}loss.c: absent, now 3; … and 2 more; only" in str(
+    told = "model was dcgan, now mlp; model/style was gram, now wasserstein; extra.a: 1, now absent; extra.b: 2, now absent; "
+    assert f"{folder} was begun with another configuration: {told}extra.c: absent, now 3; … and 2 more; only" in str(
         caught.value
     )
     Status(folder).update("interrupted", 5000)  # of a version that did not note them
-    with pytest.raises(UserError, match=r"loss\.a: .*; … and 5 more; only kimg"):
+    with pytest.raises(UserError, match=r"extra\.a: .*; … and 5 more; only kimg"):
         decide(other, Job(choices=now, run_dir=str(folder)))
+
+
+def test_a_run_of_the_former_layout_is_refused_with_the_commit_that_reads_it(tmp_path: Path) -> None:
+    """Its configuration kept the model's recommendations; resume=auto without a folder passes over it."""
+    old = config(model={"lr": 0.1, "recipe": {"kimg": 10}})
+    job = Job(choices=JOB.choices, run_dir=str(begun(tmp_path / "a", old)))
+    with pytest.raises(UserError) as caught:
+        decide(config(resume="auto"), job)
+    assert str(caught.value) == (
+        f"{tmp_path / 'a'} was begun by an earlier version of seesaw; commit fe0cea8 goes on with it"
+    )
+    begun(Path("runs/dcgan-digits-none-s1-a"), old)
+    assert decide(config(resume="auto"), JOB).checkpoint is None
 
 
 def test_what_may_differ_takes_along_what_is_derived_from_it(tmp_path: Path) -> None:

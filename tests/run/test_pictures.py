@@ -1,18 +1,15 @@
-import random
-
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.utils import make_grid
 
 from seesaw.data.images import ImageSet
+from seesaw.experiment import Experiment
 from seesaw.run.csv_log import CSVLog
-from seesaw.run.pictures import _PANELS, Samples, _draw, _lines, curves, grid, rows_of_scales, save_png
+from seesaw.run.pictures import Samples, class_rows, grid, rows_of_scales, save_png
 from seesaw.run.scatter import scatter
 from seesaw.run.tracker import RunInfo
 
@@ -53,12 +50,12 @@ def test_png_keeps_every_pixel(tmp_path, channels):
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["x.png"]
 
 
-class Painter(pl.LightningModule):
-    """`sample` paints the images shown so far: brighter with EMA."""
+class Painter(Experiment):
+    """`sample` paints the images shown so far, brighter with EMA; or of a model with labels the class."""
 
-    def __init__(self, batch, shown=0, sizes=(8,)):
+    def __init__(self, batch, shown=0, sizes=(8,), classes=0):
         super().__init__()
-        self.automatic_optimization, self.sizes = False, sizes
+        self.sizes, self.classes = sizes, classes
         self.batch, self.images_shown, self.seeds = batch, shown, set()
 
     def training_step(self, batch, index):
@@ -67,11 +64,12 @@ class Painter(pl.LightningModule):
     def configure_optimizers(self):
         return []
 
-    def sample_pyramids(self, n, seed, ema=True, batch_size=256):
+    def sample_pyramids(self, n, seed, y=None, ema=True, batch_size=256, shard=(0, 1)):
         self.seeds.add(seed)
-        for size in (n - n // 3, n // 3):  # in chunks
-            value = self.images_shown // 100 + (100 if ema else 0)
-            yield [torch.full((size, 1, h, h), value, dtype=torch.uint8) for h in self.sizes]
+        value = self.images_shown // 100 + (100 if ema else 0)
+        values = torch.full((n,), value, dtype=torch.uint8) if y is None else y.to(torch.uint8)
+        for part in values.split([n - n // 3, n // 3]):  # in chunks
+            yield [part.view(-1, 1, 1, 1).expand(-1, 1, h, h) for h in self.sizes]
 
 
 class Pictures(CSVLog):
@@ -128,22 +126,35 @@ def test_a_model_of_several_scales_gets_a_sheet_with_a_row_for_each(tmp_path):
     assert torch.equal(first[:, 2:66], first[:, 68:132])
 
 
-class Shooter(Painter):
-    """`sample_pyramids` gives points of the plane; how many, `asked` tells."""
+@pytest.mark.parametrize(("classes", "rows"), [
+    (3, [0, 1, 2]), (10, list(range(10))), (1000, [0, 111, 222, 333, 444, 555, 666, 777, 888, 999]),
+])  # fmt: skip
+def test_a_model_with_labels_gets_a_row_for_each_class(tmp_path, classes, rows):
+    assert class_rows(classes).view(-1, 8).tolist() == [[k] * 8 for k in rows]
+    pictures = train(tmp_path, Painter(300, classes=classes), steps=1, sample_kimg=1)
+    assert {shape for *_, shape in pictures} == {(1, len(rows) * (64 + 2) + 2, 8 * (64 + 2) + 2)}
+    sheet = np.asarray(Image.open(tmp_path / "samples" / "000000.png"))
+    assert [[int(sheet[66 * i + 5, 66 * k + 5]) for k in range(8)] for i in range(len(rows))] == [
+        [row % 256] * 8 for row in rows
+    ]
 
-    def sample_pyramids(self, n, seed, ema=True, batch_size=256):
-        self.asked = n
+
+class Shooter(Painter):
+    """`sample_pyramids` gives points of the plane; `asked` is how many, and of which classes."""
+
+    def sample_pyramids(self, n, seed, y=None, ema=True, batch_size=256, shard=(0, 1)):
+        self.asked = n, y
         yield [torch.randn(n, 2, 1, 1, generator=torch.Generator().manual_seed(seed))]
 
 
 def test_points_are_drawn_as_a_scatter_plot_over_the_reals(tmp_path):
     reals = ImageSet(torch.randn(6000, 2, 1, 1), "plane")
-    module = Shooter(300)
+    module = Shooter(300, classes=2)
     pictures = train(tmp_path, module, steps=1, sample_kimg=1, reals=reals)
     assert [(name, step, shape) for name, step, _, shape in pictures] == [
         (f"samples/{which}", step, (3, 600, 600)) for step in (0, 300) for which in ("ema", "raw")
     ]
-    assert module.asked == 2500
+    assert module.asked == (2500, None)
     written = torch.from_numpy(np.asarray(Image.open(tmp_path / "samples" / "000000.png")).copy()).permute(2, 0, 1)
     points = next(module.sample_pyramids(2500, seed=7))[0]
     some = torch.linspace(0, 5999, 2500, dtype=torch.float64).long()
@@ -157,75 +168,3 @@ def test_a_resumed_run_draws_what_the_unbroken_one_would(tmp_path):
 def test_cadence_must_be_above_zero(tmp_path):
     with pytest.raises(ValueError, match="above 0"):
         Samples(tmp_path, 0, seed=1)
-
-
-def write(tmp_path, names, rows=30):
-    log, source = CSVLog(RunInfo(tmp_path, "x")), random.Random(0)
-    for i in range(1, rows):
-        log.log_metrics({name: source.random() + 0.1 for name in names}, i * 1000)
-
-
-def test_curves_show_what_was_measured(tmp_path):
-    write(
-        tmp_path,
-        ["loss/D", "loss/G", "D/accuracy", "frechet_digits", "frechet_digits_raw", "images_per_sec", "updates/G"],
-    )
-    assert curves(tmp_path) == tmp_path / "curves.png"
-    with Image.open(tmp_path / "curves.png") as picture:
-        assert picture.size == (1200, 800)
-        colours = {tuple(c) for c in np.asarray(picture.convert("RGB")).reshape(-1, 3)}
-    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
-    assert (0x00, 0x9E, 0x73) not in colours  # no logits of reals: no such line
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    """Title -> the panel with the longest name of a set, averaged and raw, in a third of a sheet; nine to a sheet."""
-    found = {}
-    for first in range(0, len(_PANELS), 9):
-        figure = Figure(figsize=(12, 8), dpi=100, layout="constrained")
-        panels = [figure.add_subplot(3, 3, k) for k in range(1, 10)]
-        for axes, panel in zip(panels, _PANELS[first : first + 9], strict=False):
-            names = [f"{panel.prefixes[0]}gaussians_grid{raw}" for raw in ("", "_raw") if panel.prefixes]
-            names += panel.lines
-            _draw(axes, panel, _lines(panel, [dict.fromkeys(names, 1.0) | {"kimg": 1.0}]), True, 1.0)
-            found[panel.title] = axes
-        FigureCanvasAgg(figure).draw()
-    return found
-
-
-@pytest.mark.parametrize("panel", _PANELS, ids=lambda panel: panel.title)
-def test_no_legend_lies_on_a_title(panel, drawn):
-    title, legend = drawn[panel.title]._left_title.get_window_extent(), drawn[panel.title].get_legend()
-    assert legend is None or not title.overlaps(legend.get_window_extent())
-
-
-def test_curves_bear_empty_torn_negative_and_missing(tmp_path):
-    assert curves(tmp_path) is None
-    log = CSVLog(RunInfo(tmp_path, "x"))
-    log.log_metrics({"kernel_digits": -0.01, "loss/D": float("nan"), "frechet_digits": 0.0}, 0)
-    with open(log.path, "a") as file:
-        file.write("1,10")
-    assert curves(tmp_path) is not None
-
-
-@pytest.mark.parametrize(("lowest", "scale"), [(0.01, "log"), (0.0, "linear"), (-0.01, "linear")])
-def test_distances_are_logarithmic_unless_a_point_would_vanish(lowest, scale):
-    (panel,) = [p for p in _PANELS if p.title == "kernel distance"]
-    axes = Figure().add_subplot()
-    _draw(
-        axes,
-        panel,
-        _lines(panel, [{"kimg": 0.0, "kernel_digits": 1.0}, {"kimg": 1.0, "kernel_digits": lowest}]),
-        True,
-        1.0,
-    )
-    assert axes.get_yscale() == scale
-
-
-def test_curves_leave_pyplot_alone(tmp_path):
-    import matplotlib.pyplot as plt
-
-    write(tmp_path, ["loss/D"])
-    curves(tmp_path)
-    assert plt.get_fignums() == []

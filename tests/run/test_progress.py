@@ -7,17 +7,18 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from seesaw.experiment import Experiment
 from seesaw.run.progress import KimgBar
 
 
-class Counting(pl.LightningModule):
+class Counting(Experiment):
     """Shows images and does nothing else."""
 
     def __init__(self, batch, shown=0):
         super().__init__()
-        self.automatic_optimization = False
         self.batch, self.images_shown = batch, shown
-        self.known = {"loss/D": 0.6123, "loss/G": 1.84, "frechet_digits": 3.2, "frechet_digits_raw": 9.9}
+        self.latest_metrics = {"train/loss/D": 0.6123, "train/loss/D_reg16": 9.9, "train/loss/G": 1.84}
+        self.latest_metrics |= {f"eval/{name}": k + 0.2 for k, name in enumerate(("a", "b_raw", "b", "modes_digits"))}
 
     def training_step(self, batch, index):
         self.images_shown += self.batch
@@ -33,7 +34,7 @@ def fit(module, *callbacks, steps):
 
 
 def test_plain_lines_without_a_terminal(capsys):
-    fit(Counting(500), KimgBar(20_000, "dcgan digits"), steps=40)
+    fit(Counting(500), KimgBar(20_000, "dcgan digits", "b"), steps=40)
     out = capsys.readouterr().out
     assert "\r" not in out
     assert "\x1b" not in out
@@ -41,7 +42,29 @@ def test_plain_lines_without_a_terminal(capsys):
     assert [re.match(r"dcgan digits  ([\d.]+)/20 kimg", line)[1] for line in lines] == [
         "2", "4", "6", "8", "10", "12", "14", "16", "18", "20",
     ]  # fmt: skip
-    assert re.search(r"  [\d,]+ img/s  D 0.612  G 1.84  frechet_digits 3.2  00:00 left$", lines[-1])
+    assert re.search(r"  [\d,]+ img/s  D 0.612  G 1.84  b 2.2  00:00 left$", lines[-1])
+
+
+@pytest.mark.parametrize(("primary", "shown"), [("modes_digits", "  modes_digits 3.2"), ("c", ""), ("", "")])
+def test_the_primary_metric_is_shown_whatever_its_name(capsys, primary, shown):
+    """`c` has not been measured yet; without metrics there is no primary one."""
+    fit(Counting(500), KimgBar(2000, "x", primary), steps=4)
+    assert re.search(rf" img/s  D 0.612  G 1.84{shown}  00:00 left$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_speed_is_that_of_the_last_window_where_there_is_one(capsys):
+    module = Counting(500)
+    module.latest_metrics["train/images_per_sec"] = 1234.5
+    fit(module, KimgBar(2000, "x"), steps=4)
+    assert "  2/2 kimg  1,234 img/s  " in capsys.readouterr().out
+
+
+def test_a_model_that_draws_one_image_counts_iterations(capsys):
+    class Draws(Counting):
+        unit = "iterations"
+
+    fit(Draws(1), KimgBar(40, "x"), steps=40)
+    assert re.search(r"^x  40/40 iterations  [\d.e+]+/s  ", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_resumed_run_starts_where_it_stands(capsys):

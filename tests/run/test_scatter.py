@@ -35,7 +35,7 @@ def test_outliers_do_not_squeeze_the_frame() -> None:
     with_outliers = scatter(torch.cat([reals[:50], torch.full((3, 2, 1, 1), 1e6)]), reals)
     without = scatter(reals[:53], reals)
     changed = (with_outliers.int() - without.int()).abs().amax(0) > 30
-    assert changed[60:].float().mean() < 0.01  # below the title, which tells the number
+    assert changed[60:].float().mean() < 0.01  # below the title, which has the number
     assert changed[:60].any()
 
 

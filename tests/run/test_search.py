@@ -1,5 +1,6 @@
 """A search: what it counts, what it tries again, what it prunes, and that the same command goes on."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,11 +15,14 @@ from offline_wandb import read_run
 from optuna.trial import TrialState
 
 from seesaw.cli import main
+from seesaw.errors import Notice, UserError
+from seesaw.metrics.auto import Choice
+from seesaw.run.composition import compose
 from seesaw.run.folder import read_status
-from seesaw.run.search import Judge, Plan, Search, composed
+from seesaw.run.search import Judge, Measured, Plan, Search, refuse_bad
 from seesaw.run.search_space import Range, Space
 
-SPACE = Space("mine", ["penalty=r1"], {"penalty.gamma": Range(0.01, 10.0, log=True)})
+SPACE = Space("mine", ["penalty=r1"], {"penalty.r1.gamma": Range(0.01, 10.0, log=True)})
 SMALL = [
     "model=mlp",
     "data.resolution=16",
@@ -30,9 +34,9 @@ SMALL = [
 ]
 
 
-def study(out: Path, trials: int = 3, prune: str = "none") -> Search:
+def study(out: Path, trials: int = 3, prune: str = "none", higher: bool = False) -> Search:
     out.mkdir(exist_ok=True)
-    return Search(Plan(SPACE, SMALL, out, trials, prune, seed=0), evaluations=2)
+    return Search(Plan(SPACE, SMALL, out, trials, prune, seed=0), Measured(2, higher))
 
 
 @pytest.fixture
@@ -114,8 +118,39 @@ def test_a_hopeless_trial_is_pruned_where_the_median_says_so(tmp_path: Path) -> 
     assert verdicts == [(2, 0), (3, 1), (4, 0)]
 
 
+def test_where_higher_is_better_the_best_and_the_hopeless_are_the_other_ends(tmp_path: Path) -> None:
+    search = study(tmp_path, trials=8, prune="median", higher=True)
+    pruned = []
+    for value in (5.0, 7.0, 1.0, 9.0):
+        trial, _, lock = search.begin() or pytest.fail("no trial")
+        judge = Judge(trial, every=1000)
+        if judge(1000, value):
+            pruned.append(value)
+        search.study.tell(trial, state=TrialState.PRUNED) if judge.pruned else search.study.tell(trial, value)
+        lock.close()
+    assert pruned == [1.0]
+    assert search.best().value == 9.0
+
+
+def test_how_often_a_trial_is_measured_and_what_is_better_come_from_its_metrics(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """metrics=auto counts as what it finds on this machine."""
+    space = Space("mine", [], {"seed": Range(1, 2)})
+    plan = Plan(space, [*SMALL[:-1], "metrics=digits"], here, 2, "none", seed=0)
+    assert refuse_bad(plan) == Measured(2, higher_is_better=False)
+    modes = dataclasses.replace(plan, overrides=[*plan.overrides, "metrics.primary=modes_digits", "kimg=0.2"])
+    assert refuse_bad(modes) == Measured(7, higher_is_better=True)
+    auto = dataclasses.replace(plan, overrides=[*SMALL[:-1], "metrics=auto"])
+    monkeypatch.setattr("seesaw.metrics.auto.choose", lambda: Choice("fid", "chosen"))
+    assert refuse_bad(auto) == Measured(2, higher_is_better=False)
+    monkeypatch.setattr("seesaw.metrics.auto.choose", lambda: Choice("none", "nothing", warns=True))
+    with pytest.warns(Notice, match="nothing"), pytest.raises(UserError, match="metrics=none measures none"):
+        refuse_bad(auto)
+
+
 def test_a_configuration_is_composed_with_its_choices() -> None:
-    cfg, choices = composed(["model=mlp", "balance=[ttur,skip_d]", "loss=hinge", "seed=7"])
+    cfg, choices = compose(["model=mlp", "balance=[ttur,skip_d]", "loss=hinge", "seed=7"])
     assert (choices["model"], choices["balance"], choices["loss"]) == ("mlp", "ttur+skip_d", "hinge")
     assert cfg.seed == 7
     assert "hydra" not in cfg
@@ -136,11 +171,11 @@ def test_a_search_of_real_runs_prunes_and_goes_on(here: Path, capfd: pytest.Capt
     )
     assert torch.load(here / "found/2/checkpoints/last.ckpt", weights_only=True)["progress"]["images_shown"] == 32
     best = min((0, 1), key=lambda k: read_status(here / "found" / str(k))["best/frechet_digits"])
-    gamma = read_run(here / "found" / str(best) / "wandb").config["penalty"]["gamma"]
-    assert out.splitlines()[-1].endswith(f" penalty.gamma={gamma:.6g}")
+    gamma = read_run(here / "found" / str(best) / "wandb").config["penalty"]["r1"]["gamma"]
+    assert out.splitlines()[-1].endswith(f" penalty.r1.gamma={gamma:.6g}")
     run = read_run(here / "found/2/wandb")
     assert (run.facts["group"], run.facts["job_type"], run.exit_code) == ("found", "search", 0)
-    assert run.facts["name"].startswith("penalty.gamma=")
+    assert run.facts["name"].startswith("penalty.r1.gamma=")
     assert main([*command, "--trials", "4"]) == 0
     assert "found: 3 finished, 1 pruned" in capfd.readouterr().out
     assert sorted(p.name for p in (here / "found").glob("[0-9]*")) == ["0", "1", "2", "3"]
@@ -164,9 +199,12 @@ def test_a_trial_that_fails_is_counted_and_named(here: Path, capfd: pytest.Captu
     ("arguments", "words"),
     [
         (["nowhere"], "nowhere: there is no such space or file"),
-        (["r1_gamma", "penalty.gamma=1"], "penalty.gamma=1: the space r1_gamma varies penalty.gamma; leave it out"),
+        (
+            ["r1_gamma", "penalty.r1.gamma=1"],
+            "penalty.r1.gamma=1: the space r1_gamma varies penalty.r1.gamma; leave it out",
+        ),
         (["r1_gamma", "--seed", "1", "run_dir=x"], "run_dir=x: a search decides that itself"),
-        (["r1_gamma", "metrics=none"], "a search minimises a distance, and metrics=none measures none"),
+        (["r1_gamma", "metrics=none"], "a search optimises a metric, and metrics=none measures none"),
         (["r1_gamma", "kimg=abc"], "kimg: 'abc' is not allowed"),
         (["r1_gamma", "penalty=none"], "penalty=none: the space r1_gamma has penalty=r1; leave it out"),
         (["r1_gamma", "--trials", "0"], "--trials is 0; it must be at least 1"),

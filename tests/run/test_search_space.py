@@ -8,8 +8,8 @@ import yaml
 from optuna.trial import FixedTrial
 
 from seesaw.errors import UserError
+from seesaw.run.composition import compose_checked
 from seesaw.run.config import config_dir
-from seesaw.run.preparing import compose_checked
 from seesaw.run.search_space import read_space, written
 
 READY = sorted(file.stem for file in (config_dir() / "search").glob("*.yaml"))
@@ -42,7 +42,7 @@ def space_file(folder: Path, text: str) -> str:
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     text = """
       penalty: r1
-      penalty.gamma: {low: 1e-2, high: 10, log: true}
+      penalty.r1.gamma: {low: 1e-2, high: 10, log: true}
       batch_size: {low: 16, high: 64, step: 16}
       balance: [none, [ttur, skip_d]]
       data.flip: [true, false]
@@ -50,16 +50,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     space = read_space(space_file(tmp_path, text))
     assert space.name == "mine"
     assert space.fixed == ["penalty=r1"]
-    drawn = {"penalty.gamma": 0.123456789, "batch_size": 32, "balance": "[ttur,skip_d]", "data.flip": "true"}
+    drawn = {"penalty.r1.gamma": 0.123456789, "batch_size": 32, "balance": "[ttur,skip_d]", "data.flip": "true"}
     assert space.draw(FixedTrial(drawn)) == [  # type: ignore[arg-type]
-        "penalty.gamma=0.123457",
+        "penalty.r1.gamma=0.123457",
         "batch_size=32",
         "balance=[ttur,skip_d]",
         "data.flip=true",
     ]
     assert space.corners() == [
-        ["penalty.gamma=0.01", "batch_size=16", "balance=none", "data.flip=true"],
-        ["penalty.gamma=10", "batch_size=64", "balance=[ttur,skip_d]", "data.flip=false"],
+        ["penalty.r1.gamma=0.01", "batch_size=16", "balance=none", "data.flip=true"],
+        ["penalty.r1.gamma=10", "batch_size=64", "balance=[ttur,skip_d]", "data.flip=false"],
     ]
 
 

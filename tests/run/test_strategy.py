@@ -24,7 +24,8 @@ from seesaw.run.strategy import Place, place
 
 
 def data(batch_size: Any) -> Any:
-    return SimpleNamespace(batch_size=batch_size)
+    """A data module of this batch size, or function of images shown."""
+    return SimpleNamespace(batch_size_at=batch_size if callable(batch_size) else lambda images_shown: batch_size)
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_refused() -> None:

@@ -26,7 +26,7 @@ from seesaw.style.module import StyleTransfer
 
 REPOSITORY = Path(__file__).parents[2]
 SLOW = pytest.mark.slow
-PARTS = {"loss/content", "loss/style", "loss/variation"}
+PARTS = {"train/loss/content", "train/loss/style", "train/loss/variation"}
 STYLE = ["model=style_transfer", "data.content=china.png", "data.style=flower.png", "data.size=64", "trainer=cpu"]
 SMALL = [
     *STYLE, "kimg=0.012", "log_kimg=0.004", "checkpoint_kimg=0.004", "sample_kimg=0.004", "precision=exact",
@@ -66,7 +66,7 @@ def test_the_run_folder_holds_image_intermediate_images_and_curves(finished: Pat
     assert names == ["000000_000.png", "000000_004.png", "000000_008.png", "000000_012.png"]
     np.testing.assert_array_equal(pixels(finished / "samples" / names[-1]), pixels(finished / "stylized.png"))
     rows = read_metrics(finished / "metrics.csv")
-    assert [row["iteration"] for row in rows] == [4, 8, 12]
+    assert [row["train/iteration"] for row in rows] == [4, 8, 12]
     assert all(row.keys() >= PARTS for row in rows)
     assert (finished / "curves.png").stat().st_size > 10_000
     assert (read_status(finished)["state"], read_status(finished)["images_shown"]) == ("finished", 12)
@@ -74,7 +74,7 @@ def test_the_run_folder_holds_image_intermediate_images_and_curves(finished: Pat
 
 def test_wandb_has_the_three_losses_and_the_images(finished: Path) -> None:
     run = read_run(finished / "wandb")
-    assert [row["iteration"] for row in run.history if "loss/style" in row] == [4, 8, 12]
+    assert [row["train/iteration"] for row in run.history if "train/loss/style" in row] == [4, 8, 12]
     assert {key for row in run.history for key in row} >= PARTS
     logged = run.pictures["samples/ema"]
     assert [kimg for kimg, _ in logged] == [0, 0.004, 0.008, 0.012]
@@ -84,17 +84,17 @@ def test_wandb_has_the_three_losses_and_the_images(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("optimizer", "at", "code"),
     [
-        ("adam", 10, 1),
-        ("lbfgs", 6, 143),
-        pytest.param("adam", 11, 143, marks=SLOW),
-        pytest.param("lbfgs", 10, 1, marks=SLOW),
+        ("canvas_adam", 10, 1),
+        ("canvas_lbfgs", 6, 143),
+        pytest.param("canvas_adam", 11, 143, marks=SLOW),
+        pytest.param("canvas_lbfgs", 10, 1, marks=SLOW),
     ],
 )
 def test_a_run_that_died_resumes_to_the_same_image(
     optimizer: str, at: int, code: int, here: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failure in iteration 10, which loses what came after the checkpoint, and SIGTERM in either scale."""
-    run = [*SMALL, f"model/optimizer={optimizer}", "logger=none", "model.start=noise"]
+    run = [*SMALL, f"optimizer={optimizer}", "logger=none", "model.start=noise"]
     whole = here / f"unbroken-{optimizer}"
     if not whole.exists():
         assert main([*run, f"run_dir={whole}"]) == 0
@@ -118,7 +118,7 @@ def test_a_run_that_died_resumes_to_the_same_image(
     one, other = (torch.load(f / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for f in (whole, folder))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
     np.testing.assert_array_equal(pixels(whole / "stylized.png"), pixels(folder / "stylized.png"))
-    timeless = [[{k: v for k, v in row.items() if k != "iterations_per_sec"} for row in read_metrics(f / "metrics.csv")]
+    timeless = [[{k: v for k, v in row.items() if k != "train/iterations_per_sec"} for row in read_metrics(f / "metrics.csv")]
                 for f in (whole, folder)]  # fmt: skip
     assert timeless[0] == timeless[1]
 
@@ -130,12 +130,12 @@ def test_a_longer_run_goes_on_at_the_finest_scale(here: Path, capsys: pytest.Cap
     assert re.search(bar, capsys.readouterr().out)
     assert main([*run, "kimg=0.016", "resume=auto"]) == 0
     rows = read_metrics(here / "longer" / "metrics.csv")
-    assert [row["size"] for row in rows] == [45, 45, 64, 64]
+    assert [row["train/size"] for row in rows] == [45, 45, 64, 64]
     assert main([*run, "resume=auto"]) == 0
 
 
 def test_a_run_that_stopped_by_itself_is_finished_and_stays_so(here: Path) -> None:
-    run = [*SMALL, "logger=none", "run_dir=still", "model.scales=1", "model.optimizer.lr=0", "model.patience=3"]
+    run = [*SMALL, "logger=none", "run_dir=still", "model.scales=1", "optimizer.canvas.lr=0", "model.patience=3"]
     for more in ([], ["resume=auto"]):
         assert main([*run, *more]) == 0
         status = read_status(here / "still")
@@ -146,7 +146,8 @@ def test_a_run_that_stopped_by_itself_is_finished_and_stays_so(here: Path) -> No
 def test_groups_without_a_meaning_are_refused(override: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SMALL, override, "run_dir=refused"]) == 1
     told = capsys.readouterr().err
-    assert told.startswith(f"seesaw: {override.partition('=')[0]}: this model has no use for loss, penalty")
+    key = override.partition("=")[0]
+    assert told.startswith(f"seesaw: {key}: model=style_transfer has no use for augment, balance, batch_size")
     assert f"leave {override} out" in told
     assert told.count("\n") == 1
     assert not (here / "refused").exists()

@@ -16,8 +16,9 @@ from offline_wandb import read_run
 from seesaw.errors import UserError
 from seesaw.run import sweep
 from seesaw.run.config import config_dir
-from seesaw.run.entry import main, told
+from seesaw.run.entry import main
 from seesaw.run.folder import Job, Status, read_status
+from seesaw.run.mistakes import told
 from seesaw.run.sweep import failures, jobs_of, need_launcher, note, note_failure, one_device, share_threads, varied
 
 TRAIN = Path(__file__).parents[2] / "train.py"
@@ -120,10 +121,10 @@ def test_the_status_of_a_run_that_holds_the_folder_is_left_alone(tmp_path: Path)
 
 def test_names_are_the_overrides_that_vary() -> None:
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        task = ["seed=1,2", "balance=none,[ttur,skip_d]", "kimg=3", "data=digits", "model.optimizers.G.lr=range(1,3)"]
+        task = ["seed=1,2", "balance=none,[ttur,skip_d]", "kimg=3", "data=digits", "optimizer.G.lr=range(1,3)"]
         cfg = compose("train", ["kimg=3"], return_hydra_config=True)
     cfg.hydra.overrides.task = task
-    assert varied(cfg) == {"seed", "balance", "model.optimizers.G.lr"}
+    assert varied(cfg) == {"seed", "balance", "optimizer.G.lr"}
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,15 @@ def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
     return {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
 
 
-FIGURES = {
+TRAIN = {
     "loss/D", "loss/G", "D/accuracy", "D/logits_real", "D/logits_fake", "grad_norm/D", "grad_norm/G", "lr/D", "lr/G",
-    "updates/D", "updates/G", "images_per_sec", "frechet_digits", "kernel_digits", "modes_digits", "confident_digits",
-    "frechet_digits_raw", "D/adversarial", "D/r1", "G/adversarial", "balance/advantage",
+    "updates/D", "updates/G", "images_per_sec", "D/adversarial", "D/r1", "G/adversarial",
 }  # fmt: skip
+EVAL = {"frechet_digits", "kernel_digits", "modes_digits", "confident_digits", "frechet_digits_raw"}
+BALANCE = {"advantage", "skipped/D", "skipped/G"}
+FIGURES = (
+    {f"train/{name}" for name in TRAIN} | {f"eval/{name}" for name in EVAL} | {f"balance/{name}" for name in BALANCE}
+)
 
 
 def test_the_offline_wandb_run_holds_every_figure_on_a_rising_kimg(finished: Path) -> None:
@@ -70,6 +74,8 @@ def test_the_offline_wandb_run_holds_every_figure_on_a_rising_kimg(finished: Pat
     assert run.exit_code == 0
     assert run.config["seed"] == 0
     assert run.config["model"]["G"]["width"] == 4
+    assert run.config["penalty"]["r1"]["gamma"] == 0.5
+    assert "recipe" not in run.config["model"]
     assert run.config["provenance"]["versions"]["torch"] == torch.__version__.split("+")[0]
     assert {"best/frechet_digits", "best/kimg", "last/frechet_digits"} <= set(run.summary)
 
@@ -87,10 +93,10 @@ def test_logged_grids_are_the_files_pixels(finished: Path) -> None:
 def test_the_same_figures_are_in_the_csv(finished: Path) -> None:
     rows = read_metrics(finished / "metrics.csv")
     assert {key for row in rows for key in row} >= FIGURES
-    logged = {row["kimg"]: row for row in read_run(finished / "wandb").history if "loss/D" in row}
+    logged = {row["kimg"]: row for row in read_run(finished / "wandb").history if "train/loss/D" in row}
     for row in rows:
-        if "loss/D" in row:
-            assert logged[row["kimg"]]["loss/D"] == pytest.approx(row["loss/D"])
+        if "train/loss/D" in row:
+            assert logged[row["kimg"]]["train/loss/D"] == pytest.approx(row["train/loss/D"])
 
 
 def test_the_folder_lets_the_run_be_judged(finished: Path) -> None:
@@ -167,8 +173,8 @@ def test_a_longer_run_goes_on_under_the_same_wandb_id(here: Path) -> None:
 
 def test_a_run_that_failed_past_its_checkpoint_is_not_finished(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The disk is full at the last save: the status says how far it got, the checkpoint where to go on."""
+    from seesaw.errors import UserError
     from seesaw.run.checkpoints import AtomicIO
-    from seesaw.types import UserError
 
     run = [*SMALL, "checkpoint_kimg=0.32", "kimg=0.48", "metrics=none", "run_dir=full", "logger=none"]
     save = AtomicIO.save_checkpoint
@@ -191,9 +197,7 @@ def test_a_run_that_failed_past_its_checkpoint_is_not_finished(here: Path, capfd
 def test_a_sweep_s_jobs_are_runs_of_their_own_and_a_failure_does_not_stop_it(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(
-        ["-m", *SMALL, *CADENCE, "kimg=0.32", "hydra.sweep.dir=sweep", "seed=1,2", "model.optimizers.G.lr=2e-4,1e30"]
-    )
+    code = main(["-m", *SMALL, *CADENCE, "kimg=0.32", "hydra.sweep.dir=sweep", "seed=1,2", "optimizer.G.lr=2e-4,1e30"])
     err = capfd.readouterr().err
     assert code == 1
     assert "2 of 4 jobs failed" in err
@@ -268,7 +272,7 @@ def test_sigkill_at_five_moments_and_resumed_is_bit_equal(tmp_path: Path) -> Non
     assert all(torch.equal(value, other[name]) for name, value in one.items())
     timeless = [
         [
-            {k: v for k, v in row.items() if k != "images_per_sec"}
+            {k: v for k, v in row.items() if k != "train/images_per_sec"}
             for row in read_metrics(tmp_path / name / "metrics.csv")
         ]
         for name in ("unbroken", "killed")
@@ -293,7 +297,7 @@ def test_fid_end_to_end_with_a_weights_file(here: Path, random_inception: Path) 
     run = [
         *SMALL,
         *options,
-        "metrics.kernel_subsets=null",
+        "metrics.measures.kid.subsets=null",
         "kimg=0.032",
         "evaluate_kimg=1",
         "run_dir=fid",

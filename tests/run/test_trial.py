@@ -28,6 +28,7 @@ REFUSED = [
     ("model=mlp batch_size=1", r"^model\.G with 1 images: BatchNorm takes more than one sample a pass; give a larger batch_size"),
     ("model=mlp model.micro_batch=1", r"^model\.G with 1 images: .* or model\.micro_batch"),
     ("model=mlp balance=pac balance.pac.m=3", "packs 3 images, and a pass through D has 8"),
+    ("model=mlp penalty=[r1,path_length]", r"^phase G_reg4: penalty=path_length needs a generator with intermediate latents w"),
 ]  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def test_the_share_of_one_device_is_tried(composed_once: Composed) -> None:
         "model=dcgan model.D.norm=none model.D.spectral_norm=true balance=[pac,instance_noise] penalty=wgan_gp",
         "model=progan_small balance=[lecam,pac] model.micro_batch=2 precision=exact",
         "model=dcgan_small model.share_fakes=true balance=topk",
+        "model=mlp penalty=r1 penalty.r1.interval=16 dynamics=simultaneous penalty.r1.gamma={shape:linear,start:1,end:2}",
     ],
 )
 def test_trying_costs_shapes_alone_and_leaves_the_model_and_the_randomness_as_they_are(
@@ -99,19 +101,21 @@ def test_what_fails_without_numbers_is_tried_with_them(
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        ("model.optimizers.D.lr=-1", r"^model\.optimizers\.D\.lr: -1 is out of range; give at least 0$"),
-        ("model.optimizers.G.betas=[1.5,2]", r"^model\.optimizers\.G\.betas: \[1\.5, 2\] is out of range; give two numbers"),
-        ("model.optimizers.G.eps=-1", r"^model\.optimizers\.G\.eps: -1 is out"),
-        ("engine/optimizer@model.optimizers=rmsprop model.optimizers.D.alpha=-2", r"^model\.optimizers\.D\.alpha: -2 is out"),
-        ("model=style_transfer data.content=a data.style=b model.optimizer.lr=-1", r"^model\.optimizer\.lr: -1 is out"),
+        ("optimizer.D.lr=-1", r"^optimizer\.D\.lr: -1 is out of range; give at least 0$"),
+        ("optimizer.G.betas=[1.5,2]", r"^optimizer\.G\.betas: \[1\.5, 2\] is out of range; give two numbers"),
+        ("optimizer.G.eps=-1", r"^optimizer\.G\.eps: -1 is out"),
+        ("optimizer=rmsprop optimizer.D.alpha=-2", r"^optimizer\.D\.alpha: -2 is out"),
+        ("optimizer=rmsprop +schedule.beta2=0.9", r"^schedule\.beta2: optimizer\.G is RMSprop, which has no betas; leave it out"),
+        ("model=style_transfer data.content=a data.style=b optimizer.canvas.lr=-1", r"^optimizer\.canvas\.lr: -1 is out"),
     ],
 )  # fmt: skip
 def test_an_optimiser_that_cannot_be_made_is_told_by_its_key(
     overrides: str, sentence: str, composed_once: Composed
 ) -> None:
     with pytest.raises(UserError, match=sentence):
-        check_optimizers(composed_once(*overrides.split())["model"])
-    check_optimizers(composed_once("model.optimizers.D.lr=0")["model"])
+        check_optimizers(composed_once(*overrides.split()))
+    for fits in (["optimizer.D.lr=0"], ["+schedule.beta2=0.9"], ["optimizer=rmsprop"]):
+        check_optimizers(composed_once(*fits))
 
 
 def test_a_growing_run_that_ends_before_its_last_scale_is_told(composed_once: Composed) -> None:

@@ -45,7 +45,7 @@ def finished(tmp_path_factory):
         patch.setenv("WANDB_MODE", "offline")
         log = start(folder, tags=["a", "b"], group="sweep")
         for step in range(0, 5000, 1000):
-            log.log_metrics({"loss/D": step / 7, "D/accuracy": 0.5}, step)
+            log.log_metrics({"train/loss/D": step / 7, "train/D/accuracy": 0.5}, step)
             if step % 2000 == 0:
                 log.log_picture("samples/ema", picture, step)
                 log.log_picture("samples/grey", picture[:1], step)
@@ -72,7 +72,7 @@ def test_offline_run_reads_back(finished):
     assert run.summary["best/frechet_digits"] == 3.5
     assert run.summary["last/frechet_digits"] == 4.0
     assert run.exit_code == 0
-    losses = [(row["kimg"], row["loss/D"]) for row in run.history if "loss/D" in row]
+    losses = [(row["kimg"], row["train/loss/D"]) for row in run.history if "train/loss/D" in row]
     assert losses == [(k, pytest.approx(k * 1000 / 7)) for k in (0, 1, 2, 3, 4)]
     kimg = [row["kimg"] for row in run.history]
     assert kimg == sorted(kimg)
