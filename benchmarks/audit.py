@@ -35,11 +35,11 @@ def verdict(dependencies: list[dict[str, Any]]) -> tuple[int, str]:
 def main() -> int:
     done = subprocess.run([sys.executable, *COMMAND], capture_output=True, text=True)
     try:
-        code, told = verdict(json.loads(done.stdout)["dependencies"])
+        code, text = verdict(json.loads(done.stdout)["dependencies"])
     except (ValueError, KeyError):  # no report came
         reason = (done.stderr.strip().splitlines() or ["no word from pip-audit"])[-1]
-        code, told = 2, f"audit: nothing was checked: {reason}"
-    print(told, file=sys.stderr if code else sys.stdout)
+        code, text = 2, f"audit: nothing was checked: {reason}"
+    print(text, file=sys.stderr if code else sys.stdout)
     return code
 
 

@@ -16,6 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
+from seesaw.run.compare.reading import read_rows
+
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
@@ -26,15 +28,19 @@ TITLES = {
     "digits": "digits, Fréchet distance",
 }
 ACTING: dict[str, list[tuple[str, str]]] = {  # rule -> curves of its own run; "none:" takes the run without balance
-    "ttur": [("lr/D", "rate of D"), ("lr/G", "rate of G")],
-    "skip_d": [("balance/advantage", "D's advantage"), ("share rests/D", "share of D's rests")],
-    "n_critic": [("updates/D", "updates of D"), ("updates/G", "updates of G")],
-    "change_rate": [("share rests/D", "share of D's rests"), ("share rests/G", "share of G's rests")],
+    "ttur": [("train/lr/D", "rate of D"), ("train/lr/G", "rate of G")],
+    "skip_d": [("balance/advantage", "D's advantage"), ("part balance/skipped/D", "part of D's steps skipped")],
+    "n_critic": [("train/updates/D", "updates of D"), ("train/updates/G", "updates of G")],
+    "change_rate": [
+        ("part balance/skipped/D", "part of D's steps skipped"), ("part balance/skipped/G", "part of G's steps skipped"),
+    ],
     "gap_aware": [("balance/lr_scale/D", "factor on D's rate"), ("balance/gap", "gap of D's loss")],
-    "label_smoothing": [("D/logits_real", "D(real)"), ("none:D/logits_real", "without it")],
-    "instance_noise": [("balance/noise_std", "deviation"), ("D/accuracy", "D's accuracy"), ("none:D/accuracy", "without")],
-    "lecam": [("D/lecam", "the term"), ("D/logits_real", "D(real)"), ("none:D/logits_real", "without it")],
-    "pac": [("D/accuracy", "D's accuracy, packs"), ("none:D/accuracy", "without it")],
+    "label_smoothing": [("train/D/logits_real", "D(real)"), ("none:train/D/logits_real", "without it")],
+    "instance_noise": [
+        ("balance/noise_std", "deviation"), ("train/D/accuracy", "D's accuracy"), ("none:train/D/accuracy", "without"),
+    ],
+    "lecam": [("train/D/lecam", "the term"), ("train/D/logits_real", "D(real)"), ("none:train/D/logits_real", "without it")],
+    "pac": [("train/D/accuracy", "D's accuracy, packs"), ("none:train/D/accuracy", "without it")],
     "topk": [("balance/topk", "k / batch")],
 }  # fmt: skip
 
@@ -100,18 +106,16 @@ def acting(folder: Path) -> Figure:
 
 
 def curve(folder: Path, rule: str, key: str) -> tuple[list[float], list[float]]:
-    """kimg and values of a column; "share " makes it a part of the window's turns, which are those of both players' counters."""
+    """kimg and values of a column; "part " divides it by the window's steps of that player, made and skipped."""
     if key.startswith("none:"):
         rule, key = "none", key.removeprefix("none:")
-    share, key = key.startswith("share "), key.removeprefix("share ")
-    with open(folder / f"digits-non_saturating-{rule}-1" / "metrics.csv") as file:
-        rows = [row for row in csv.DictReader(file) if row.get(key)]
-    x, y = [float(row["kimg"]) for row in rows], [float(row[key]) for row in rows]
-    if share:
-        player = key.rpartition("/")[2]
-        played = [float(row[f"updates/{player}"]) for row in rows]
-        steps = [now - before for before, now in zip([0.0, *played], played, strict=False)]
-        y = [rests / max(rests + stepped, 1) for rests, stepped in zip(y, steps, strict=True)]
+    part, key = key.startswith("part "), key.removeprefix("part ")
+    rows = [row for row in read_rows(folder / f"digits-non_saturating-{rule}-1" / "metrics.csv") if key in row]
+    x, y = [row["kimg"] for row in rows], [row[key] for row in rows]
+    if part:
+        updates = [row[f"train/updates/{key.rpartition('/')[2]}"] for row in rows]
+        steps = [now - before for before, now in zip([0.0, *updates], updates, strict=False)]
+        y = [skipped / max(skipped + made, 1) for skipped, made in zip(y, steps, strict=True)]
     return x, y
 
 

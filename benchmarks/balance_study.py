@@ -20,6 +20,8 @@ from typing import Any
 
 from origin import origin
 
+from seesaw.run.compare.reading import read_rows
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 FOLDER = ROOT / "runs" / "studies" / "balance"
@@ -100,16 +102,18 @@ def train(cell: dict[str, Any], folder: Path) -> None:
 
     import torch
 
+    from seesaw.run.composition import checked, compose
     from seesaw.run.folder import Job
-    from seesaw.run.search import composed
     from seesaw.run.train import run
 
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)  # of an interrupted study: half a minute is not worth a resume
     os.chdir(ROOT)
-    cfg, choices = composed([*overrides_of(cell), f"run_dir={folder}"])
+    overrides = [*overrides_of(cell), f"run_dir={folder}"]
+    cfg, choices = compose(overrides)
+    config = checked(cfg, overrides, choices)
     try:
-        run(cfg, Job(choices=choices, run_dir=str(folder)))
+        run(cfg, config, Job(choices=choices, run_dir=str(folder)))
     except Exception as error:  # a run that diverges is a result
         print(f"{folder.name}: {error}")
 
@@ -123,11 +127,8 @@ def figures(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
     last = {k.removeprefix("last/"): v for k, v in status.items() if k.startswith("last/")}
     row |= {"judged_by": judged_by, "value": last.get(judged_by)}
     row |= {name: next((v for k, v in last.items() if k.startswith(start)), None) for name, start in short.items()}
-    if (folder / "metrics.csv").is_file():
-        with open(folder / "metrics.csv") as file:
-            rows = list(csv.DictReader(file))
-        newest = {key: value for line in rows for key, value in line.items() if value}
-        row |= {f"updates_{p}": newest.get(f"updates/{p}") for p in "GD"}
+    newest = {key: value for line in read_rows(folder / "metrics.csv") for key, value in line.items()}
+    row |= {f"updates_{p}": round(newest[f"train/updates/{p}"]) for p in "GD" if f"train/updates/{p}" in newest}
     return row | {"overrides": config}
 
 

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 
+from seesaw.run.build import construct
 from seesaw.run.folder import checkpoint_of
 from seesaw.run.pictures import grid, sampled, save_png, sheet
 from seesaw.run.using import restore
@@ -18,10 +18,11 @@ from seesaw.run.using import restore
 
 def picture(run: Path, samples: int | None) -> torch.Tensor:
     """uint8 (C, H, W)."""
-    model, config, _ = restore(checkpoint_of(run, "last"))
+    restored = restore(checkpoint_of(run, "last"))
+    model = restored.model
     if samples is not None:
         return grid(sampled(model, samples, seed=1, ema=True)[-1])
-    reals = instantiate(config["data"], _convert_="all").prepare()
+    reals = construct(restored.nodes["data"], "data").prepare()
     if reals.shape[-1] == 1:
         return sheet(sampled(model, 2500, seed=1, ema=True)[-1], reals)
     return beside([grid(sampled(model, 64, seed=1, ema=True)[-1]), grid(reals.gather(torch.arange(64)))])

@@ -6,7 +6,6 @@ families_fashion, learning_rates, packing, packing_slow.
 """
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -18,11 +17,13 @@ from typing import Any
 
 from origin import origin
 
+from seesaw.run.compare.reading import read_run, shown
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
 STRONG_D = [  # D's learning rate is ten times the classic 2e-4 that G keeps; nothing else holds D back
-    "model.optimizers.G.lr=2e-4", "model.optimizers.D.lr=2e-3", "penalty=none", "schedule=constant", "kimg=60",
+    "optimizer.G.lr=2e-4", "optimizer.D.lr=2e-3", "penalty=none", "schedule=constant", "kimg=60",
     "evaluate_kimg=10", "sample_kimg=60",
 ]  # fmt: skip
 POINTS = {
@@ -42,7 +43,7 @@ PACKING = [  # half of dcgan_small's widths and three times its latent dimension
     "model=dcgan_small", "data=stacked_digits", "model.G.z_dim=18", "model.G.width=16", "model.D.width=16", "kimg=120",
     "evaluate_kimg=120", "sample_kimg=120",
 ]  # fmt: skip
-SLOW = ["model.optimizers.G.lr=2e-4", "model.optimizers.D.lr=2e-4", "schedule=constant"]
+SLOW = ["optimizer.G.lr=2e-4", "optimizer.D.lr=2e-4", "schedule=constant"]
 FAMILIES = {  # about four minutes each on one core; what they show at equal images is read from the same runs
     "dcgan_small": ["model=dcgan_small", "kimg=240"],
     "progan_small": ["model=progan_small"],
@@ -62,7 +63,7 @@ STUDIES: dict[str, dict[str, list[str]]] = {
             "data.root=cache/emoji64",
             "metrics=efflite0",
             "model.G.z_dim=64",
-            "penalty.gamma=2",
+            "penalty.r1.gamma=2",
             "kimg=120",
             "evaluate_kimg=60",
             "sample_kimg=30",
@@ -81,8 +82,8 @@ STUDIES: dict[str, dict[str, list[str]]] = {
     "learning_rates": {  # the claim of MSG-GAN's section 4.3: one setting serves where ProGAN has to be tuned
         f"{model} lr={lr} seed=1": [
             f"model={model}",
-            f"model.optimizers.G.lr={lr}",
-            f"model.optimizers.D.lr={lr}",
+            f"optimizer.G.lr={lr}",
+            f"optimizer.D.lr={lr}",
             "seed=1",
             "evaluate_kimg=20",
             "sample_kimg=20",
@@ -118,50 +119,51 @@ STUDIES: dict[str, dict[str, list[str]]] = {
 
 
 def run(study: str, name: str, overrides: list[str]) -> dict[str, Any]:
-    """One run in a process with one thread, gone on with if it was interrupted; its figures."""
+    """One run in a process with one thread, continued if it was interrupted; its figures."""
     folder = ROOT / "runs" / "studies" / study / name.replace(" ", "-").replace("=", "")
-    command = [
-        sys.executable,
-        str(ROOT / "train.py"),
-        *overrides,
-        f"run_dir={folder}",
-        "resume=auto",
-        "logger=none",
-        "trainer=cpu",
-    ]
     folder.mkdir(parents=True, exist_ok=True)
+    if read_run(folder, name).state != "finished":
+        train(name, folder, overrides)
+    return figures(folder, name, overrides)
+
+
+def train(name: str, folder: Path, overrides: list[str]) -> None:
+    more = [f"run_dir={folder}", "resume=auto", "logger=none", "trainer=cpu"]
+    command = [sys.executable, str(ROOT / "train.py"), *overrides, *more]
     with open(folder / "log.txt", "a") as log:
         done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if done.returncode:
         raise SystemExit(f"{name} failed: see {folder / 'log.txt'}")
-    status = json.loads((folder / "status.json").read_text())
-    with open(folder / "metrics.csv") as file:
-        rows = list(csv.DictReader(file))
-    last = {key: float(value) for row in rows for key, value in row.items() if value}  # the newest figure of each name
-    primary = next((k.removeprefix("best/") for k in status if k.startswith("best/") and k != "best/kimg"), None)
-    speed = statistics.median(float(row["images_per_sec"]) for row in rows if row.get("images_per_sec"))
+
+
+def figures(folder: Path, name: str, overrides: list[str]) -> dict[str, Any]:
+    """What a run ended with, and its curve. Names are those of the logs; metrics stand without eval/, as in status.json."""
+    found = read_run(folder, name)  # a run of an older version comes under the names of today
+    last = {shown(key): value for row in found.rows for key, value in row.items()}  # the newest figure of each name
+    left_out = ("train/loss", "train/lr", "train/images", "images", "kimg")
     return {
         "overrides": overrides,
-        "kimg": status["kimg"],
-        "protocol": status["protocol"],
-        "best": {key: value for key, value in status.items() if key.startswith("best/")},
-        "last": {key: value for key, value in last.items() if not key.startswith(("loss", "lr", "images", "kimg"))},
-        "curve": {row["kimg"]: float(row[primary]) for row in rows if primary and row.get(primary)},
-        "images_per_sec": speed,
+        "kimg": found.status["kimg"],
+        "protocol": found.protocol,
+        "best": {key: value for key, value in found.status.items() if key.startswith("best/")},
+        "last": {key: value for key, value in last.items() if not key.startswith(left_out)},
+        "curve": {f"{kimg:.10g}": value for kimg, value in found.curve(found.primary or "")},
+        "images_per_sec": statistics.median(speed for _, speed in found.curve("train/images_per_sec")),
     }
 
 
 def half_floor(overrides: list[str]) -> dict[str, float]:
     """The Fréchet distance of one random half of the reals to the other: mean and range over 20 halvings."""
     program = (
-        "import json, sys; from hydra import compose, initialize_config_dir; from omegaconf import OmegaConf\n"
-        "from hydra.utils import instantiate\n"
-        f"with initialize_config_dir({str(ROOT / 'conf')!r}, version_base='1.3'):\n"
-        f"    c = OmegaConf.to_container(compose('train', {overrides!r}), resolve=True)\n"
-        "e = instantiate(c['metrics'], _convert_='all').evaluator\n"
-        "e.prepare(instantiate(c['data'], _convert_='all').prepare(), c['cache_dir'])\n"
-        "f = [e.half_floor(s) for s in range(20)]\n"
-        "print(json.dumps({'mean': sum(f) / 20, 'min': min(f), 'max': max(f)}))"
+        "import json\n"
+        "from seesaw.run.assemble import assemble\n"
+        "from seesaw.run.build import construct\n"
+        "from seesaw.run.composition import compose_checked\n"
+        f"config = compose_checked({overrides!r})\n"
+        "metrics, data = (construct(assemble(config)[group], group) for group in ('metrics', 'data'))\n"
+        "metrics.evaluator.prepare(data.prepare(), config['cache_dir'])\n"
+        "found = [metrics.evaluator.half_floor(seed) for seed in range(20)]\n"
+        "print(json.dumps({'mean': sum(found) / 20, 'min': min(found), 'max': max(found)}))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -192,7 +194,7 @@ def main() -> None:
             {
                 k: round(v, 3)
                 for k, v in (row["last"] | row["best"]).items()
-                if "/" not in k or k.startswith(("best", "upd"))
+                if "/" not in k or k.startswith(("best", "train/updates"))
             },
         )
 

@@ -18,8 +18,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from origin import ROOT, origin
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -27,7 +25,8 @@ from torch import Tensor
 from seesaw.functional.style import gram
 from seesaw.nets.efficientnet_lite import pretrained
 from seesaw.run.build import build
-from seesaw.run.config import config_dir
+from seesaw.run.composition import checked, compose
+from seesaw.run.folder import literal
 from seesaw.run.train import quiet
 from seesaw.style.losses import Content, Gram, Variation, Wasserstein
 
@@ -61,10 +60,10 @@ def photo(name: str, folder: Path | None) -> str:
 
 def made(content: str, style: str, *overrides: str) -> Any:
     """The module and the data of a configuration."""
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("train", ["model=style_transfer", "trainer=cpu", "logger=none", f"kimg={KIMG}", *overrides])
-    cfg.data.content, cfg.data.style, cfg.data.size = content, style, SIZE
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    chosen = ["model=style_transfer", "trainer=cpu", "logger=none", f"kimg={KIMG}", f"data.size={SIZE}", *overrides]
+    cfg, choices = compose(chosen)
+    cfg.data.content, cfg.data.style = literal(content), literal(style)
+    config = checked(cfg, chosen, choices)
     return *build(config), round(config["kimg"] * 1000)
 
 
@@ -130,7 +129,7 @@ def table(photos: Path | None) -> dict[str, Any]:
         row = []
         for kind in STYLES:
             for optimizer in OPTIMIZERS:
-                chosen = [f"model.start={start}", f"model/style={kind}", f"model/optimizer={optimizer}"]
+                chosen = [f"model.start={start}", f"model/style={kind}", f"optimizer=canvas_{optimizer}"]
                 name = f"{start}, {kind}, {optimizer}"
                 model, image, seconds = drawn(content, style, *chosen, name=name.replace(", ", "_"))
                 figures[name] = measure(image) | {"iterations": model.images_shown, "cpu_seconds": round(seconds, 1)}
@@ -238,7 +237,7 @@ def loop(photos: Path | None, rounds: int = 3, steps: int = 15) -> dict[str, Any
         each["seesaw"].append(seconds / steps)
         each["textbook"].append(timed(plain.step, steps) / steps)
     for optimizer in OPTIMIZERS:
-        more = f"model/optimizer={optimizer}"
+        more = f"optimizer=canvas_{optimizer}"
         ours, image, seconds = drawn(*paths, *chosen, more, name=f"equal_time_{optimizer}")
         plain, began, taken = Textbook(*pair, model.backbone[0], noise, optimizer), time.process_time(), 0
         while time.process_time() - began < seconds:

@@ -71,21 +71,21 @@ def take_weights(net: nn.Module, weights: list[Tensor]) -> None:
 
 
 def gradients_of(loop: Loop, player: str, run: FirstGradients, dtype: torch.dtype) -> Gradients:
-    """Of one step of the plain loop, in `dtype`, on what the run saw in this player's phase; its optimisers stay as they are."""
+    """Of one step of the plain loop, in `dtype`, on what the run saw in this player's phase; its optimisers do not change."""
     for each in "GD":
         take_weights(getattr(loop, each), run.weights[each])
     recorders = {p: Recorder(getattr(loop, p)) for p in "GD"}
     former = loop.optimizers
     loop.optimizers = recorders
     loop.latents = lambda n: run.latents[player].to(dtype)  # type: ignore[method-assign]
-    shares = run.shares
-    if shares is not None:
-        loop.shares = lambda n: shares.to(dtype)  # type: ignore[method-assign]
+    mix = run.mix
+    if mix is not None:
+        loop.mix = lambda n: mix.to(dtype)  # type: ignore[method-assign]
     try:
         with default(dtype):
             loop.step(run.real)
     finally:
         loop.optimizers = former
-        for name in ("latents", "shares"):
+        for name in ("latents", "mix"):
             vars(loop).pop(name, None)
     return recorders[player].gradients

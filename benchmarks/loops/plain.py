@@ -1,7 +1,7 @@
 """What the plain loops share: float32, contiguous tensors, Adam as torch gives it, everything done as the papers' code writes it.
 
 A loop owns its players and optimisers. `step` is one batch: D's update, then G's. What it draws comes from `latents` and
-`shares`, so that a check can give it other draws.
+`mix`, so that a check can give it other draws.
 """
 
 import copy
@@ -30,7 +30,7 @@ class Loop(ABC):
     def latents(self, n: int) -> Tensor:
         return torch.randn(n, self.z_dim)
 
-    def shares(self, n: int) -> Tensor:
+    def mix(self, n: int) -> Tensor:
         """Places between reals and fakes, uniform."""
         return torch.rand(n)
 

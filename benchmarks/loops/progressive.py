@@ -188,8 +188,8 @@ class ProGANLoop(Loop):
         self.average.update()
 
     def gradient_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
-        share = self.shares(len(real)).view(-1, 1, 1, 1)
-        between = (real + share * (fake - real)).requires_grad_()
+        mix = self.mix(len(real)).view(-1, 1, 1, 1)
+        between = (real + mix * (fake - real)).requires_grad_()
         (gradient,) = torch.autograd.grad(self.D([between]).sum(), between, create_graph=True)
         norm = gradient.view(len(real), -1).norm(2, dim=1)
         return 10 / self.target**2 * ((norm - self.target) ** 2).mean()

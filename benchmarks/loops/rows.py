@@ -28,7 +28,7 @@ SHARED = "model.share_fakes=true"
 """These loops take the latents of D's step in G's step too; running G again for them is what the sharing saves."""
 COLOUR = ["data=digits", "data.channels=3"]
 WIDTHS = ["model.G.z_dim=128", "model.G.max_width=128", "model.D.max_width=128", "data.resolution=32", "batch_size=16"]
-PROGAN = ["model=progan", SHARED, *COLOUR, *WIDTHS, "model.growth.fade=1", "model.growth.hold=0"]
+PROGAN = ["model=progan", SHARED, *COLOUR, *WIDTHS, "model.growth.fade=1", "model.growth.stabilise=0"]
 TINY = [
     "model=mlp",
     SHARED,
@@ -50,7 +50,7 @@ ROWS = {
     "progan": Row(
         "ProGAN, 32 px, 128 channels, batch 16, WGAN-GP",
         ProGANLoop,
-        [*PROGAN, "penalty.target=750"],
+        [*PROGAN, "penalty.wgan_gp.target=750"],
         16,
         (3, 32, 32),
         {"exact": 1.3, "bf16": 2.4},
@@ -59,7 +59,7 @@ ROWS = {
     "progan_r1": Row(
         "ProGAN, 32 px, 128 channels, batch 16, R1",
         lambda: ProGANLoop(penalty="r1"),
-        [*PROGAN, "loss=non_saturating", "penalty=r1", "penalty.gamma=10"],
+        [*PROGAN, "loss=non_saturating", "penalty=r1", "penalty.r1.gamma=10"],
         16,
         (3, 32, 32),
         {"exact": 1.3, "bf16": 2.4},

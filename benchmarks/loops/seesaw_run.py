@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 
 from seesaw.functional import penalties
+from seesaw.gan.dynamics import Dynamics
 from seesaw.gan.module import GAN
+from seesaw.gan.phases import Phase
+from seesaw.gan.step import Game
 from seesaw.run import train
 from seesaw.run.entry import main
 
@@ -35,7 +38,7 @@ def start(overrides: list[str], callback: Callback, folder: Path) -> None:
 
 
 class Gate(Callback):
-    """Holds training before a batch until `wait` allows so many more; `done` is told when they are over."""
+    """Holds training before each batch until `wait` returns how many more to run; calls `done` when they are over."""
 
     def __init__(self, wait: Callable[[], int], done: Callable[[], None]) -> None:
         self.wait, self.done, self.left, self.began = wait, done, 0, False
@@ -51,6 +54,20 @@ class Gate(Callback):
         self.left -= 1
 
 
+class Measure(Dynamics):
+    """In the place of the run's dynamics: hands each phase's gradients on, and steps nobody."""
+
+    def __init__(self, keep: Callable[[str, list[Tensor | None]], None]) -> None:
+        super().__init__()
+        self.keep = keep
+
+    def forward(self, game: Game, due: Sequence[Phase]) -> None:
+        for phase in due:
+            gradients = game.gradients(phase)
+            if gradients is not None:
+                self.keep(phase.player, gradients)
+
+
 class FirstGradients(Callback):
     """The gradients of both players at the initial weights, and what they were taken on. No optimiser makes a step.
 
@@ -63,22 +80,20 @@ class FirstGradients(Callback):
         self.latents: dict[str, Tensor] = {}
         self.gradients: dict[str, list[Tensor | None]] = {}
         self.weights: dict[str, list[Tensor]] = {}
-        self.shares: Tensor | None = None
+        self.mix: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         module: GAN = pl_module
         self.weights = {p: [w.detach().clone() for w in getattr(module, p).parameters()] for p in "GD"}
         module.G.register_forward_pre_hook(self._see_latents)
-        module.step = self._keep  # type: ignore[method-assign]
-        self.module = module
+        module.dynamics = Measure(self._keep)
 
     def _see_latents(self, G: nn.Module, args: tuple[Tensor, ...]) -> None:
         self.latents["now"] = args[0].detach().clone()
 
-    def _keep(self, player: str, optimizer: Any) -> None:
+    def _keep(self, player: str, gradients: list[Tensor | None]) -> None:
         self.latents[player] = self.latents["now"]
-        grads = [p.grad for p in getattr(self.module, player).parameters()]
-        self.gradients[player] = [None if g is None else g.detach().clone() for g in grads]
+        self.gradients[player] = [None if g is None else g.detach().clone() for g in gradients]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.real = batch.real.clone()
@@ -88,13 +103,13 @@ class FirstGradients(Callback):
             trainer.should_stop = True
 
     @contextlib.contextmanager
-    def watching_shares(self) -> Iterator[None]:
+    def watching_mix(self) -> Iterator[None]:
         """Also keep the places between reals and fakes at which a gradient penalty is taken."""
         interpolated = penalties.interpolated
 
-        def kept(real: list[Tensor], fake: list[Tensor], share: Tensor) -> list[Tensor]:
-            self.shares = share.clone()
-            return interpolated(real, fake, share)
+        def kept(real: list[Tensor], fake: list[Tensor], mix: Tensor) -> list[Tensor]:
+            self.mix = mix.clone()
+            return interpolated(real, fake, mix)
 
         penalties.interpolated = kept
         try:
@@ -108,7 +123,7 @@ def first_gradients(overrides: list[str], folder: Path, batches: int = 0) -> Fir
     found = FirstGradients(batches)
     former = train.make_trainer, os.getcwd()
     try:
-        with found.watching_shares(), torch.random.fork_rng():
+        with found.watching_mix(), torch.random.fork_rng():
             start([*overrides, "logger=none"], found, folder)
     finally:
         train.make_trainer = former[0]

@@ -1,7 +1,8 @@
 """One loop in a process of its own, which another process paces: python benchmarks/loops/worker.py ROW plain|exact|bf16|agree.
 
-Lines on standard input ask, lines of JSON on standard output answer: `steps N` plays N steps and tells their CPU seconds and
-wall seconds, `count` plays one and tells its operations, `stop` ends it. `agree` asks nothing and tells the differences.
+Lines on standard input ask, lines of JSON on standard output answer: `steps N` runs N steps and answers with their CPU seconds
+and wall seconds, `count` runs one and answers with its operations, `stop` ends the process. `agree` takes no input and answers
+with the differences.
 """
 
 import json
@@ -30,8 +31,8 @@ class Line:
         os.dup2(2, 1)
         self.counting: Operations | None = None
 
-    def tell(self, answer: dict[str, Any]) -> None:
-        self.out.write(json.dumps(answer) + "\n")
+    def answer(self, found: dict[str, Any]) -> None:
+        self.out.write(json.dumps(found) + "\n")
         self.out.flush()
 
     def wait(self) -> int:
@@ -44,12 +45,12 @@ class Line:
         return {"steps": int(number or 1), "count": 1, "stop": 0}[command]
 
     def done(self) -> None:
-        """Tell what the steps took. Memory is the most that the process ever held."""
+        """Answer with what the steps took. Memory is the most that the process ever held."""
         answer: dict[str, Any] = {"cpu": time.process_time() - self.cpu, "wall": time.perf_counter() - self.wall}
         if self.counting is not None:
             self.counting.__exit__(None, None, None)
             answer["operations"], self.counting = self.counting.total, None
-        self.tell({**answer, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+        self.answer({**answer, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
 
 
 def plain(row: Row, line: Line) -> None:
@@ -77,7 +78,7 @@ def main() -> None:
         if what == "agree":
             for precision, option in PRECISION.items():
                 run = first_gradients([*row.overrides, f"precision={option}"], folder, row.batches)
-                line.tell({precision: differences(row.plain, run)})
+                line.answer({precision: differences(row.plain, run)})
         else:
             start([*row.overrides, f"precision={PRECISION[what]}"], Gate(line.wait, line.done), folder)
         os.chdir("/")
