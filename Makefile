@@ -21,7 +21,7 @@ test-all: lint
 	$(PYTEST) -q
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks tools train.py
+	$(BIN)/ruff check src tests benchmarks studies tools train.py
 	$(BIN)/mypy
 	$(BIN)/hadolint --failure-threshold error Dockerfile
 
@@ -32,7 +32,7 @@ bench: $(VENV)/installed-dev
 # Known vulnerabilities of what is installed, by the database of the Python Packaging Authority.
 audit: $(VENV)/installed-dev
 	@$(PIP_INSTALL) pip-audit
-	@$(BIN)/python benchmarks/audit.py
+	@$(BIN)/python tools/audit.py
 
 # The stamps make a second call start at once; a changed pyproject.toml or other constraints install anew.
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)

@@ -2,7 +2,7 @@
 
 import sys
 
-from seesaw.run.entry import main
+from seesaw.cli.train import main
 
 if __name__ == "__main__":
     sys.exit(main())

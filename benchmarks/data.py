@@ -25,12 +25,12 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from seesaw.data.decode import Decoding
 from seesaw.data.images import free_memory
-from seesaw.data.prepare import Plan, prepare
-from seesaw.data.prepared import map_file
+from seesaw.data.prepare.decode import Decoding
+from seesaw.data.prepare.prepared import map_file
+from seesaw.data.prepare.tree import open_tree
+from seesaw.data.prepare.write import Plan, prepare
 from seesaw.data.sampler import EndlessBatches
-from seesaw.data.tree import open_tree
 
 RESOLUTION = 64
 

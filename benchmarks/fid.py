@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from seesaw.functional.distances import covariance_factor, frechet_distance, moments
-from seesaw.metrics.inception import InceptionExtractor
+from seesaw.metrics.extractors.inception import InceptionExtractor
 
 DIM = 2048
 

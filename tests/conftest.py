@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seesaw.run import composition
+from seesaw.config import compose as composition
 
 REPOSITORY = Path(__file__).parents[1]
 CONF = REPOSITORY / "conf"
@@ -41,7 +41,7 @@ def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of this process end without curves.png: one takes longer to draw than they train. Runs of test_train, test_scatter,
     test_stylizing and test_families draw it."""
-    monkeypatch.setattr("seesaw.run.train.curves", lambda folder: None)
+    monkeypatch.setattr("seesaw.training.run.curves", lambda folder: None)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import gzip
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,15 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent / "gan"))  # the counter and the little trainer of the step's tests
 from host_reads import reads_in_training
+from PIL import Image
 from toys import fit, task
 
+from seesaw.config.assemble import assemble
+from seesaw.config.compose import compose_checked
 from seesaw.errors import UserError
-from seesaw.run.assemble import assemble
-from seesaw.run.build import build, construct
-from seesaw.run.composition import compose_checked
-from seesaw.run.trial import check_optimizers, check_step
+from seesaw.training.build import build, construct
+from seesaw.training.dry_run import check_optimizers, check_step
 
 CONF = Path(__file__).parents[1] / "conf"
 SMALL = ("data.resolution=16", "batch_size=8", "log_kimg=0.016")

@@ -6,7 +6,6 @@ of the reader's is replaced: `…` is left out, `data.root=` is a folder of clas
 
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +14,13 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
-from seesaw import cli
-from seesaw.run.arguments import refuse_lists, refuse_twice, with_home
-from seesaw.run.composition import checked, compose_checked
-from seesaw.run.config import config_dir, groups
-from seesaw.run.renamed import RENAMED, renamed
-from seesaw.run.search_space import read_space
-from seesaw.run.stylizing import composed
+from seesaw.cli.main import main as cli
+from seesaw.cli.stylize import composed
+from seesaw.config.command_line import refuse_lists, refuse_twice, with_home
+from seesaw.config.compose import checked, compose_checked
+from seesaw.config.options import config_dir, groups
+from seesaw.config.renamed import RENAMED, renamed
+from seesaw.sweeps.space import read_space
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -33,7 +32,7 @@ NAMES = ("train", "prepare", "sample", "evaluate", "compare", "stylize", "search
 START = re.compile(rf"(?:^|\s)(?:(train)\.py|(seesaw)(?= (?:{'|'.join(NAMES)})\b)|(make) train)(?=\s|$)")
 
 NOT_CHECKED = {
-    "train --help": "prints a page, which tests/test_cli.py reads",
+    "train --help": "prints a page, which tests/cli/test_main.py reads",
 }
 """Command -> why nothing of it can be composed."""
 
@@ -168,10 +167,9 @@ def test_the_changelog_lists_every_renamed_key() -> None:
 
 
 def test_scripts_that_the_pages_name_exist() -> None:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
     import studies
 
     for page in PAGES:
         for script, name in re.findall(r"python\s+(benchmarks/\w+\.py)(?:\s+([a-z_]+))?", page.read_text()):
             assert (ROOT / script).is_file(), f"{page.name}: {script}"
-            assert script != "benchmarks/studies.py" or name in studies.STUDIES, f"{page.name}: {name}"
+            assert script != "studies/studies.py" or name in studies.STUDIES, f"{page.name}: {name}"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from seesaw.run import entry
-from seesaw.run.build import build
-from seesaw.run.composition import compose_checked
+from seesaw.cli.main import train as entry
+from seesaw.config.compose import compose_checked
+from seesaw.training.build import build
 
 ROOT = Path(__file__).parents[1]
 OWN = ROOT / "tests" / "extension"

@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from seesaw import cli
-from seesaw.run import entry
+from seesaw.cli.main import main as cli
+from seesaw.cli.main import train as entry
 
 OWN = Path(__file__).parent / "extension"
 CHOSEN = (

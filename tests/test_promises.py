@@ -7,7 +7,6 @@ loss curves in Weights & Biases; neural style transfer.
 import contextlib
 import csv
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
-
-from seesaw import cli
-from seesaw.run import entry
-
-sys.path.insert(0, str(Path(__file__).parent / "run"))
-sys.path.insert(0, str(Path(__file__).parent / "data"))
 from offline_wandb import read_run
+from PIL import Image
 from trees import images
+
+from seesaw.cli.main import main as cli
+from seesaw.cli.main import train as entry
 
 NETS = {
     "dcgan": ("model.G.width=4", "model.D.width=4"),

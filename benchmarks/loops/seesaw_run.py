@@ -10,13 +10,13 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 
+from seesaw.cli.train import main
 from seesaw.functional import penalties
 from seesaw.gan.dynamics import Dynamics
 from seesaw.gan.module import GAN
 from seesaw.gan.phases import Phase
 from seesaw.gan.step import Game
-from seesaw.run import train
-from seesaw.run.entry import main
+from seesaw.training import run as train
 
 
 def start(overrides: list[str], callback: Callback, folder: Path) -> None:

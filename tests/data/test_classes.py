@@ -19,19 +19,21 @@ from omegaconf import OmegaConf
 from PIL import Image
 from test_data_module import Watcher, fit
 
-from seesaw.data import files
-from seesaw.data import prepare as preparing
 from seesaw.data.classes import MOST_CLASSES, class_names
-from seesaw.data.decode import Decoding
-from seesaw.data.files import FFHQ, CelebA, CelebAHQ, Folder
 from seesaw.data.module import ImageData
-from seesaw.data.points import GaussiansRing
-from seesaw.data.prepare import Plan
-from seesaw.data.prepared import PreparedSet
-from seesaw.data.sets import Digits, StackedDigits
+from seesaw.data.prepare.decode import Decoding
+from seesaw.data.prepare.prepared import PreparedSet
+from seesaw.data.prepare.write import Plan
+from seesaw.data.prepare.write import write as preparing
+from seesaw.data.sources.digits import files
+from seesaw.data.sources.files import FFHQ, CelebA, CelebAHQ, Folder
+from seesaw.data.sources.points import GaussiansRing
+from seesaw.data.sources.sets import Digits, StackedDigits
 from seesaw.errors import UserError
 
-FOLDER, FACES = "seesaw.data.files.Folder", "seesaw.data.files.CelebAHQ"
+SOURCES = "seesaw.data.sources"
+
+FOLDER, FACES = "seesaw.data.sources.files.Folder", "seesaw.data.sources.files.CelebAHQ"
 NAMES = ("cats/x/1.png", "cats/2.png", "dogs/1.png", "newts/1.png")
 COLOURS = {"cats": 10, "dogs": 20, "newts": 30}
 
@@ -61,7 +63,9 @@ def batches(data: ImageData) -> list[tuple[list[int], list[int] | None]]:
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 @pytest.mark.filterwarnings("ignore:.*is it whole")
-@pytest.mark.parametrize(("target", "make"), [(FOLDER, Folder), (FACES, CelebAHQ), ("seesaw.data.files.FFHQ", FFHQ)])
+@pytest.mark.parametrize(
+    ("target", "make"), [(FOLDER, Folder), (FACES, CelebAHQ), ("seesaw.data.sources.files.FFHQ", FFHQ)]
+)
 def test_class_folders_are_named_and_their_labels_reach_the_batches(
     target: str, make: Any, kind: str, tmp_path: Path
 ) -> None:
@@ -131,7 +135,7 @@ def test_a_set_of_another_package_is_named_by_its_own_options() -> None:
 @pytest.mark.filterwarnings("ignore:.*is it whole")
 def test_celebas_attribute_is_the_label(tmp_path: Path) -> None:
     root = trees.celeba(tmp_path / "root")
-    names = class_names("seesaw.data.files.CelebA", {"root": str(root), "attribute": "Male"})
+    names = class_names("seesaw.data.sources.files.CelebA", {"root": str(root), "attribute": "Male"})
     data = CelebA(str(root), attribute="Male", **options(tmp_path / "cache", labels=True, classes=2, class_names=names))
     column = trees.ATTRIBUTES.index("Male")
     expected = [(trees.attribute(number, column) + 1) // 2 for number in trees.NUMBERS]
@@ -146,13 +150,13 @@ def test_celebas_attribute_is_the_label(tmp_path: Path) -> None:
     (FOLDER, {"root": "???"}, "^data.root must be given"),
     (FOLDER, OmegaConf.create({"root": "???", "x": "${y}"}), "^data.root must be given"),
     (FOLDER, {"root": "absent"}, "^data.root='absent' does not exist"),
-    ("seesaw.data.files.CelebA", {"root": "x", "attribute": None}, "^data.labels=true needs data.attribute, one of CelebA's 40"),
-    ("seesaw.data.photos.StylePair", {"classes": 0}, "^data.labels=true, but data.classes is 0: the set has no labels"),
+    (f"{SOURCES}.files.CelebA", {"root": "x", "attribute": None}, "^data.labels=true needs data.attribute, one of CelebA's 40"),
+    (f"{SOURCES}.style_pair.StylePair", {"classes": 0}, "^data.labels=true, but data.classes is 0: the set has no labels"),
     ("mine.Letters", {}, "but data.classes is 0"),
     ("mine.Letters", {"classes": "${x}"}, r"^data.classes must be a whole number up to 100,000 with .*, not '\${x}'$"),
     ("mine.Letters", {"classes": MOST_CLASSES + 1}, "data.classes must be a whole number up to 100,000"),
-    ("seesaw.data.points.GaussiansRing", {"modes": "many"}, "^data.modes must be a whole number"),
-    ("seesaw.data.points.GaussiansGrid", {"side": "five"}, "^data.side, squared, must be a whole number"),
+    ("seesaw.data.sources.points.GaussiansRing", {"modes": "many"}, "^data.modes must be a whole number"),
+    ("seesaw.data.sources.points.GaussiansGrid", {"side": "five"}, "^data.side, squared, must be a whole number"),
 ])  # fmt: skip
 def test_a_set_without_labels_is_one_sentence(target: str, node: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
@@ -171,7 +175,7 @@ def test_a_folder_without_class_folders_is_one_sentence(names: tuple[str, ...], 
 def test_ffhqs_numbered_folders_are_no_classes(tmp_path: Path) -> None:
     root = write(tmp_path / "images1024x1024", "00000/00000.png", "01000/01000.png")
     with pytest.raises(UserError, match="the folders 00000, … of FFHQ only number its images: put the images of each"):
-        class_names("seesaw.data.files.FFHQ", {"root": str(root)})
+        class_names("seesaw.data.sources.files.FFHQ", {"root": str(root)})
     assert class_names(FOLDER, {"root": str(root)}) == ["00000", "01000"], "one's own folders may be numbers"
 
 
@@ -199,8 +203,8 @@ def test_hostile_trees_are_listed_without_being_read(
 ) -> None:
     place = tmp_path / ("tree" if make is make_folder else "tree.zip")
     make(place)
-    monkeypatch.setattr("seesaw.data.tree.FolderTree.read", lambda *_: pytest.fail("read"))
-    monkeypatch.setattr("seesaw.data.tree.ZipTree.read", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr("seesaw.data.prepare.tree.FolderTree.read", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr("seesaw.data.prepare.tree.ZipTree.read", lambda *_: pytest.fail("read"))
     with pytest.raises(UserError, match="has no class folders"):
         class_names(FOLDER, {"root": str(place)})
 

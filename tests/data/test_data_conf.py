@@ -14,7 +14,7 @@ from PIL import Image
 
 from seesaw.data.classes import class_names
 from seesaw.data.module import ImageData
-from seesaw.data.photos import StylePair
+from seesaw.data.sources.style_pair import StylePair
 
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted(path for path in (CONF / "data").glob("*.yaml") if not path.stem.startswith("_"))

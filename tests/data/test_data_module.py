@@ -6,11 +6,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from seesaw.data.files import Folder
 from seesaw.data.images import ImageSet
 from seesaw.data.module import ImageData, check_labels
 from seesaw.data.sampler import EndlessBatches
-from seesaw.data.sets import Digits, FashionMNIST
+from seesaw.data.sources.files import Folder
+from seesaw.data.sources.sets import Digits, FashionMNIST
 from seesaw.types import Batch, UserError
 
 

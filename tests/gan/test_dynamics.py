@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from toy_dynamics import BilinearD, BilinearG, Consensus, ExtraGradient, LookaheadMinmax, UnrolledD
 from toys import REALS, assert_equal_states, fit, losses, plain, task
 
-from seesaw.functional.keys import key
 from seesaw.gan.dynamics import Alternating, Dynamics, Simultaneous
 from seesaw.gan.losses import WassersteinD, WassersteinG
 from seesaw.gan.module import GAN
 from seesaw.gan.parts import Gate
 from seesaw.gan.penalties import R1
 from seesaw.gan.phases import Phase
+from seesaw.util import key
 
 LR, ROUNDS = 0.1, 200
 SGD = {player: partial(torch.optim.SGD, lr=LR) for player in "GD"}

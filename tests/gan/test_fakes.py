@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from toy_nets import PlainG
 from toys import REALS, assert_equal_states, fit, losses, plain, task
 
-from seesaw.functional.keys import key
 from seesaw.gan.balance import ChangeRate, NCritic, SkipD
 from seesaw.gan.losses import RelativisticPairedD, RelativisticPairedG
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1, R2, PathLength
 from seesaw.types import UserError
+from seesaw.util import key
 
 
 def classic(**options: Any) -> GAN:

@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader
 from toy_nets import LabelledD, LabelledG
 from toys import LABELS, REALS, Recorder, Stream, assert_equal_states, fit, losses, plain, reports, rows, task
 
-from seesaw.functional.keys import key
 from seesaw.gan import sampling
 from seesaw.gan.balance import Pac
 from seesaw.gan.ema import with_estimated_batch_norm
@@ -20,6 +19,7 @@ from seesaw.gan.memory import check_memory
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1, GradientPenalty
 from seesaw.types import UserError
+from seesaw.util import key
 
 
 def watched(net: nn.Module, seen: list[Tensor | None]) -> None:

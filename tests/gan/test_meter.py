@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from toys import REALS, Recorder, fit, losses, plain, rows
 
-from seesaw.functional.keys import key
 from seesaw.gan import meter
 from seesaw.gan.losses import HingeD, HingeG
 from seesaw.gan.meter import Meter, shown_names
@@ -21,6 +20,7 @@ from seesaw.gan.module import GAN
 from seesaw.gan.parts import Gate
 from seesaw.gan.penalties import R1
 from seesaw.gan.phases import Phase
+from seesaw.util import key
 
 HALF_LIFE, GAMMA, WINDOW = 6.0, 0.5, 4
 SKIPPED = {1: "D", 3: "D", 4: "G", 6: "D"}

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from toy_nets import PlainD, PlainG, ScalesD, ScalesG
 from toys import REALS, fit, losses, plain, reports, task
 
-from seesaw.functional.keys import key
 from seesaw.functional.penalties import gradient_norms, gradient_penalty, interpolated
 from seesaw.gan.balance import Pac
 from seesaw.gan.batch import AdversarialBatch
@@ -18,6 +17,7 @@ from seesaw.gan.losses import WassersteinD, WassersteinG
 from seesaw.gan.penalties import R1, R2, Drift, GradientPenalty, PathLength
 from seesaw.gan.views import AllScales, SingleScale
 from seesaw.types import Fake
+from seesaw.util import key
 
 
 def batch_of(player: str, G: nn.Module, D: nn.Module, view: Any) -> AdversarialBatch:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from toys import assert_equal_states, fit, plain, task
 
-from seesaw.functional.keys import key
 from seesaw.gan import sampling
 from seesaw.gan.ema import with_estimated_batch_norm
 from seesaw.gan.module import GAN
+from seesaw.util import key
 
 
 def test_sampling_disturbs_nothing_and_depends_on_the_seed_alone() -> None:

@@ -5,16 +5,12 @@ a loss, D not frozen in G's step, a forward of its own for each penalty, G run a
 command line: channels last, D frozen in G's step, one backward a phase, losses on logits, R1 on the loss's own forward.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from loops.agreement import differences
 from loops.dcgan import Classic
 from loops.mlp import Tiny
@@ -22,6 +18,7 @@ from loops.plain import Loop
 from loops.progressive import MSGGANLoop, ProGANLoop
 from loops.rows import ROWS
 from loops.seesaw_run import first_gradients
+from torch import nn
 
 Make = Callable[[], Loop]
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from toys import REALS, fit, plain, reports, task
 
-from seesaw.functional.keys import key
 from seesaw.gan.module import GAN
 from seesaw.gan.parts import Gate
 from seesaw.gan.penalties import R1
 from seesaw.gan.phases import Phase
+from seesaw.util import key
 
 
 def latents(shown: int, phase: str) -> Tensor:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from seesaw.metrics.auto import PACKAGES, answers, choose
-from seesaw.metrics.inception import INCEPTION_FILE, url
+from seesaw.metrics.extractors.inception import INCEPTION_FILE, url
 
 
 @pytest.fixture

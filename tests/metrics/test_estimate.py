@@ -12,7 +12,7 @@ from seesaw.data.images import ImageSet
 from seesaw.metrics.clock import in_words
 from seesaw.metrics.estimate import Estimate, estimate
 from seesaw.metrics.evaluator import Evaluator
-from seesaw.metrics.extractors import ClassifierExtractor
+from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.frechet import Frechet
 from seesaw.metrics.kernel import Kernel
 

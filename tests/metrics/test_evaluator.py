@@ -10,10 +10,10 @@ from shipped import evaluator as shipped_evaluator
 from torchvision.transforms.functional import gaussian_blur
 
 from seesaw.data.images import ImageSet
-from seesaw.data.sources import digits
+from seesaw.data.sources.digits import digits
 from seesaw.functional.distances import frechet_distance, kernel_distance, moments
 from seesaw.metrics.evaluator import Evaluation, Evaluator
-from seesaw.metrics.extractors import ClassifierExtractor
+from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.kernel import Kernel
 
 

@@ -13,12 +13,12 @@ from shipped import CONF, measures
 from sklearn.neighbors import NearestNeighbors
 
 from seesaw.data.images import ImageSet
-from seesaw.data.sources import digits
+from seesaw.data.sources.digits import digits
 from seesaw.metrics.evaluator import Evaluator
-from seesaw.metrics.extractors import ClassifierExtractor, Frozen
+from seesaw.metrics.extractors.base import ClassifierExtractor, Frozen
+from seesaw.metrics.extractors.points import PointsExtractor
 from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric, directions, panels
-from seesaw.metrics.points import PointsExtractor
 from seesaw.metrics.reference import Reference
 
 OWN = '''

@@ -7,7 +7,7 @@ import torch
 
 from seesaw.data.images import ImageSet
 from seesaw.metrics import reference
-from seesaw.metrics.extractors import ClassifierExtractor
+from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.reference import Reference, is_cached, reference_of
 
 

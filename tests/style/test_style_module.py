@@ -1,6 +1,5 @@
 """Style transfer on real features at 64 px: what it lowers, where it starts, when it stops, what it keeps."""
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,9 @@ import pytorch_lightning as pl
 import torch
 from sklearn.datasets import load_sample_image
 from torch import Tensor
+from toys import Recorder
 
-from seesaw.data.photos import StylePair
+from seesaw.data.sources.style_pair import StylePair
 from seesaw.errors import UserError
 from seesaw.experiment import Experiment
 from seesaw.functional.style import gram, luminance
@@ -20,9 +20,6 @@ from seesaw.nets.efficientnet_lite import EfficientNetLite0
 from seesaw.style.features import Features
 from seesaw.style.losses import Content, Gram, LayerLoss, Variation, Wasserstein
 from seesaw.style.module import StyleTransfer
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gan"))
-from toys import Recorder
 
 LAYERS = {"image": 1.0, "block0_depthwise": 1.0, "block1": 1.0}
 

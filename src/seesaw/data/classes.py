@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from seesaw.data.faces import attribute_classes, find_celeba_hq, find_ffhq
-from seesaw.data.prepare import folder_classes, whole
-from seesaw.data.tree import labels, open_tree
+from seesaw.data.prepare.tree import labels, open_tree
+from seesaw.data.prepare.write import folder_classes, whole
+from seesaw.data.sources.faces import attribute_classes, find_celeba_hq, find_ffhq
 from seesaw.errors import Notice, UserError
 
 FASHION_MNIST = (
@@ -135,17 +135,17 @@ def _ffhq_images(root: str) -> list[str]:
 
 
 KNOWN: dict[str, Callable[[Node], list[str]]] = {
-    "seesaw.data.sets.Digits": lambda data: [str(k) for k in range(10)],
-    "seesaw.data.sets.MNIST": lambda data: [str(k) for k in range(10)],
-    "seesaw.data.sets.FashionMNIST": lambda data: list(FASHION_MNIST),
-    "seesaw.data.sets.CIFAR10": lambda data: list(CIFAR10),
-    "seesaw.data.sets.StackedDigits": lambda data: [f"{k:03d}" for k in range(1000)],
-    "seesaw.data.sets.StackedMNIST": lambda data: [f"{k:03d}" for k in range(1000)],
-    "seesaw.data.points.GaussiansRing": lambda data: _numbers(data.get("modes"), "data.modes"),
-    "seesaw.data.points.GaussiansGrid": _grid,
-    "seesaw.data.files.CelebA": _attribute,
-    "seesaw.data.files.Folder": _folders_of(_folder_images),
-    "seesaw.data.files.CelebAHQ": _folders_of(_celeba_hq_images),
-    "seesaw.data.files.FFHQ": _folders_of(_ffhq_images),
+    "seesaw.data.sources.sets.Digits": lambda data: [str(k) for k in range(10)],
+    "seesaw.data.sources.sets.MNIST": lambda data: [str(k) for k in range(10)],
+    "seesaw.data.sources.sets.FashionMNIST": lambda data: list(FASHION_MNIST),
+    "seesaw.data.sources.sets.CIFAR10": lambda data: list(CIFAR10),
+    "seesaw.data.sources.sets.StackedDigits": lambda data: [f"{k:03d}" for k in range(1000)],
+    "seesaw.data.sources.sets.StackedMNIST": lambda data: [f"{k:03d}" for k in range(1000)],
+    "seesaw.data.sources.points.GaussiansRing": lambda data: _numbers(data.get("modes"), "data.modes"),
+    "seesaw.data.sources.points.GaussiansGrid": _grid,
+    "seesaw.data.sources.files.CelebA": _attribute,
+    "seesaw.data.sources.files.Folder": _folders_of(_folder_images),
+    "seesaw.data.sources.files.CelebAHQ": _folders_of(_celeba_hq_images),
+    "seesaw.data.sources.files.FFHQ": _folders_of(_ffhq_images),
 }
 """How the classes of each set are named, by its class path."""

@@ -11,9 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seesaw.types import UserError
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of R, G, B in the luma of ITU-R BT.601, the same that Pillow uses for its mode L."""
+from seesaw.util import LUMA
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch, UserError
+from seesaw.util import RESOLUTIONS
 
-RESOLUTIONS = tuple(2**k for k in range(3, 11))
 Memory = Literal["auto", "map", "ram", "device"]
 
 DEVICE_PARTS = 4

@@ -7,7 +7,7 @@ gradient's norm is taken over the whole pack, which is what D takes.
 import torch
 from torch import Tensor
 
-from seesaw.functional.precision import at_least_float32
+from seesaw.functional.dtype import at_least_float32
 from seesaw.types import Pyramid
 
 

@@ -9,9 +9,9 @@ is of theirs stands at each function.
 import torch
 from torch import Tensor
 
+from seesaw.util import LUMA
+
 LEAST_EIGENVALUE = 1e-8
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Of R, G and B: the Y of YIQ."""
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def variation_loss(images: Tensor) -> Tensor:
 
 def luminance(images: Tensor) -> Tensor:
     """Grey of the same lightness, (B, 3, H, W): YIQ's Y in each channel."""
-    weights = torch.tensor(LUMINANCE, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+    weights = torch.tensor(LUMA, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
     return (images * weights).sum(1, keepdim=True).expand(-1, 3, -1, -1)
 
 

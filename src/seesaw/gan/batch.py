@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from seesaw.functional.precision import at_least_float32
+from seesaw.functional.dtype import at_least_float32
 from seesaw.types import Fake, Pyramid
 
 IntoDiscriminator = Callable[[Pyramid, Tensor | None], tuple[Pyramid, Tensor | None]]

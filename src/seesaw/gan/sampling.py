@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from seesaw.functional.keys import key
 from seesaw.functional.pixels import to_stored
 from seesaw.gan.ema import with_estimated_batch_norm
 from seesaw.types import Pyramid, UserError
+from seesaw.util import key
 
 BATCH_NORM_BATCHES, BATCH_NORM_SIZE = 16, 64
 """Latents on which BatchNorm's statistics are estimated for averaged weights."""

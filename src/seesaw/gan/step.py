@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seesaw.functional.keys import key, reseed
 from seesaw.functional.ranks import world_size
+from seesaw.functional.rng import reseed
 from seesaw.gan.batch import AdversarialBatch, IntoDiscriminator
 from seesaw.gan.fakes import FakeCache
 from seesaw.gan.meter import Meter
@@ -31,6 +31,7 @@ from seesaw.gan.networks import CompiledNetworks
 from seesaw.gan.parts import Gate, Part
 from seesaw.gan.phases import Phase
 from seesaw.gan.rates import LearningRates
+from seesaw.util import key
 
 Gradients = list[Tensor | None]
 """One per parameter of a player, in their order; None where the loss does not depend on it."""

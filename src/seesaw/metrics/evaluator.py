@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.distances import frechet_distance, moments
-from seesaw.metrics.extractors import Extractor
+from seesaw.metrics.extractors.base import Extractor
 from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric, directions, named
 from seesaw.metrics.protocol import Protocol, Which
@@ -133,6 +133,6 @@ class Evaluator:
 
 
 def wanted(needs: type) -> str:
-    """What a protocol of `seesaw.metrics.extractors` asks for, in words: the names of its methods."""
+    """What a protocol of `seesaw.metrics.extractors.base` asks for, in words: the names of its methods."""
     methods = [name for name, value in vars(needs).items() if callable(value) and name[0] != "_"]
     return f"has {' and '.join(methods)}()" if methods else f"is a {needs.__name__}"

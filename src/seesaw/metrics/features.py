@@ -5,7 +5,7 @@ from functools import cached_property
 from torch import Tensor
 
 from seesaw.functional.distances import Moments, moments
-from seesaw.metrics.extractors import Assignment, Classifies, Extractor, KnowsModes
+from seesaw.metrics.extractors.base import Assignment, Classifies, Extractor, KnowsModes
 
 
 class Features:

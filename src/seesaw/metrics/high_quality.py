@@ -1,6 +1,6 @@
 """How many samples lie in a mode of a mixture."""
 
-from seesaw.metrics.extractors import KnowsModes
+from seesaw.metrics.extractors.base import KnowsModes
 from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric
 from seesaw.metrics.reference import Reference

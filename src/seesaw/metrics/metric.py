@@ -33,7 +33,7 @@ class Metric(ABC):
     Attributes:
         higher_is_better: the direction. A metric of several values gives a mapping from the name of each value to its
             direction; these names are logged in the place of the entry's.
-        needs: the protocol that the extractor must satisfy, such as `seesaw.metrics.extractors.Classifies`.
+        needs: the protocol that the extractor must satisfy, such as `seesaw.metrics.extractors.base.Classifies`.
         title: heading in curves.png; empty: the logged name.
         scale: vertical axis in curves.png.
     """

@@ -1,7 +1,7 @@
 """How many of the known modes the generator covers."""
 
 from seesaw.functional.modes import coverage
-from seesaw.metrics.extractors import KnowsModes
+from seesaw.metrics.extractors.base import KnowsModes
 from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric
 from seesaw.metrics.reference import Reference

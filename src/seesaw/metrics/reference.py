@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seesaw.functional.distances import RunningMoments, covariance_factor
 from seesaw.functional.ranks import collected, first_says, this_rank, world_size
-from seesaw.metrics.extractors import Extractor
+from seesaw.metrics.extractors.base import Extractor
 
 KEPT = 10_000
 """At most so many features are kept, evenly spaced over the set, for the kernel distance and the halves."""

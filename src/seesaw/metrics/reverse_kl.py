@@ -3,7 +3,7 @@
 import torch
 
 from seesaw.functional.modes import histogram_kl
-from seesaw.metrics.extractors import KnowsModes
+from seesaw.metrics.extractors.base import KnowsModes
 from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric
 from seesaw.metrics.reference import Reference

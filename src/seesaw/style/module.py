@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
 from seesaw.experiment import Experiment
-from seesaw.functional.keys import key
 from seesaw.functional.pixels import to_stored
 from seesaw.functional.style import luminance, match_luminance, with_colours_of
 from seesaw.style.features import Features
 from seesaw.style.losses import Content, LayerLoss, Variation
 from seesaw.style.scales import carry, resampled, sizes, spans
 from seesaw.types import Pyramid, UserError
+from seesaw.util import key
 
 PARTS = ("content", "style", "variation")
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seesaw.functional.convolution import SecondOrderLayer, conv2d
-from seesaw.functional.precision import at_least_float32
+from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.spectral import normalise
 
 GAIN = math.sqrt(2)

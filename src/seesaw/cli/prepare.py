@@ -1,0 +1,71 @@
+"""`seesaw prepare data=… `: decode a set once, ahead of training, with the same options that training takes."""
+
+import time
+from pathlib import Path
+
+from seesaw.config.assemble import assemble
+from seesaw.config.compose import compose_checked
+from seesaw.data.prepare.prepared import open_prepared
+from seesaw.data.prepare.write import content_hash, prepare, whole
+from seesaw.data.sources.files import TreeData
+from seesaw.errors import UserError
+from seesaw.training.build import construct
+
+SMALLEST_LEVEL = 4
+
+
+def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
+    """Prepare the set that the overrides name; returns the lines to print.
+
+    Args:
+        overrides: as `python train.py` takes them.
+        levels: also write every smaller power of two down to 4 px, for growing models.
+        jobs: processes; None: one a core.
+
+    Raises:
+        UserError: an override is wrong, the set is not found or too many of its images are bad.
+    """
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs is {jobs}; it must be at least 1")
+    config = compose_checked(overrides)
+    data = construct(assemble(config)["data"], "data", config["packages"])
+    if not isinstance(data, TreeData):
+        return f"{data.prepare().description}: this set is read into memory when training starts; nothing to prepare"
+    plan = data.plan()
+    there = whole(plan.folder(data.cache_dir)) is not None
+    began = time.perf_counter()
+    folder = prepare(plan, data.cache_dir, jobs)
+    seconds = time.perf_counter() - began
+    if there:
+        verify(folder)
+    return "\n".join(lines(folder, levels, None if there else seconds))
+
+
+def verify(folder: Path) -> None:
+    """Raise UserError where the pixels are not those that were prepared."""
+    index = whole(folder)
+    assert index is not None
+    if content_hash(folder, tuple(index["shape"])) != index["sha256"]:
+        raise UserError(f"{folder}: the pixels are not those that were prepared (a damaged disk?): remove this folder")
+
+
+def lines(folder: Path, levels: bool, seconds: float | None) -> list[str]:
+    """What a person wants to know of a prepared set."""
+    index = whole(folder)
+    assert index is not None
+    reals = open_prepared(folder)
+    n = len(reals)
+    how = "was there already, and its content hash is right" if seconds is None else f"{n / seconds:,.0f} images/s"
+    told = [f"{reals.description}: {how}", f"folder        {folder}", f"content hash  {index['sha256'][:16]}"]
+    if reals.classes:
+        told.append(f"classes       {reals.classes}")
+    if index["bad"]:
+        told.append(f"skipped       {len(index['bad'])} bad images, listed in index.json")
+    resolution = reals.shape[-1] // 2
+    while levels and resolution >= SMALLEST_LEVEL:
+        reals.level(resolution)
+        resolution //= 2
+    kept = sorted(int(p.stem.partition("-")[2]) for p in folder.glob("images-*.u8"))
+    size = sum(p.stat().st_size for p in folder.glob("images-*.u8"))
+    told.append(f"levels        {', '.join(map(str, kept))} px, {size / 2**20:,.1f} MiB")
+    return told

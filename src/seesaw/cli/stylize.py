@@ -1,0 +1,77 @@
+"""`seesaw stylize a.jpg b.jpg --out c.png`: the short form of a run of style transfer."""
+
+import shutil
+from pathlib import Path
+
+from omegaconf import DictConfig
+from PIL import Image
+
+from seesaw.config.compose import checked, compose
+from seesaw.errors import UserError
+from seesaw.training.run import run
+from seesaw.training.run_folder import Job, literal, new_folder
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+JPEG_QUALITY = 95
+
+
+def stylize(content: str, style: str, out: Path, size: int | None, iterations: int | None, overrides: list[str]) -> str:
+    """Draw `content` in the style of `style` and write it to `out`; returns the line to print.
+
+    It is a run like any other, with its folder under runs/, but without W&B unless the overrides choose it. After Ctrl-C or
+    SIGTERM the image so far is written too.
+
+    Args:
+        size: pixels of the longer side; None: the configuration's.
+        iterations: steps of the optimiser; None: the configuration's.
+        overrides: as `python train.py` takes them: model/style=gram, model.colours=content, experiment=gatys2016.
+
+    Raises:
+        UserError: an option is wrong, or a photograph cannot be read.
+        SystemExit: after a signal, with its code.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--out {out}: the name must end in one of {', '.join(SUFFIXES)}")
+    if iterations is not None and iterations < 1:
+        raise UserError(f"--iterations is {iterations}; it must be at least 1")
+    cfg, choices = composed(content, style, size, iterations, overrides)
+    config = checked(cfg, overrides, choices)
+    job = Job(choices | {"balance": "none"}, overrides)
+    folder = Path(cfg.run_dir) if cfg.run_dir is not None else new_folder(job.prefix(cfg.seed))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    job = Job(job.choices, overrides, run_dir=str(folder))
+    try:
+        run(cfg, config, job)
+    finally:
+        if (folder / "stylized.png").is_file():
+            write(folder / "stylized.png", out)
+    with Image.open(out) as image:
+        return f"{out}: {image.width}x{image.height}; the run is in {folder}"
+
+
+def composed(
+    content: str, style: str, size: int | None, iterations: int | None, overrides: list[str]
+) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration, and group -> chosen option. Paths are set as they are: no file name can be mistaken for an override."""
+    preset = any(override.startswith("experiment=") for override in overrides)
+    start = ["logger=none"] if preset else ["model=style_transfer", "logger=none"]
+    cfg, choices = compose([*start, *overrides])
+    if "style" not in cfg.data.keys():  # noqa: SIM118  - a value that is still missing counts as none for `in`
+        raise UserError(
+            "seesaw stylize takes model=style_transfer and its experiments; for others there is seesaw train"
+        )
+    cfg.data.content, cfg.data.style = literal(content), literal(style)
+    if size is not None:
+        cfg.data.size = size
+    if iterations is not None:
+        cfg.kimg = iterations / 1000
+    return cfg, choices
+
+
+def write(made: Path, out: Path) -> None:
+    """The run's picture under the name and in the format that the user wants."""
+    if out.suffix.lower() == ".png":
+        shutil.copy(made, out)
+        return
+    with Image.open(made) as image:
+        image.save(out, quality=JPEG_QUALITY)

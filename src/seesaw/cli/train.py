@@ -1,0 +1,132 @@
+"""The way in: command line -> composed and checked configuration -> one run, or a sweep of them. Every mistake is a sentence.
+
+Nothing heavy is imported before the names are known to be right, so that `--help`, completion and misspelt names answer
+at once. Exit codes: 0 done, 1 a mistake or a failure, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from seesaw.config.command_line import check_arguments, flags_first, with_home
+from seesaw.config.options import config_dir, groups, help_text
+from seesaw.training.error_messages import error_message, plain_notices, traces
+from seesaw.training.run_folder import Job
+from seesaw.training.start import checked_run
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compose, check and run what the arguments say; returns the exit code."""
+    arguments = flags_first(with_home(sys.argv[1:] if argv is None else argv))
+    if {"-h", "--help"} & set(arguments):
+        print(help_text("python train.py" if argv is None else "seesaw train", config_dir()))
+        return 0
+    import hydra
+
+    from seesaw.sweeps.multirun import SweepCallback, failures, lost, need_launcher
+
+    plain_notices()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands us its exceptions instead of printing them
+    sys.argv = [sys.argv[0], *arguments]
+    SweepCallback.folder = SweepCallback.signal = None
+    code, said = 0, list[str]()
+
+    def task(cfg: Any) -> float | None:  # may be pickled and taken to another process
+        return job(cfg, said)
+
+    try:
+        check_arguments(arguments, groups(config_dir()))
+        need_launcher(arguments)
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        if traces():
+            raise
+        if SweepCallback.signal is None:  # else the launcher lost a process that the signal ended
+            said.append(lost(error) or error_message(error, arguments))
+    if SweepCallback.folder is not None:  # also of a sweep that a signal ended
+        said += filter(None, [failures(SweepCallback.folder)])
+    for text in said:
+        print(f"seesaw: {text}", file=sys.stderr)
+    if SweepCallback.signal is not None:
+        return 128 + SweepCallback.signal
+    return code or (1 if said else 0)
+
+
+def job(cfg: Any, said: list[str]) -> float | None:
+    """The one run of the command, or one of a sweep. Hydra would print its own words for an exception, so none reaches it:
+    why a single run failed goes to `said`."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from seesaw.sweeps.multirun import elsewhere
+
+    plain_notices()
+    described = describe(cfg)
+    if described.folder is not None:
+        with elsewhere(described, HydraConfig.get().launcher):
+            return swept(cfg, described)
+        return None
+    try:
+        return checked_run(cfg, described)
+    except Exception as error:
+        if traces():
+            raise
+        said.append(error_message(error, described.overrides))
+        return None
+
+
+def swept(cfg: Any, described: Job) -> float | None:
+    """One job of a sweep: its folder tells how it ended, and the others go on."""
+    from seesaw.sweeps.multirun import STOP, note, note_failure
+
+    assert described.sweep_dir is not None
+    if (described.sweep_dir / STOP).exists():
+        note(described, "stopped")
+        return None
+    state = "interrupted"
+    note(described, "running")
+    try:
+        best = checked_run(cfg, described)
+        state = "finished"
+        return best
+    except Exception as error:
+        state = "failed"
+        if traces():
+            raise
+        note_failure(described, error_message(error, described.overrides, described.folder), error)
+        return None
+    finally:
+        if state != "failed":
+            note(described, state)
+
+
+def describe(cfg: Any) -> Job:
+    """The job that Hydra is running."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    from seesaw.config.compose import choices_of
+    from seesaw.sweeps.multirun import SweepCallback
+
+    hc = HydraConfig.get()
+    in_sweep = hc.mode == RunMode.MULTIRUN
+    overrides: list[str] = OmegaConf.to_container(hc.overrides.task, resolve=False)  # type: ignore[assignment]
+    return Job(
+        choices=choices_of(hc.runtime.choices, cfg),
+        overrides=overrides,  # unresolved: a wrong ${…} is told later
+        varied=[override for override in overrides if override.lstrip("+~").partition("=")[0] in SweepCallback.varied],
+        run_dir=cfg.run_dir,
+        sweep_dir=Path(hc.sweep.dir) if in_sweep else None,
+        number=hc.job.num if in_sweep else None,
+    )
+
+
+def program() -> str:
+    """How a person calls the training: in a checkout by its train.py, else by the installed command."""
+    return "python train.py" if (config_dir().parent / "train.py").is_file() else "seesaw train"

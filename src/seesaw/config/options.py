@@ -1,0 +1,176 @@
+"""The options that every run has, where the configuration lies, and the help page. Imports neither torch nor Hydra, so
+that `--help` and mistakes in names answer at once."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from seesaw.config.values import did_you_mean, misfits, shown
+from seesaw.util import RESOLUTIONS
+
+
+def option(default: Any, help: str, least: float = -math.inf, above: float = -math.inf) -> Any:
+    """A field of RunConfig: its default, its one-line help, and a bound, inclusive (`least`) or exclusive (`above`)."""
+    return field(default=default, metadata={"help": help, "least": least, "above": above})
+
+
+@dataclass
+class RunConfig:
+    """The top level of the configuration, beside the groups. Thousands of images (`kimg`) are the unit of time."""
+
+    seed: int = option(0, "seed of initial weights, latents, data order and every other random draw", least=0)
+    kimg: float = option("${model.recipe.kimg}", "length of the run in thousands of real images shown", above=0)
+    batch_size: int = option("${model.recipe.batch_size}", "real images per step, over all devices together", least=1)
+    run_dir: str | None = option(None, "folder of the run; null: a new one under runs/")
+    cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}", "folder of what outlives a run: prepared data, statistics")
+    resume: str | None = option(None, "null: start anew; auto: go on where the run stopped; or a checkpoint's path")
+    precision: Literal["auto", "exact"] = option("auto", "auto, or exact: float32 and bit-reproducible")
+    log_kimg: float = option(1, "thousands of images between two points of a curve", above=0)
+    checkpoint_kimg: float = option(25, "thousands of images between two writes of checkpoints/last.ckpt", above=0)
+    evaluate_kimg: float = option(25, "thousands of images between two measurements of the distance", above=0)
+    sample_kimg: float = option(25, "thousands of images between two grids of samples", above=0)
+    packages: list[str] = option((), "own packages whose classes may be built, by name")  # noqa: RUF009
+    dry_run: bool = option(False, "compose, check, build, try a step's shapes, print sizes, stop")
+
+
+DECIDED = {
+    "profiler": "give debug=profiler or debug=trace",
+    "precision": "give precision=auto or precision=exact",
+    "deterministic": "give precision=exact",
+    "max_epochs": "give kimg=…",
+    "strategy": "give trainer.devices=… and trainer.num_nodes=…",
+    "logger": "give logger=…",
+    "callbacks": "give callbacks=… for your own, metrics=…, evaluate_kimg=…, sample_kimg=… or checkpoint_kimg=… for ours",
+    "plugins": "leave it out",
+    "enable_checkpointing": "give checkpoint_kimg=…",
+    "enable_progress_bar": "leave it out: a terminal gets the bar, a file does not",
+    "enable_model_summary": "give dry_run=true to see the sizes",
+    "num_sanity_val_steps": "leave it out: nothing is measured before the first step",
+    "use_distributed_sampler": "leave it out: the data are shared out already",
+    "default_root_dir": "give run_dir=…",
+}
+"""Arguments of Lightning's Trainer that `train.make_trainer` gives, and what a user sets instead."""
+
+AUTOMATIC = {
+    "accumulate_grad_batches": "give model.micro_batch",
+    "gradient_clip_val": "leave it out",
+    "gradient_clip_algorithm": "leave it out",
+}
+"""Arguments of Lightning's Trainer that fit no model that steps its own optimisers, and what a user sets instead."""
+
+OPTIONS: dict[str, Field[Any]] = {f.name: f for f in fields(RunConfig)}
+
+
+def config_dir() -> Path:
+    """The repository's `conf/` when seesaw is imported from a checkout, else the copy inside the installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1]
+    if (checkout / "train.py").is_file() and (checkout / "conf" / "train.yaml").is_file():
+        return checkout / "conf"
+    return package / "conf"
+
+
+def groups(folder: Path) -> dict[str, list[str]]:
+    """Group → its options, as the folders and files under `folder` give them."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(folder.glob("*/**/*.yaml")):
+        relative = file.relative_to(folder)
+        if relative.parts[0] != "hydra" and relative.stem[0] != "_":  # _NAME.yaml: what files start from
+            group = relative.parent.as_posix()  # model/backbone is a group of its own
+            found.setdefault(group, []).append(relative.stem)
+    return found
+
+
+def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
+    """What is wrong with the top level of the resolved configuration, one sentence each; empty when all is well."""
+    known = [*OPTIONS, *group_names]
+    out = [f"{k}: there is no such option or group{did_you_mean(k, known)}" for k in cfg if k not in known]
+    types = get_type_hints(RunConfig)
+    for name, fld in OPTIONS.items():
+        if name not in cfg:
+            out.append(f"{name} is missing: give {name}=…, {fld.metadata['help']}")
+            continue
+        wrong = misfits(cfg[name], types[name], name)
+        out += wrong or _out_of_range(name, cfg[name], fld)
+    return out + check_trainer(cfg) + check_debug(cfg) + check_data(cfg)
+
+
+def check_trainer(cfg: Mapping[str, Any]) -> list[str]:
+    """A sentence for each key of the trainer that the run sets itself and would override, or that Lightning refuses."""
+    keys = list(cfg.get("trainer") or {})
+    given = [f"trainer.{key}: the run sets it; {DECIDED[key]}" for key in keys if key in DECIDED]
+    manual = "models here step their own optimisers, which Lightning then leaves alone"
+    return given + [f"trainer.{key}: {manual}; {AUTOMATIC[key]}" for key in keys if key in AUTOMATIC]
+
+
+DEBUG = ("overfit_batches", "profiler")
+"""Keys of the group `debug`."""
+
+
+def check_debug(cfg: Mapping[str, Any]) -> list[str]:
+    """A sentence for each key of the group `debug` that means nothing."""
+    return [
+        f"debug.{key}: there is no such key{did_you_mean(key, DEBUG)}"
+        for key in cfg.get("debug") or {}
+        if key not in DEBUG
+    ]
+
+
+def check_data(cfg: Mapping[str, Any]) -> list[str]:
+    """What a set would say of its resolution and its place, told before anything heavy is imported: a sentence each."""
+    data = cfg.get("data") or {}
+    out, resolution, root = [], data.get("resolution"), data.get("root")
+    own = str(data.get("_target_")).startswith(("seesaw.data.sources.sets.", "seesaw.data.sources.files."))
+    if own and isinstance(resolution, int) and resolution not in RESOLUTIONS:
+        out.append(f"data: resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
+    if own and isinstance(root, str) and not Path(root).expanduser().exists():
+        place = f"(looked for '{Path(root).expanduser().absolute()}')"
+        out.append(f"data.root={root!r} does not exist {place}: give the folder or the zip that holds the set")
+    return out
+
+
+def _out_of_range(name: str, value: Any, fld: Field[Any]) -> list[str]:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return []
+    least, above = fld.metadata["least"], fld.metadata["above"]
+    if value >= least and value > above and math.isfinite(value):
+        return []
+    bound = f"at least {least}" if least > -math.inf else f"a finite number above {above}"
+    return [f"{name}: {shown(value)} is out of range; give {bound}"]
+
+
+def help_text(program: str, folder: Path) -> str:
+    """The page of `--help`: groups with their options (the default marked by *), and the options of every run."""
+    from omegaconf import OmegaConf
+
+    primary = OmegaConf.to_container(OmegaConf.load(folder / "train.yaml"))
+    assert isinstance(primary, dict)
+    defaults = {k: v for entry in primary["defaults"] if isinstance(entry, dict) for k, v in entry.items()}
+    lines = [
+        "seesaw trains a GAN: compose, check, build, fit.",
+        "",
+        f"usage: {program} [-m] [group=option …] [key=value …]",
+    ]
+    lines += ["", "Groups (* is the default; a model or a data set may choose another):"]
+    for group, names in groups(folder).items():
+        marked = "  ".join(f"*{n}" if n == defaults.get(group) else n for n in names)
+        lines.append(f"  {group:<16} {marked}")
+    lines += ["", "Options of every run:"]
+    for name, fld in OPTIONS.items():
+        default = "[]" if fld.default == () else shown(fld.default).strip("'")
+        lines.append(f"  {f'{name}={default}':<40} {fld.metadata['help']}")
+    return "\n".join([*lines, *_FOOTER])
+
+
+_FOOTER = [
+    "",
+    "Flags:",
+    "  -m, --multirun        run every combination of comma-separated values: -m seed=0,1,2 balance=none,ttur",
+    "  --cfg job --resolve   print the composed configuration and stop",
+    '  -sc install=bash      print the shell completion; switch it on by eval "$(python train.py -sc install=bash)"',
+    "  --hydra-help          Hydra's own flags",
+    "",
+    "Any key of the composed configuration can be set: optimizer.G.lr=1e-4. SEESAW_TRACE=1 shows full traces.",
+]

@@ -1,0 +1,192 @@
+"""What turns images into features, and the classifiers that ship with the package. Networks of other packages have files
+of their own, inception.py and efficientnet.py."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from seesaw.metrics.extractors.classifier import RESIZE, SmallClassifier, to_input
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class Extractor(Protocol):
+    """uint8 (B, C, H, W) to features (B, dim): frozen, always in eval mode, in float32 also under mixed precision.
+
+    It is no part of a LightningModule, so its weights enter no checkpoint.
+    """
+
+    name: str
+    dim: int
+    resize: str
+    """How images come to the network's size, in words."""
+
+    @property
+    def weights_hash(self) -> str:
+        """The first 12 digits of the SHA-256 of the weights' file."""
+
+    def prepare(self, device: torch.device) -> None:
+        """Load the weights, once, and move them to `device`. UserError when they are missing."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Features on the device of `prepare`, float32; the images may lie on another."""
+
+
+class Sampled(Protocol):
+    """The part of `seesaw.metrics.features.Features` that an extractor may ask for."""
+
+    values: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The result of `Classifies.probabilities`."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Samples and the known modes of a set: its classes, triples of classes, or Gaussians.
+
+    Args:
+        mode: int64 (n,), the nearest mode of each sample, below `modes`.
+        inside: bool (n,), whether the sample lies inside that mode.
+        modes: number of modes.
+        expected: relative frequencies of the modes among the reals, (modes,); or (modes + 1,), where the last is that of
+            reals outside every mode.
+    """
+
+    mode: Tensor
+    inside: Tensor
+    modes: int
+    expected: Tensor
+
+    def counts(self) -> Tensor:
+        """int64 (modes,), the number of samples inside each."""
+        return torch.bincount(self.mode[self.inside], minlength=self.modes)
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """An extractor with a classifier's head."""
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Features (n, dim), on any device, to class probabilities (n, K), or (n, channels, K)."""
+
+
+@runtime_checkable
+class KnowsModes(Protocol):
+    """An extractor for sets of which the modes are known."""
+
+    def assign(self, fakes: Sampled) -> Assignment:
+        """The modes of the samples, on the CPU."""
+
+
+class Frozen(ABC):
+    """The part that extractors with a network share: one file of weights, one network that never learns."""
+
+    def __init__(self) -> None:
+        self.device = torch.device("cpu")
+
+    @property
+    def must_download(self) -> bool:
+        """Whether `prepare` will fetch the weights from the network."""
+        return False
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """The file of the weights."""
+
+    @abstractmethod
+    def load(self) -> nn.Module:
+        """The network with its weights."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) to features (B, dim), both on `device`."""
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return self.load().eval().requires_grad_(False)
+
+    @cached_property
+    def weights_hash(self) -> str:
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+    def prepare(self, device: torch.device) -> None:
+        self.device = device
+        self.network.to(device)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, enabled=False):
+            return self.features(images.to(self.device))
+
+
+def for_inference(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> nn.Module:
+    """The network in eval mode with each BatchNorm folded into the convolution before it, and channels last.
+
+    The same function but for rounding (3e-7 of Inception's features), about twice as fast on a CPU; see docs/speed.md.
+
+    Args:
+        pairs: the names that a convolution and its BatchNorm have in their parent, wherever in the network that is.
+    """
+    network.eval()
+    for parent in network.modules():
+        for conv, norm in pairs:
+            if isinstance(getattr(parent, norm, None), nn.BatchNorm2d) and hasattr(parent, conv):
+                setattr(parent, conv, fuse_conv_bn_eval(getattr(parent, conv), getattr(parent, norm)))
+                setattr(parent, norm, nn.Identity())
+    return network.to(memory_format=torch.channels_last)
+
+
+class ClassifierExtractor(Frozen):
+    """The 64 last hidden features of the small classifier that ships for this set, and its ten classes.
+
+    Args:
+        name: the set that it was trained on (tools/train_classifier.py): digits, fashion_mnist or mnist.
+    """
+
+    dim = SmallClassifier.dim
+    resize = RESIZE
+
+    def __init__(self, name: Literal["digits", "fashion_mnist", "mnist"]) -> None:
+        super().__init__()
+        if name not in ("digits", "fashion_mnist", "mnist"):
+            raise ValueError(f"name must be one of digits, fashion_mnist, mnist, not {name}")
+        self.name: str = name
+
+    @property
+    def path(self) -> Path:
+        return WEIGHTS / f"{self.name}.pt"
+
+    def load(self) -> SmallClassifier:
+        network = SmallClassifier()
+        network.load_state_dict(torch.load(self.path, weights_only=True))
+        return network.float()
+
+    @cached_property
+    def network(self) -> SmallClassifier:
+        return self.load().eval().requires_grad_(False)
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.network.features(to_input(images))
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Features (N, 64), on any device, to class probabilities (N, 10)."""
+        return self.network.head(features.to(self.device)).softmax(1)
+
+    def assign(self, fakes: Sampled) -> Assignment:
+        """A sample belongs to its most probable class, however improbable."""
+        mode = fakes.probabilities.max(1).indices
+        return Assignment(
+            mode, torch.ones_like(mode, dtype=torch.bool), SmallClassifier.classes, torch.ones(SmallClassifier.classes)
+        )

@@ -1,0 +1,59 @@
+"""Stacked digits: which of the thousand triples a set of images has, by the classifier of the digits that were stacked."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seesaw.metrics.extractors.base import Assignment, ClassifierExtractor, Sampled
+from seesaw.metrics.extractors.classifier import SmallClassifier
+
+TRIPLES = 1000
+
+
+class StackedExtractor:
+    """The small classifier's features of R, G and B, one after the other: (B, 192).
+
+    Args:
+        name: the set that was stacked: digits or mnist.
+    """
+
+    dim = 3 * SmallClassifier.dim
+
+    def __init__(self, name: Literal["digits", "mnist"]) -> None:
+        if name not in ("digits", "mnist"):
+            raise ValueError(f"name must be digits or mnist, not {name!r}")
+        self.one = ClassifierExtractor(name)
+        self.name = f"stacked_{name}"
+        self.resize = f"each channel: {self.one.resize}"
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of the classifier's weights."""
+        return self.one.weights_hash
+
+    @property
+    def path(self) -> Path:
+        """The file of the classifier's weights."""
+        return self.one.path
+
+    def prepare(self, device: torch.device) -> None:
+        """Load the classifier, once, and move it to `device`."""
+        self.one.prepare(device)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 (B, 3, H, W) to (B, 192)."""
+        return self.one(images.flatten(0, 1)[:, None]).unflatten(0, (len(images), 3)).flatten(1)
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Features (N, 192) to the class probabilities of each channel, (N, 3, 10)."""
+        each = features.unflatten(1, (3, SmallClassifier.dim))
+        return self.one.probabilities(each.flatten(0, 1)).unflatten(0, (-1, 3))
+
+    def assign(self, fakes: Sampled) -> Assignment:
+        """A sample belongs to the triple of the most probable class of each channel."""
+        classes = fakes.probabilities.max(2).indices
+        triples = (classes * torch.tensor([100, 10, 1])).sum(1)
+        return Assignment(triples, torch.ones_like(triples, dtype=torch.bool), TRIPLES, torch.ones(TRIPLES))

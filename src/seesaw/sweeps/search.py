@@ -1,0 +1,348 @@
+"""`seesaw search SPACE …`: Optuna draws, each trial is a run of its own, hopeless ones end early, and a kill costs one trial.
+
+Optuna's state lies in <out>/study.log, trial n in <out>/<n>; the settings that must not change in between in <out>/search.yaml.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import shlex
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from seesaw.errors import UserError
+from seesaw.sweeps.multirun import note_failure
+from seesaw.sweeps.space import Space, read_space
+from seesaw.training.run_folder import Job, now, read_status, write
+
+if TYPE_CHECKING:
+    import optuna
+
+AGAIN = "again"
+"""The attribute of a trial that repeats a killed one: that one's number."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search is: its space, what every trial has, how much of it, and where it lies."""
+
+    space: Space
+    overrides: list[str]
+    out: Path
+    trials: int
+    prune: str
+    seed: int
+
+    @property
+    def fixed(self) -> list[str]:
+        return [*self.space.fixed, *self.overrides]
+
+
+def search(space: str, overrides: list[str], trials: int, out: Path | None, prune: str, seed: int, program: str) -> str:
+    """Go on until the study has `trials` trials; returns the lines to print at the end.
+
+    Args:
+        space: a ready space (src/seesaw/sweeps/spaces) or the path of a YAML file.
+        overrides: as `train` takes them; every trial has them.
+        trials: how many, those of an earlier call included. A trial that was killed is tried again and not counted; one
+            that failed by itself is counted.
+        out: the folder; None: one under runs/ that the same space and overrides find again.
+        prune: median, hyperband or none.
+        seed: of the draws.
+        program: how the best configuration's command line begins.
+
+    Raises:
+        UserError: the space, an override or a number is wrong, Optuna is not installed, or no trial succeeded.
+        SystemExit: 130 or 143 after a signal; the trial is saved and will be tried again.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise UserError("seesaw search needs the package optuna: pip install 'seesaw-gan[sweep]'") from error
+    if trials < 1:
+        raise UserError(f"--trials is {trials}; it must be at least 1")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    plan = planned(read_space(space), overrides, trials, out, prune, seed)
+    measured = refuse_bad(plan)
+    agree(plan)
+    found = Search(plan, measured)
+    found.run()
+    return found.summary(program)
+
+
+def planned(space: Space, overrides: list[str], trials: int, out: Path | None, prune: str, seed: int) -> Plan:
+    if out is None:
+        same = hashlib.sha256(repr((space, overrides)).encode()).hexdigest()[:6]
+        out = Path("runs") / f"search-{space.name}-{same}"
+    return Plan(space, overrides, out, trials, prune, seed)
+
+
+class Measured(NamedTuple):
+    """How often a trial is evaluated, and whether higher values of its primary metric are better."""
+
+    evaluations: int
+    higher_is_better: bool
+
+
+def refuse_bad(plan: Plan) -> Measured:
+    """How a trial is measured. UserError where a corner of the space does not compose or fit."""
+    from seesaw.config.compose import compose_checked
+    from seesaw.training.start import auto_metrics
+
+    set_by_space = {override.partition("=")[0]: override for override in plan.space.fixed}
+    for override in plan.overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key in set_by_space:
+            raise UserError(f"{override}: the space {plan.space.name} has {set_by_space[key]}; leave it out")
+        if key in plan.space.varied:
+            raise UserError(f"{override}: the space {plan.space.name} varies {key}; leave it out")
+        if key in ("run_dir", "resume", "hydra/launcher"):
+            raise UserError(f"{override}: a search decides that itself; leave it out")
+    for corner in plan.space.corners():
+        overrides = [*plan.fixed, *corner]
+        compose_checked(overrides)
+    config = compose_checked(overrides, auto_metrics)
+    higher = primary_direction(config)
+    if higher is None:
+        raise UserError("a search optimises a metric, and metrics=none measures none; choose other metrics")
+    return Measured(math.ceil(config["kimg"] / config["evaluate_kimg"]), higher)
+
+
+def primary_direction(config: dict[str, Any]) -> bool | None:
+    """Whether a higher value of the primary metric is better; None where nothing is measured."""
+    from seesaw.config.assemble import assemble
+    from seesaw.training.build import construct
+
+    evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
+    higher: bool | None = evaluation.higher_is_better.get(evaluation.primary)
+    return higher
+
+
+def agree(plan: Plan) -> None:
+    """Keep the settings in search.yaml. UserError where they are not those with which the folder was begun."""
+    path = plan.out / "search.yaml"
+    ranges = {key: {"kind": type(among).__name__, **vars(among)} for key, among in plan.space.varied.items()}
+    settings = {"fixed": plan.fixed, "varied": ranges, "prune": plan.prune, "seed": plan.seed}
+    if path.is_file():
+        saved = yaml.safe_load(path.read_text())
+        differing = [key for key, value in settings.items() if saved.get(key) != value]
+        if differing:
+            what = "; ".join(f"{key}: {saved.get(key)}, now {settings[key]}" for key in differing)
+            raise UserError(f"{plan.out} was begun as another search: {what}; choose another --out")
+    else:
+        write(path, yaml.safe_dump(settings, sort_keys=False))
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """A lock that the system releases when its holder ends, however it ends; gives whether it was had."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+class JournalLock:
+    """In place of Optuna's link, which a process that is killed while it writes leaves behind: with a relative path the next one
+    then waited for ever (Optuna 5.0.0, seen in a test)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.held = path, contextlib.ExitStack()
+
+    def acquire(self) -> bool:
+        self.held.enter_context(locked(self.path))
+        return True
+
+    def release(self) -> None:
+        self.held.close()
+
+
+class Search:
+    """The study, and this process's share of its trials: the same command in a second shell takes part in it."""
+
+    def __init__(self, plan: Plan, measured: Measured) -> None:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        self.plan, self.higher_is_better, evaluations = plan, measured.higher_is_better, measured.evaluations
+        self.startup = max(2, min(10, plan.trials // 4))
+        pruners = {
+            "median": optuna.pruners.MedianPruner(n_startup_trials=self.startup),
+            "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=evaluations),
+            "none": optuna.pruners.NopPruner(),
+        }
+        if evaluations < 2 and plan.prune != "none":
+            print("a run is evaluated once, so no trial can be pruned; a smaller evaluate_kimg would do", flush=True)
+        lock: Any = JournalLock(plan.out / "study.lock")
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(plan.out / "study.log"), lock))
+        self.study = optuna.create_study(
+            storage=storage,
+            study_name="search",
+            load_if_exists=True,
+            pruner=pruners[plan.prune],
+            direction="maximize" if self.higher_is_better else "minimize",
+        )
+
+    def run(self) -> None:
+        """Trials until as many are begun as were asked for."""
+        print(f"search folder: {self.plan.out}, {self.counted()} of {self.plan.trials} trials are there", flush=True)
+        while (begun := self.begin()) is not None:
+            trial, drawn, held = begun
+            with held:
+                self.attempt(trial, drawn)
+
+    def begin(self) -> tuple["optuna.trial.Trial", list[str], contextlib.ExitStack] | None:
+        """The next trial, its overrides, and the lock that tells other processes that it is alive; None when all are begun."""
+        with locked(self.plan.out / "lock"):
+            self.bury()
+            if self.counted() >= self.plan.trials:
+                return None
+            trial, drawn = self.draw()
+            held = contextlib.ExitStack()
+            held.enter_context(locked(self.lock_of(trial.number)))
+            return trial, drawn, held
+
+    def lock_of(self, number: int) -> Path:
+        return self.plan.out / str(number) / ".lock"
+
+    def bury(self) -> None:
+        """Of the trials that count as running, those whose process is gone are to be tried again, once."""
+        import optuna
+
+        for trial in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            with locked(self.lock_of(trial.number), wait=False) as dead:
+                if dead and AGAIN in trial.user_attrs:
+                    self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                    self.leave(trial.number, "failed", "killed twice")
+                elif dead:
+                    self.again(trial)
+
+    def again(self, trial: Any) -> None:
+        """Enqueue the parameters of a trial that was killed or interrupted, and end it."""
+        import optuna
+
+        if trial.number not in self.repeated():
+            self.study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+        self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        self.leave(trial.number, "interrupted", "killed or interrupted; tried again under another number")
+
+    def leave(self, number: int, state: str, reason: str) -> None:
+        folder = self.plan.out / str(number)
+        ended = {"state": state, "updated": now(), "reason": reason}
+        write(folder / "status.json", json.dumps(read_status(folder) | ended, indent=2) + "\n")
+        print(f"trial {number} {state}: {reason}", flush=True)
+
+    def repeated(self) -> set[int]:
+        return {t.user_attrs[AGAIN] for t in self.study.get_trials(deepcopy=False) if AGAIN in t.user_attrs}
+
+    def counted(self) -> int:
+        import optuna
+
+        begun = [t for t in self.study.get_trials(deepcopy=False) if t.state != optuna.trial.TrialState.WAITING]
+        return len(begun) - len(self.repeated() & {t.number for t in begun})
+
+    def draw(self) -> tuple["optuna.trial.Trial", list[str]]:
+        """The next trial and its overrides. The sampler's seed follows the number of trials: a resumed search does not draw
+        its first ones again, and two processes do not draw alike."""
+        import optuna
+
+        seed = self.plan.seed + 1_000_003 * len(self.study.get_trials(deepcopy=False))
+        self.study.sampler = optuna.samplers.TPESampler(n_startup_trials=self.startup, seed=seed % 2**32)
+        trial = self.study.ask()
+        return trial, self.plan.space.draw(trial)
+
+    def attempt(self, trial: "optuna.trial.Trial", drawn: list[str]) -> None:
+        """One run, and what came of it told to the study."""
+        import optuna
+
+        from seesaw.config.compose import compose
+        from seesaw.training.error_messages import error_message, traces
+        from seesaw.training.start import checked_run
+
+        cfg, choices = compose([*self.plan.fixed, *drawn])
+        judge = Judge(trial, max(round(cfg.evaluate_kimg * 1000), 1))
+        job = Job(choices, [*self.plan.fixed, *drawn], None, self.plan.out, trial.number, drawn, "search", judge)
+        try:
+            value = checked_run(cfg, job)
+            if value is None or not math.isfinite(value):
+                raise UserError(f"the distance is {value}")
+        except SystemExit:
+            self.again(trial)
+            raise
+        except Exception as error:
+            if traces():
+                raise
+            assert job.folder is not None
+            reason = error_message(error, drawn, job.folder)
+            note_failure(job, reason, error)
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            print(f"trial {trial.number} failed: {' '.join(drawn)}: {reason}", flush=True)
+            return
+        if judge.pruned:
+            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self.study.tell(trial, value)
+        self.say(trial.number, value, "pruned" if judge.pruned else "finished", drawn)
+
+    def say(self, number: int, value: float, how: str, drawn: list[str]) -> None:
+        best = self.best()
+        beside = "" if best is None else f" (best {best.value:.5g}, trial {best.number})"
+        print(f"trial {number} {how}: {value:.5g}{beside}  {' '.join(drawn)}", flush=True)
+
+    def best(self) -> Any:
+        """The finished trial with the best value, or None."""
+        import optuna
+
+        finished = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        sign = -1.0 if self.higher_is_better else 1.0
+        return min(finished, key=lambda t: sign * (t.value or 0.0), default=None)
+
+    def summary(self, program: str) -> str:
+        """How many trials ended how, and the command line of the best. UserError where none succeeded."""
+        states = [t.state.name.lower() for t in self.study.get_trials(deepcopy=False)]
+        again = len(self.repeated())
+        counts = {"finished": states.count("complete"), "pruned": states.count("pruned"),
+                  "failed": states.count("fail") - again, "killed and tried again": again,
+                  "running in another process": states.count("running")}  # fmt: skip
+        told = f"{self.plan.out}: " + ", ".join(f"{n} {how}" for how, n in counts.items() if n)
+        best = self.best()
+        if best is None:
+            raise UserError(f"{told}; none gave a distance: see log.txt and status.json of the trials")
+        drawn = self.plan.space.draw(best_again(best))
+        name = next(
+            (k for k in read_status(self.plan.out / str(best.number)) if k.startswith("best/")), "best/distance"
+        )
+        line = shlex.join([*shlex.split(program), *self.plan.fixed, *drawn])
+        return f"{told}\n{name} {best.value:.5g} in {self.plan.out / str(best.number)}:\n{line}"
+
+
+def best_again(trial: Any) -> Any:
+    """A trial that draws what that one drew."""
+    import optuna
+
+    return optuna.trial.FixedTrial(trial.params)
+
+
+class Judge:
+    """Tells the pruner each distance, and whether it finds the trial hopeless. A step is one evaluation, since the images shown
+    at an evaluation depend on the batch size."""
+
+    def __init__(self, trial: "optuna.trial.Trial", every: int) -> None:
+        self.trial, self.every, self.pruned = trial, every, False
+
+    def __call__(self, images_shown: int, distance: float) -> bool:
+        self.trial.report(distance, images_shown // self.every)
+        self.pruned = self.trial.should_prune()
+        return self.pruned

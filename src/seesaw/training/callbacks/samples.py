@@ -1,0 +1,160 @@
+"""Pictures of a run: grids of samples while it trains."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from pytorch_lightning import Trainer
+from torch import Tensor
+
+from seesaw.training import scatter
+from seesaw.training.callbacks.base import BatchCallback
+from seesaw.training.loggers.tracker import Tracker
+from seesaw.types import Pyramid
+
+_CELL = 64  # images smaller than this are enlarged by a whole factor, so that a person sees them
+COLUMNS = 8
+"""Samples of a class in a grid with a row for each class."""
+CLASSES = 10
+"""Rows of such a grid at most; of more classes these are evenly spaced."""
+
+
+def grid(images: Tensor, columns: int | None = None, pad: int = 2) -> Tensor:
+    """Images uint8 (N, C, H, W) on one sheet, uint8 (C, H', W'), row by row on grey.
+
+    Small images are repeated pixel by pixel, never blended, so every value of the sheet is one of an image.
+
+    Args:
+        images: at least one.
+        columns: null makes the sheet as square as it gets.
+        pad: pixels of grey around each image.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or len(images) == 0:
+        raise ValueError(f"grid of {images.dtype} {tuple(images.shape)}; allowed is torch.uint8 (N >= 1, C, H, W)")
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    factor = max(1, math.ceil(_CELL / max(images.shape[-2:])))
+    cells = images.cpu().repeat_interleave(factor, -2).repeat_interleave(factor, -1)
+    n, c, h, w = cells.shape
+    rows = math.ceil(n / columns)
+    sheet = torch.full((c, rows * (h + pad) + pad, columns * (w + pad) + pad), 96, dtype=torch.uint8)
+    for i, cell in enumerate(cells):
+        top, left = pad + i // columns * (h + pad), pad + i % columns * (w + pad)
+        sheet[:, top : top + h, left : left + w] = cell
+    return sheet
+
+
+def save_png(image: Tensor, path: Path | str) -> None:
+    """Writes a picture, uint8 (1 or 3, H, W), whole or not at all; makes the folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = image.cpu().permute(1, 2, 0).numpy()
+    new = path.with_name(path.name + ".new")
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(new, format="PNG")
+    new.replace(path)
+
+
+def sheet(samples: Tensor, reals: Any, columns: int | None = None) -> Tensor:
+    """The picture of samples, uint8 (C, H, W): a grid of images, one large image as it is, a scatter plot of points over
+    some of the reals.
+
+    Args:
+        samples: uint8 (N, C, H, W), or points (N, 2, 1, 1).
+        reals: the set of reals; only points need it.
+        columns: of the grid; None makes it as square as it gets.
+    """
+    if len(samples) == 1 and samples.shape[-1] >= _CELL:
+        return samples[0].cpu()
+    if samples.shape[-1] > 1:
+        return grid(samples, columns)
+    some = torch.linspace(0, len(reals) - 1, min(len(reals), scatter.MOST), dtype=torch.float64).long()
+    return scatter.scatter(samples, reals.gather(some))
+
+
+def class_rows(classes: int) -> Tensor:
+    """Labels of a grid with a row of 8 samples for each class, int64 (N,); of more than 10 classes, 10 evenly spaced ones."""
+    rows = torch.linspace(0, classes - 1, min(classes, CLASSES), dtype=torch.float64).round().long()
+    return rows.repeat_interleave(COLUMNS)
+
+
+def rows_of_scales(pyramid: Pyramid) -> Tensor:
+    """A sheet, uint8 (C, H, W), with a row for each scale, coarse to fine: a column is one latent at every scale.
+
+    Args:
+        pyramid: uint8 (N, C, h, h) each, h powers of two.
+    """
+    largest = pyramid[-1].shape[-1]
+    rows = [
+        x.cpu().repeat_interleave(largest // x.shape[-1], -1).repeat_interleave(largest // x.shape[-1], -2)
+        for x in pyramid
+    ]
+    return grid(torch.cat(rows), columns=len(rows[0]))
+
+
+class Samples(BatchCallback):
+    """The same latents again and again: `<run_dir>/samples/<kimg>.png` (EMA), and samples/ema and samples/raw to the
+    trackers; before the first image, each `sample_kimg`, and at the end.
+
+    The grid of a model that takes labels has a row for each class. A model that gives several scales also gets
+    `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale.
+
+    Args:
+        run_dir: the run folder.
+        sample_kimg: thousands of images between two pictures, above 0.
+        seed: of the latents.
+        count: images of a grid without classes; of points there are 2,500.
+    """
+
+    def __init__(self, run_dir: Path, sample_kimg: float, seed: int, count: int = 64) -> None:
+        if sample_kimg <= 0 or count < 1:
+            raise ValueError(f"sample_kimg {sample_kimg}, count {count}; allowed are values above 0")
+        self.run_dir, self.seed, self.count = run_dir, seed, count
+        self.every = max(1, round(sample_kimg * 1000))  # images
+        self._seen = 0
+        self._drawn = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self._seen = pl_module.images_shown
+        if self._seen == 0:
+            self.draw(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
+        before, self._seen = self._seen, pl_module.images_shown
+        if before // self.every != self._seen // self.every:
+            self.draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if self._drawn != pl_module.images_shown:
+            self.draw(trainer, pl_module)
+
+    def draw(self, trainer: Trainer, pl_module: Any) -> None:
+        """Every rank samples, since sampling may average buffers over them; rank 0 writes."""
+        self._drawn = pl_module.images_shown
+        reals = trainer.datamodule.reals  # type: ignore[attr-defined]
+        points = reals.shape[-1] == 1
+        y = class_rows(pl_module.classes) if pl_module.classes and not points else None
+        count, columns = (scatter.MOST if points else self.count, None) if y is None else (len(y), COLUMNS)
+        for name, ema in (("ema", True), ("raw", False)):
+            pyramid = sampled(pl_module, count, self.seed, ema, y)
+            if not trainer.is_global_zero:
+                continue
+            self._show(trainer, f"samples/{name}", sheet(pyramid[-1], reals, columns), "" if ema else None)
+            if len(pyramid) > 1 and ema:
+                self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "-scales")
+
+    def _show(self, trainer: Trainer, name: str, picture: Tensor, ending: str | None) -> None:
+        """To the trackers, and where it has an ending into the run folder."""
+        if ending is not None:
+            kimg, rest = divmod(self._drawn, 1000)
+            finer = f"_{rest:03d}" if self.every < 1000 else ""  # or pictures of one thousand would share a name
+            save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
+        for tracker in trainer.loggers:
+            if isinstance(tracker, Tracker):
+                tracker.log_picture(name, picture, self._drawn)
+
+
+def sampled(model: Any, count: int, seed: int, ema: bool, y: Tensor | int | None = None) -> Pyramid:
+    """`count` samples at every scale that the model gives, on the host; see `Experiment.sample_pyramids`."""
+    chunks = list(model.sample_pyramids(count, seed=seed, y=y, ema=ema))
+    return [torch.cat([c.cpu() for c in scale]) for scale in zip(*chunks, strict=True)]

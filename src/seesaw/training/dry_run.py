@@ -1,0 +1,146 @@
+"""What the first step of a run would refuse, found before the run has a folder: the optimisers, and shapes without numbers."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from seesaw.config.values import shown
+from seesaw.errors import UserError
+from seesaw.gan.module import GAN
+from seesaw.training.build import construct
+from seesaw.training.error_messages import first_line
+
+BOUNDS = {
+    "lr": "at least 0",
+    "betas": "two numbers from 0 to below 1",
+    **dict.fromkeys(("eps", "weight_decay", "momentum", "alpha"), "at least 0"),
+}
+"""Of the arguments of torch's optimisers, which it tells without a name."""
+
+
+def check_optimizers(config: dict[str, Any]) -> None:
+    """UserError with the key where an optimiser refuses its arguments; Lightning would make it only within the run."""
+    for name, node in config.get("optimizer", {}).items():
+        where = f"optimizer.{name}"
+        make = construct(node, where, config["packages"])
+        try:
+            made = make([nn.Parameter(torch.zeros(1))])
+        except ValueError as error:
+            raise UserError(_refused(where, make, error)) from error
+        if "beta2" in config.get("schedule", {}) and "betas" not in made.defaults:
+            name = type(made).__name__
+            raise UserError(
+                f"schedule.beta2: {where} is {name}, which has no betas; leave it out or give optimizer=adam"
+            )
+
+
+def _refused(where: str, make: Any, error: ValueError) -> str:
+    """The sentence under the one argument that is refused also when it stands alone."""
+    for key, value in make.keywords.items():
+        try:
+            make.func([nn.Parameter(torch.zeros(1))], **{key: value})
+        except ValueError:
+            bound = f"{shown(value)} is out of range; give {BOUNDS[key]}" if key in BOUNDS else first_line(error)
+            return f"{where}.{key}: {bound}"
+    return f"{where}: {first_line(error)}"
+
+
+def check_step(model: object, data: Any, devices: int) -> None:
+    """Play every phase of a GAN once at the first scale and at the last, before there is a run folder.
+
+    On torch's meta device, which knows shapes alone: this takes milliseconds and no memory at any size. Shapes that fail there
+    are played once more with numbers, which words it better and refuses nothing that works. Where that device cannot do what
+    others can, the rest of the step is not tried.
+
+    Args:
+        data: gives `channels`, `resolution` and `batch_size`; not read.
+        devices: among which the batch is divided.
+
+    Raises:
+        UserError: the players do not take each other's images or the data's, or a part cannot divide the batch.
+    """
+    if not isinstance(model, GAN):
+        return
+    try:
+        _play_scales(_ghost(model), data, devices, "meta")
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, NotImplementedError) or any(word in str(error) for word in ("device", "meta")):
+            return
+        with torch.random.fork_rng(devices=[]):
+            _play_scales(copy.deepcopy(model), data, devices, "cpu")
+
+
+def _ghost(model: GAN) -> GAN:
+    """A copy whose weights and buffers have shapes and no numbers. What computes a weight from its numbers is left out."""
+    memo: dict[int, Any] = {
+        id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in model.parameters()
+    }
+    memo |= {id(b): torch.empty_like(b, device="meta") for b in model.buffers()}
+    gan = copy.deepcopy(model, memo)
+    for layer in gan.modules():
+        if isinstance(layer, parametrize.ParametrizationList):  # to remove it would change the class, which both share
+            layer[0] = nn.Identity()
+    return gan
+
+
+def _play_scales(gan: GAN, data: Any, devices: int, device: str) -> None:
+    for images_shown in sorted({0, gan.last_change}):
+        gan.growth.advance(images_shown, [gan.G, gan.D, gan.view], [])
+        for part in gan.parts:
+            part.advance(0, images_shown)
+        batch_size = max(data.batch_size_at(images_shown) // devices, 1)
+        _play(gan, torch.zeros(batch_size, data.channels, data.resolution, data.resolution, device=device))
+
+
+def _play(gan: GAN, reals: Tensor) -> None:
+    n = gan.micro_batch or len(reals)
+    z = torch.zeros(len(reals), gan.z_dim, device=reals.device)
+    y = torch.zeros(len(reals), dtype=torch.int64, device=reals.device) if gan.classes else None
+    some = None if y is None else y[:n]
+    with _worded("model.G", reals[:n]):
+        made = gan.G(z[:n], some).images
+    view = gan.view(reals[:n])
+    if (gives := _sizes(made)) != (takes := _sizes(view)):
+        raise UserError(
+            f"model.G gives images of {gives}, and the reals are {takes}: leave model.G.channels and model.G.resolution as "
+            "data.channels and data.resolution have them"
+        )
+    hint = f", for images of {_sizes(view)}: leave its channels, resolution and pack as data and balance have them"
+    with _worded("model.D", reals[:n], hint):
+        gan.D(*gan.into_discriminator(view, some))
+    game = gan.game(reals, y, {})
+    gan.game_setup.fakes.reset(True)
+    for name, phase in gan.phases.items():
+        rows = slice(0, min(n, max(int(len(reals) * phase.batch_fraction), 1)))
+        with _worded(f"phase {name}", reals[rows]):
+            game.freeze_opponent(phase.player)
+            loss, _ = phase(game.adversarial_batch(phase, reals[rows], z[rows], None if y is None else y[rows]))
+            loss.backward()
+
+
+def _sizes(pyramid: list[Tensor]) -> str:
+    return " + ".join("x".join(map(str, x.shape[1:])) for x in pyramid)
+
+
+@contextmanager
+def _worded(where: str, images: Tensor, hint: str = "") -> Iterator[None]:
+    """Turn what torch says of the shapes into a sentence, where it was said of numbers."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
+        text = first_line(error)
+        if images.is_meta:
+            raise
+        if "alloc" in text:  # the memory of this host says nothing of the device that will train
+            return
+        if "Expected more than 1 value per channel" in text:
+            where, hint = f"{where} with {len(images)} images", ""
+            text = "BatchNorm takes more than one sample a pass; give a larger batch_size or model.micro_batch"
+        raise UserError(f"{where}: {text}{hint}") from error

@@ -1,0 +1,63 @@
+"""TensorBoard as a tracker (extra `tensorboard`). Its step is images shown: it has no other axis."""
+
+import importlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor
+
+from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
+from seesaw.types import UserError
+
+
+class TensorBoardLog(Tracker):
+    """Event files under `<run_dir>/tensorboard`. Raises UserError where the package is missing."""
+
+    def __init__(self, run: RunInfo) -> None:
+        super().__init__(run)
+        try:
+            self._module = importlib.import_module("torch.utils.tensorboard")
+        except ImportError as error:
+            install = "pip install 'seesaw-gan[tensorboard]'"
+            raise UserError(
+                f"logger=tensorboard: the package tensorboard is missing; install it with `{install}`"
+            ) from error
+        self._writer: Any = None
+        self._purge: int | None = None
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The `SummaryWriter`."""
+        if self._writer is None:
+            folder = str(self.run.run_dir / "tensorboard")
+            self._writer = self._module.SummaryWriter(folder, purge_step=self._purge)
+            self._writer.add_text("config", f"```\n{json.dumps(self.run.config, indent=2, default=str)}\n```")
+        return self._writer
+
+    @rank_zero_only
+    def cut(self, images: int) -> None:
+        """Hides the points past `images` that the interrupted run had written; call it before the first row."""
+        self._purge = images + 1
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        for name, value in metrics.items():
+            self.experiment.add_scalar(name, value, step)
+
+    @rank_zero_only
+    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+        self.experiment.add_image(name, check_picture(image), step)
+
+    @rank_zero_only
+    def summarise(self, values: dict[str, float]) -> None:
+        self.experiment.add_text("summary", "\n\n".join(f"{k}: {v:.6g}" for k, v in values.items()))
+
+    @rank_zero_only
+    def finish(self, exit_code: int) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

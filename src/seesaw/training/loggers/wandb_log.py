@@ -1,0 +1,206 @@
+"""Weights & Biases, online where there is a key, offline otherwise, and never the reason why a run ends or hangs."""
+
+import netrc
+import os
+import re
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+import wandb
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor
+
+from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
+from seesaw.training.provenance import provenance
+
+_SILENT = wandb.Settings(silent=True)  # of W&B's own chatter, the lines that help are printed here
+
+LONGEST_NAME, LONGEST_TAG = 128, 64
+"""Characters that W&B's server takes."""
+
+
+class WandbLog(Tracker):
+    """One W&B run under `<run_dir>/wandb`, on the axis `kimg`. Beside the configuration it keeps `choices`, the names of the
+    chosen options (choices.balance: ttur), to group by, and `provenance`.
+
+    Online when a key is found (environment or netrc: never the configuration), else offline; the variable WANDB_MODE and
+    `mode` decide before that. A server that does not answer costs `init_timeout` seconds, then the run goes on offline; at
+    the end the upload gets `finish_timeout` seconds, and what was not sent stays in the folder. A resumed run continues
+    under its id; the points that it had sent past the checkpoint cannot be taken back from the server.
+
+    Args:
+        run: the run folder, name, configuration, and whether it continues.
+        project: W&B's project.
+        name: shown name; null takes the run's: its folder, in a sweep its overrides. At most 128 characters are shown.
+        group: runs under one heading; null: in a sweep the sweep's folder, else none.
+        tags: words to filter by, beside model=…, data=…, balance=… and loss=…
+        job_type: null: train, or search for the trials of a search.
+        id: null makes a readable one, `<name>-<6 random hex digits>`, and keeps it in `<run_dir>/wandb/id`.
+        mode: null decides by itself.
+        init_timeout: seconds at the start.
+        finish_timeout: seconds for the upload at the end; W&B's own process was seen to take 20 more to stop when its server
+            hangs, and the two together stay within a minute.
+    """
+
+    def __init__(
+        self,
+        run: RunInfo,
+        project: str = "seesaw",
+        name: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] = (),
+        job_type: str | None = None,
+        id: str | None = None,
+        mode: Literal["online", "offline", "disabled"] | None = None,
+        init_timeout: float = 30.0,
+        finish_timeout: float = 40.0,
+    ) -> None:
+        super().__init__(run)
+        self.project, self.group, self.job_type = project, group or run.group, job_type or run.kind
+        self.tags = [_at_most(tag, LONGEST_TAG) for tag in dict.fromkeys([*run.tags, *tags])]
+        self.shown_name = _at_most(name or run.name, LONGEST_NAME)
+        self.mode = mode
+        self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
+        self._id = id
+        self._run: Any = None
+
+    @property
+    def run_id(self) -> str:
+        """The id given, else the stored one of a run that continues, else W&B's own sweep agent's, else a new one."""
+        if self._id is None:
+            stored = self._id_file.read_text().strip() if self.run.resume and self._id_file.exists() else None
+            self._id = stored or os.environ.get("WANDB_RUN_ID") or _readable_id(self.shown_name)
+        return self._id
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The `wandb.Run`; started when first asked for, which Lightning does before training. `seesaw` needs none of W&B's
+        globals, so several runs in one process stay apart."""
+        if self._run is None:
+            self._run = self._start()
+            self._id_file.parent.mkdir(parents=True, exist_ok=True)
+            self._id_file.write_text(self.run_id + "\n")
+            # At once, before the first row: W&B's own step restarts on an offline resume and counts calls, not images.
+            self._run.define_metric("*", step_metric="kimg", step_sync=True)
+        return self._run
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if step is None:
+            raise ValueError("W&B: step is None; it must be the number of images shown")
+        self.experiment.log({**metrics, "kimg": step / 1000})
+
+    @rank_zero_only
+    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+        pixels = check_picture(image).permute(1, 2, 0).numpy()
+        picture = wandb.Image(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        self.experiment.log({name: picture, "kimg": step / 1000})
+
+    def cut(self, images: int) -> None:
+        """Nothing: W&B takes no point back. Those past `images` stay beside the new ones, on the same axis."""
+
+    @rank_zero_only
+    def summarise(self, values: dict[str, float]) -> None:
+        self.experiment.summary.update(values)
+
+    @rank_zero_only
+    def finish(self, exit_code: int) -> None:
+        """Ends the run within about `finish_timeout` seconds and says in one line where to look."""
+        if self._run is None:
+            return
+        run, self._run = self._run, None
+        folder, began = _from_here(Path(run.dir).parent), time.monotonic()
+        run.finish(exit_code=exit_code)
+        if run.settings.mode == "disabled":
+            return
+        if run.offline:
+            print(f"W&B (offline): view with `wandb leet {folder}`, upload with `wandb sync {folder}`", flush=True)
+        elif time.monotonic() - began >= self.finish_timeout:
+            print(
+                f"W&B: the upload took too long; send the rest with `wandb sync --include-online {folder}`", flush=True
+            )
+        else:
+            print(f"W&B: {run.url}", flush=True)
+
+    @property
+    def _id_file(self) -> Path:
+        return self.run.run_dir / "wandb" / "id"
+
+    def _start(self) -> Any:
+        self.run.run_dir.mkdir(parents=True, exist_ok=True)
+        base = wandb.setup(settings=_SILENT).settings.base_url
+        mode = self.mode or os.environ.get("WANDB_MODE") or ("online" if has_key(base) else "offline")
+        if mode != "online":
+            return self._init(mode)
+        before = set(self._attempts())
+        try:
+            run = self._init("online")
+        except wandb.errors.Error as error:
+            wandb.teardown()  # W&B's process still holds the failed run's id: "run ID is in use"
+            for folder in set(self._attempts()) - before:
+                shutil.rmtree(folder, ignore_errors=True)  # an empty run, which viewers would list
+            reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+            print(f"W&B: no connection, so this run is kept offline ({reason})", file=sys.stderr, flush=True)
+            wandb.setup(settings=_SILENT)
+            return self._init("offline")
+        print(f"W&B: {run.url}", flush=True)
+        return run
+
+    def _init(self, mode: str) -> Any:
+        settings = wandb.Settings(
+            init_timeout=self.init_timeout,
+            finish_timeout=self.finish_timeout,
+            console="off",  # the capture would store every redraw of the progress bar
+            reinit="create_new",  # each job of a sweep is a run of its own
+            disable_code=True,
+        )
+        return wandb.init(
+            project=self.project, name=self.shown_name, group=self.group, tags=self.tags, job_type=self.job_type,
+            id=self.run_id, resume="allow", dir=str(self.run.run_dir.resolve()), mode=cast(Any, mode),
+            config={**self.run.config, "choices": self.run.choices, "provenance": provenance()},
+            allow_val_change=True, settings=settings,
+        )  # fmt: skip
+
+    def _attempts(self) -> list[Path]:
+        return list((self.run.run_dir / "wandb").glob("run-*"))
+
+
+def has_key(base_url: str) -> bool:
+    """Whether W&B will find credentials without asking: in the environment, or in netrc for its server."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    file = os.environ.get("NETRC") or next(
+        (p for p in (Path.home() / ".netrc", Path.home() / "_netrc") if p.exists()), None
+    )
+    if file is None:
+        return False
+    try:
+        hosts = netrc.netrc(str(file)).hosts
+    except (OSError, netrc.NetrcParseError):
+        return False
+    # api.wandb.ai is the name under which older versions stored the key of W&B's own service.
+    return urlsplit(base_url).netloc in hosts or ("WANDB_BASE_URL" not in os.environ and "api.wandb.ai" in hosts)
+
+
+def _readable_id(name: str) -> str:
+    # `wandb leet` lists runs by their id. `secrets` leaves the seeded generators alone.
+    return f"{re.sub('[^A-Za-z0-9_-]+', '-', name).strip('-')[:48] or 'run'}-{secrets.token_hex(3)}"
+
+
+def _at_most(text: str, characters: int) -> str:
+    """What stands first and last tells the jobs of a sweep apart; what is too long is left out of the middle."""
+    half = (characters - 1) // 2
+    return text if len(text) <= characters else f"{text[:half]}…{text[-half:]}"
+
+
+def _from_here(path: Path) -> Path:
+    path, here = path.resolve(), Path.cwd().resolve()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,290 @@
+"""The run folder: where it lies, what it holds of a former attempt, and its status."""
+
+import errno
+import json
+import math
+import os
+import re
+import secrets
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig
+
+from seesaw.config.renamed import with_moved_targets
+from seesaw.errors import UserError
+
+MAY_DIFFER = (
+    "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "dry_run", "trainer", "callbacks", "packages",
+    "log_kimg", "checkpoint_kimg", "evaluate_kimg", "sample_kimg",
+)  # fmt: skip
+"""Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
+
+MOST_KEYS = 3
+"""How many differing keys a refusal names."""
+
+RUN_FOLDER = "run folder: "
+"""Begins the note on an exception that tells in which folder the run was that it ended."""
+
+
+def never(images_shown: int, distance: float) -> bool:
+    """The judge of runs outside a search: goes on."""
+    return False
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the entry knows of a run. `run_dir` as the user gave it; `choices`: group -> chosen option; `varied`: of a sweep,
+    the overrides in which its jobs differ; `kind`: train, or search for one of its trials; `judge`: from images shown and
+    distance to whether the run is hopeless and ends."""
+
+    choices: dict[str, str]
+    overrides: list[str] = field(default_factory=list)
+    run_dir: str | None = None
+    sweep_dir: Path | None = None
+    number: int | None = None
+    varied: list[str] = field(default_factory=list)
+    kind: str = "train"
+    judge: Callable[[int, float], bool] = never
+
+    @property
+    def title(self) -> str:
+        """What a progress bar shows."""
+        return f"{self.choices['model']} {self.choices['data']}"
+
+    @property
+    def name(self) -> str:
+        """What tells the job from the others of its sweep."""
+        return " ".join(self.varied or self.overrides) or "defaults"
+
+    @property
+    def folder(self) -> Path | None:
+        """In a sweep the job's folder; else None, since `decide` finds it."""
+        return None if self.sweep_dir is None else self.sweep_dir / str(self.number)
+
+    @property
+    def group(self) -> str | None:
+        """The heading under which a tracker shows the jobs of one sweep: the name of its folder."""
+        return None if self.sweep_dir is None else self.sweep_dir.resolve().name
+
+    def prefix(self, seed: int) -> str:
+        """The run's name without its time: model, data, balance and seed."""
+        return "-".join([self.choices["model"], self.choices["data"], self.choices["balance"], f"s{seed}"])
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder, and the checkpoint to go on from, or None."""
+
+    path: Path
+    checkpoint: Path | None = None
+
+
+def decide(cfg: DictConfig, job: Job) -> RunFolder:
+    """The one place that decides where a run lives and from where it goes on. Creates and writes nothing.
+
+    An explicit run_dir; else, in a sweep, <sweep dir>/<job number>; else a new folder under runs/. Raises UserError where
+    a folder holds another run, or one that `resume` does not mention.
+    """
+    path = job.folder
+    if path is not None:
+        if job.run_dir is not None:
+            raise UserError(f"run_dir={job.run_dir} in a sweep would give all jobs one folder; leave it out")
+    else:
+        path = None if job.run_dir is None else Path(job.run_dir).expanduser()
+    if cfg.resume not in (None, "auto"):
+        return from_checkpoint(cfg, job, path)
+    if path is None:
+        path = latest(cfg, job) if cfg.resume == "auto" else None
+        path = path or new_folder(job.prefix(cfg.seed))
+    last = path / "checkpoints" / "last.ckpt"
+    if not last.is_file():
+        return RunFolder(path)
+    if cfg.resume is None:
+        raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
+    refuse_differences(cfg, saved_config(path), path, job.choices)
+    return RunFolder(path, last)
+
+
+def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:
+    """resume=PATH: the weights and the state of that file, in a new folder unless run_dir names one: the file's own, or one
+    that holds no other run. Its configuration is in the file, so it is compared when that is read."""
+    checkpoint = given_checkpoint(cfg.resume)
+    assert checkpoint is not None
+    origin = checkpoint.resolve().parent.parent
+    path = path or new_folder(job.prefix(cfg.seed))
+    if (path / "checkpoints" / "last.ckpt").is_file() and path.resolve() != origin:
+        raise UserError(f"{path} already holds another run than resume={cfg.resume}; choose another run_dir")
+    return RunFolder(path, checkpoint)
+
+
+def given_checkpoint(resume: str | None) -> Path | None:
+    """The file that resume=PATH names, None for null and auto. UserError where there is none."""
+    if resume in (None, "auto"):
+        return None
+    checkpoint = Path(str(resume)).expanduser()
+    if not checkpoint.is_file():
+        raise UserError(f"resume={resume}: there is no such file; give null, auto or the path of a checkpoint")
+    return checkpoint
+
+
+def checkpoint_of(run: Path, which: str) -> Path:
+    """The checkpoint file that `run` names: itself, or <run>/checkpoints/<which>.ckpt."""
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise UserError(f"{run}: there is no such run folder or checkpoint")
+    path = run / "checkpoints" / f"{which}.ckpt"
+    if not path.is_file():
+        there = sorted(p.name for p in (run / "checkpoints").glob("*.ckpt"))
+        raise UserError(f"{run} holds no {which}.ckpt; there is {', '.join(there) or 'no checkpoint yet'}")
+    return path
+
+
+def new_folder(prefix: str) -> Path:
+    """A name that two runs begun in one second do not share."""
+    return Path("runs") / f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def latest(cfg: DictConfig, job: Job) -> Path | None:
+    """The newest run of the same name and configuration, for resume=auto without run_dir."""
+    found = [f.parent for f in Path("runs").glob(f"{job.prefix(cfg.seed)}-*/config.yaml")]
+    found = [f for f in found if (f / "checkpoints" / "last.ckpt").is_file() and _same(f, cfg)]
+    return max(found, key=lambda f: (f / "config.yaml").stat().st_mtime, default=None)
+
+
+def _same(path: Path, cfg: DictConfig) -> bool:
+    try:
+        return not differences(saved_config(path), cfg)
+    except UserError:  # unreadable, or of an earlier version
+        return False
+
+
+def saved_config(path: Path) -> dict[str, Any]:
+    try:
+        saved = yaml.safe_load((path / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}"
+        ) from error
+    if "recipe" in (saved.get("model") or {}):
+        raise UserError(f"{path} was begun by an earlier version of seesaw; commit fe0cea8 goes on with it")
+    return dict(with_moved_targets(saved))
+
+
+def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choices: dict[str, str]) -> None:
+    """UserError where the folder or checkpoint `path` was begun with another configuration: with the groups that were chosen
+    otherwise, as far as its status tells them, and a few of the differing keys, but for those of these groups.
+
+    Args:
+        choices: group -> option chosen now.
+    """
+    wrong = differences(saved, cfg)
+    if not wrong:
+        return
+    begun = read_status(path if path.is_dir() else path.parent.parent).get("choices", {})
+    groups = [g for g, was in begun.items() if g not in MAY_DIFFER and choices.get(g, was) != was]
+    told = [f"{group} was {begun[group]}, now {choices[group]}" for group in groups]
+    inner = tuple(f"{group.replace('/', '.')}." for group in groups)
+    keys = [line for line in wrong if not line.startswith(inner)]
+    told += keys[:MOST_KEYS] + ([f"… and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else [])
+    raise UserError(
+        f"{path} was begun with another configuration: {'; '.join(told)}; only {', '.join(MAY_DIFFER)} may change"
+    )
+
+
+def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
+    """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ."""
+    from seesaw.config.assemble import without_unused  # imports torch, which names its run folder without
+    from seesaw.config.compose import resolved
+
+    now = cfg.copy()
+    for key in MAY_DIFFER:
+        if key in saved:
+            now[key] = literal(saved[key])
+    left, right = flat(saved), flat(without_unused(resolved(now)))
+    keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
+    return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]
+
+
+def literal(node: Any) -> Any:
+    """What OmegaConf resolves to `node`: each `${` of its texts, as it may stand in the name of a file, escaped."""
+    if isinstance(node, dict):
+        return {key: literal(child) for key, child in node.items()}
+    if isinstance(node, list | tuple):
+        return [literal(child) for child in node]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", node) if isinstance(node, str) else node
+
+
+def flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Every leaf by its dotted key; a list is a leaf."""
+    if not isinstance(node, dict) or not node:
+        return {path: node}
+    return {k: v for key, child in node.items() for k, v in flat(child, f"{path}.{key}" if path else str(key)).items()}
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text whole or not at all. UserError when the disk is full or the folder cannot be written."""
+    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise UserError(f"{path} cannot be written: {reason}; choose another place by run_dir=…") from error
+
+
+def strict(node: Any) -> Any:
+    """The same for JSON, which knows no number that is not finite: null in its place."""
+    if isinstance(node, dict):
+        return {key: strict(child) for key, child in node.items()}
+    if isinstance(node, list | tuple):
+        return [strict(child) for child in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """status.json of a run folder; empty when there is none."""
+    try:
+        return dict(json.loads((path / "status.json").read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def keep_trace(folder: Path, error: BaseException) -> Path:
+    """Add the error's whole trace, with the time, to <folder>/log.txt; returns that file."""
+    path = folder / "log.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        file.write(f"{now()}\n{''.join(traceback.format_exception(error))}\n")
+    return path
+
+
+class Status:
+    """status.json: state (running, finished, interrupted, failed; pruned, of a search's trial), progress, the reason of a
+    failure, distances; from the first moment also what was chosen of each group, the metric and its protocol."""
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self.writes = path, writes  # of several processes only the first one writes
+        self.values: dict[str, Any] = {"pid": os.getpid(), "started": now()}
+
+    def update(self, state: str, images_shown: int, **more: Any) -> None:
+        self.values |= {
+            "state": state,
+            "images_shown": images_shown,
+            "kimg": images_shown / 1000,
+            "updated": now(),
+            **more,
+        }
+        if self.writes:
+            write(self.path / "status.json", json.dumps(strict(self.values), indent=2, allow_nan=False) + "\n")
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

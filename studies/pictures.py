@@ -1,0 +1,50 @@
+"""The README's pictures from a run: python studies/pictures.py RUN docs/images/digits.png [--curves docs/images/curves.png]
+
+Left 64 samples of the averaged generator of last.ckpt (latents of seed 1), right the first 64 reals of its data set. Of a set of
+points 2,500 samples over the reals. Several runs stand side by side: RUN RUN … OUT; with --samples N only N samples of each.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+
+from seesaw.training.build import construct
+from seesaw.training.callbacks.samples import grid, sampled, save_png, sheet
+from seesaw.training.inference import restore
+from seesaw.training.run_folder import checkpoint_of
+
+
+def picture(run: Path, samples: int | None) -> torch.Tensor:
+    """uint8 (C, H, W)."""
+    restored = restore(checkpoint_of(run, "last"))
+    model = restored.model
+    if samples is not None:
+        return grid(sampled(model, samples, seed=1, ema=True)[-1])
+    reals = construct(restored.nodes["data"], "data").prepare()
+    if reals.shape[-1] == 1:
+        return sheet(sampled(model, 2500, seed=1, ema=True)[-1], reals)
+    return beside([grid(sampled(model, 64, seed=1, ema=True)[-1]), grid(reals.gather(torch.arange(64)))])
+
+
+def beside(pictures: list[torch.Tensor]) -> torch.Tensor:
+    """Pictures of one height side by side on white."""
+    gap = torch.full((*pictures[0].shape[:2], 24), 255, dtype=torch.uint8)
+    return torch.cat([x for picture in pictures for x in (gap, picture)][1:], 2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, nargs="+")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--curves", type=Path)
+    parser.add_argument("--samples", type=int)
+    args = parser.parse_args()
+    save_png(beside([picture(run, args.samples) for run in args.run]), args.out)
+    if args.curves:
+        shutil.copy(args.run[0] / "curves.png", args.curves)
+
+
+if __name__ == "__main__":
+    main()

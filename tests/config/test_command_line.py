@@ -1,0 +1,65 @@
+"""Arguments before Hydra reads them."""
+
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from seesaw.config.command_line import LISTS, SINGLE, flags_first, refuse_lists, refuse_twice, with_home
+from seesaw.errors import UserError
+
+GROUPS = ["model", "model/style", "balance", "logger", "data"]
+
+
+@pytest.mark.parametrize("home", ["/home/me", "/home/of me, (not [you]) = {us}: x"])
+def test_home_is_what_hydra_then_reads(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", home)
+    given = ["data.root=~/faces", "+a=~", "a=[~/b,~]", "~balance", "a=~user", "-m", 'a="~/q"', "b=c/~/d"]
+    made = with_home(given)
+    assert made[3:] == given[3:]
+    parsed = [o.value() for o in OverridesParser.create().parse_overrides(made[:3])]
+    assert parsed == [f"{home}/faces", home, [f"{home}/b", home]]
+    assert Path(parsed[0]) == Path("~/faces").expanduser()
+    (swept,) = OverridesParser.create().parse_overrides(with_home(["data.root=~/a,~/b"]))
+    assert list(swept.sweep_iterator()) == [f"{home}/a", f"{home}/b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            "balance=ttur balance=skip_d",
+            r"balance is given twice, balance=ttur and balance=skip_d: give balance=\[ttur,skip_d\]",
+        ),
+        ("balance=[ttur,pac] +balance=skip_d", r"give balance=\[ttur,pac,skip_d\]"),
+        ("balance=none balance=ttur", "balance=none and balance=ttur: give it once"),
+        ("model=mlp seed=1 model=dcgan", "model=mlp and model=dcgan: give it once"),
+        ("model/style=gram model/style=wasserstein", "model/style is given twice"),
+        ("hydra/launcher=joblib hydra/launcher=basic", "hydra/launcher is given twice"),
+        ("engine/optimizer@model.optimizers=adam engine/optimizer@model.optimizers=rmsprop", "is given twice"),
+    ],
+)
+def test_a_group_given_twice(arguments: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        refuse_twice(arguments.split(), GROUPS)
+
+
+def test_what_may_stand_twice() -> None:
+    """Keys, and a group with the same option; one other option beside them is refused."""
+    allowed = ["seed=1", "seed=2", "model.G.width=1", "model.G.width=2", "model=mlp", "model=mlp", "~data", "-m"]
+    refuse_twice(allowed, GROUPS)
+    with pytest.raises(UserError, match="model is given twice"):
+        refuse_twice([*allowed, "model=dcgan"], GROUPS)
+
+
+def test_several_options_of_a_group_that_takes_one_are_refused() -> None:
+    refuse_lists(["balance=[ttur,skip_d]", "loss=[hinge]", "model.order=[G,D]", "penalty=[r1,r2]", "loss=hinge,rpgan"])
+    with pytest.raises(UserError, match=r"loss=\[hinge, rpgan\]: a run has one loss: give one of hinge, rpgan$"):
+        refuse_lists(["seed=1", "loss=[hinge, rpgan]"])
+    assert not set(LISTS) & set(SINGLE)
+
+
+def test_flags_may_stand_between_overrides() -> None:
+    given = ["kimg=1", "--config-dir", "conf", "-m", "seed=1,2", "--config-dir=other", "~balance"]
+    assert flags_first(given) == ["--config-dir", "conf", "-m", "--config-dir=other", "kimg=1", "seed=1,2", "~balance"]
+    assert flags_first(["--config-dir"]) == ["--config-dir"]

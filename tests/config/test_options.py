@@ -1,0 +1,69 @@
+"""What is told of a configuration before anything that it names is imported."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch.utils.data import DataLoader
+from toys import Stream, task
+
+from seesaw.config.options import AUTOMATIC, DECIDED, check_data, check_trainer
+from seesaw.data.sources.digits import sets
+from seesaw.training.callbacks.evaluate import NoMetrics
+from seesaw.training.callbacks.stop import Life
+from seesaw.training.run import make_trainer
+from seesaw.training.run_folder import Job, RunFolder, Status
+
+
+def test_every_argument_that_the_run_gives_the_trainer_is_refused_to_the_user(
+    composed: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    parts = {"callbacks": {}, "trainer": given.update}
+    monkeypatch.setattr("seesaw.training.run.construct", lambda node, where, packages: parts[where])
+    job = Job({"model": "dcgan", "data": "digits", "balance": "none"})
+    make_trainer(RunFolder(tmp_path), composed("trainer=cpu"), job, Life(1), NoMetrics(), [], Status(tmp_path))
+    assert set(given) == set(DECIDED)
+    assert check_trainer({"trainer": {"_target_": "x", "devices": 1, "precision": 16, "logger": False}}) == [
+        "trainer.precision: the run sets it; give precision=auto or precision=exact",
+        "trainer.logger: the run sets it; give logger=…",
+    ]
+
+
+def test_what_lightning_refuses_to_a_model_that_steps_by_itself_is_refused_before(tmp_path: Path) -> None:
+    """Each of these, given to Lightning's own Trainer, ends the fit of such a model."""
+    for key, value in (("accumulate_grad_batches", 2), ("gradient_clip_val", 1.0)):
+        options: dict[str, Any] = {key: value, "logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+        trainer = pl.Trainer(**options, default_root_dir=tmp_path)
+        with pytest.raises(MisconfigurationException, match="manual optimization"):
+            trainer.fit(task("plain"), DataLoader(Stream(0, 1), batch_size=None))
+        (sentence,) = check_trainer({"trainer": {key: value}})
+        assert sentence.startswith(
+            f"trainer.{key}: models here step their own optimisers, which Lightning then leaves alone;"
+        )
+    assert set(AUTOMATIC) == {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"}
+
+
+def test_a_resolution_is_told_as_the_set_would_tell_it() -> None:
+    node = {"_target_": "seesaw.data.sources.sets.Digits", "resolution": 48}
+    with pytest.raises(ValueError, match="resolution must be one of") as told:
+        sets.Digits(resolution=48, channels=1, batch_size=8)
+    assert check_data({"data": node}) == [f"data: {told.value}"]
+    for other in (
+        {"resolution": 64},
+        {"_target_": "mine.Data"},
+        {"_target_": "seesaw.data.sources.points.GaussiansRing"},
+    ):
+        assert check_data({"data": node | other}) == []
+
+
+def test_a_place_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "there").mkdir()
+    node = {"_target_": "seesaw.data.sources.files.Folder", "resolution": 8}
+    assert check_data({"data": node | {"root": "~/there"}}) == check_data({"data": node | {"root": None}}) == []
+    (sentence,) = check_data({"data": node | {"root": "~/gone"}})
+    assert f"data.root='~/gone' does not exist (looked for '{tmp_path}/gone')" in sentence

@@ -1,0 +1,76 @@
+"""Keys of version 0.1 are answered with the present ones, and the present ones exist."""
+
+import pytest
+from command_lines import Command, Ended, forked, refused_in_a_sentence
+
+from seesaw.config.renamed import RENAMED, renamed
+
+MORE = {
+    ("penalty.gamma=1",): "penalty.gamma: this is now penalty.r1.gamma (or penalty.r2.gamma)",
+    ("+penalty.gamma=1",): "penalty.gamma: this is now penalty.r1.gamma",
+    ("penalty=r1", "penalty.gamma=1"): "penalty.gamma: this is now penalty.r1.gamma",
+    ("model.optimizers.D.lr=1e-3",): "model.optimizers.D.lr: this is now optimizer.D.lr",
+    ("+model.optimizers.D.lr=1e-3",): "model.optimizers.D.lr: this is now optimizer.D.lr",
+    ("model.optimizers.G.betas=[0,0.9]",): "model.optimizers.G.betas: this is now optimizer.G.betas",
+    ("engine/optimizer@model.optimizers=rmsprop",): "this is now optimizer",
+    ("model=style_transfer", "model/optimizer=lbfgs"): "model/optimizer: this is now optimizer",
+    ("model=style_transfer", "model.optimizer.lr=1"): "model.optimizer.lr: this is now optimizer.canvas.lr",
+    ("model.phases.D.terms.r1.gamma=1",): "model.phases.D.terms.r1.gamma: this is now penalty.r1.gamma",
+    ("model=progan_small", "+model.growth.hold=9"): "model.growth.hold: this is now model.growth.stabilise",
+    ("model=mlp", "penalty=wgan_gp", "penalty.drift=0"): "penalty.drift: this is now penalty.drift.weight",
+    ("balance=skip_d", "balance.skip_d.rest_above=0.5"): "this is now balance.skip_d.skip_above",
+    ("balance=skip_d", "+balance.skip_d.rest_above=0.5"): "this is now balance.skip_d.skip_above",
+}
+OLD: dict[Command, str] = {(f"{key}=1",): f"{key}: this is now {now}" for key, now in RENAMED.items()} | MORE
+FITTING: list[Command] = [
+    ("penalty=r1", "penalty.r1.gamma=1", "penalty.r1.interval=16"),
+    ("penalty=r1_r2", "penalty.r2.gamma=1"),
+    ("model=mlp", "penalty=wgan_gp", "penalty.wgan_gp.weight=1", "penalty.wgan_gp.target=2", "penalty.drift.weight=0"),
+    ("model=mlp", "penalty=wgan_gp", "penalty.wgan_gp.one_sided=true"),
+    ("model=mlp", "penalty=wgan_lp", "penalty.wgan_lp.weight=1", "penalty.wgan_lp.target=2"),
+    ("optimizer=rmsprop", "optimizer.G.lr=1e-3", "optimizer.D.lr=1e-3"),
+    ("model=progan_small", "model.growth.stabilise=10", "model.growth.batch_sizes={4:16}", "kimg=90"),
+    ("balance=[skip_d,topk]", "balance.skip_d.skip_above=0.7", "balance.skip_d.resume_below=0.1",
+     "balance.skip_d.max_skips=3", "balance.topk.min=0.6"),
+    ("balance=instance_noise", "balance.instance_noise.std.kimg=5"),
+    ("metrics.measures.kernel_digits.subsets=10", "evaluate_kimg=3", "seed=3", "log_kimg=3"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
+    small = ("data.resolution=16", "dry_run=true", "logger=none")
+    imported = (
+        "seesaw.training.run",
+        "seesaw.data.module",
+        "seesaw.nets.dcgan",
+        "seesaw.nets.mlp",
+        "seesaw.nets.progan",
+    )
+    commands = [*OLD, *((*command, *small) for command in FITTING)]
+    found = forked(tmp_path_factory.mktemp("renamed"), commands, *imported, "sklearn.datasets")
+    return {command[: -len(small)] if command[-3:] == small else command: done for command, done in found.items()}
+
+
+@pytest.mark.parametrize("command", OLD, ids=" ".join)
+def test_an_old_key_is_answered_with_the_present_one(command: Command, answers: dict[Command, Ended]) -> None:
+    refused_in_a_sentence(answers[command], [OLD[command]])
+
+
+@pytest.mark.parametrize("command", FITTING, ids=" ".join)
+def test_the_present_keys_fit(command: Command, answers: dict[Command, Ended]) -> None:
+    assert answers[command].returncode == 0, answers[command].stderr
+    assert answers[command].stderr == ""
+
+
+def test_a_key_below_an_old_one_keeps_its_end_where_the_new_one_is_a_key() -> None:
+    assert renamed("model.optimizers.G.lr") == "model.optimizers.G.lr: this is now optimizer.G.lr"
+    assert renamed("model.phases.D.terms.gradient_penalty.weight") == (
+        "model.phases.D.terms.gradient_penalty.weight: this is now penalty.wgan_gp.weight"
+    )
+    assert renamed("model.phases.D_r1.every") == (
+        "model.phases.D_r1.every: this is now penalty, with penalty.NAME.interval for a lazy phase"
+    )
+    assert renamed("penalty.drift.weigth") is None  # penalty.drift names a node today
+    assert renamed("model.optimizersX") is None
+    assert renamed("penalty.r1.gamma") is None

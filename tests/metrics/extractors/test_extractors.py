@@ -1,0 +1,121 @@
+"""The extractors of the classifiers that ship: shapes, freedom from training, what importing them costs."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from seesaw.metrics.extractors.base import WEIGHTS, ClassifierExtractor, Classifies, KnowsModes
+from seesaw.metrics.extractors.classifier import SmallClassifier, to_input
+from seesaw.metrics.extractors.efficientnet import EfficientNetLite0Extractor
+from seesaw.metrics.extractors.inception import InceptionExtractor
+from seesaw.metrics.extractors.points import PointsExtractor
+from seesaw.metrics.extractors.stacked import StackedExtractor
+from seesaw.metrics.features import Features
+
+NAMES = ("digits", "mnist", "fashion_mnist")
+CPU = torch.device("cpu")
+
+
+def images(n: int, channels: int, size: int) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(n)
+    return torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=draw)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_ship_with_their_record(name: str) -> None:
+    file = WEIGHTS / f"{name}.pt"
+    assert file.stat().st_size < 500_000
+    record = json.loads((WEIGHTS / f"{name}.json").read_text())
+    assert record["accuracy_held_out"] >= {"digits": 0.98, "mnist": 0.98, "fashion_mnist": 0.90}[name]
+    assert record["command"].startswith(f"python tools/train_classifier.py {name}")
+    extractor = ClassifierExtractor(name)
+    assert extractor.weights_hash == hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    extractor.prepare(CPU)
+    assert not extractor.network.training
+    assert not any(p.requires_grad for p in extractor.network.parameters())
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 32), (1, 8), (3, 64), (1, 128)])
+def test_any_size_and_channels(channels: int, size: int) -> None:
+    features = ClassifierExtractor("digits")(images(5, channels, size))
+    assert features.shape == (5, 64)
+    assert features.dtype == torch.float32
+    assert features.min() >= 0
+
+
+def test_grey_as_three_channels_is_grey() -> None:
+    grey = images(5, 1, 64)
+    extractor = ClassifierExtractor("digits")
+    torch.testing.assert_close(extractor(grey), extractor(grey.expand(-1, 3, -1, -1)))
+
+
+def test_input_of_the_classifier() -> None:
+    full = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 64, 64)
+    found = to_input(full)
+    assert found.shape == (2, 1, 32, 32)
+    torch.testing.assert_close(found[0], -torch.ones(1, 32, 32))
+    torch.testing.assert_close(found[1], torch.ones(1, 32, 32))
+    lines = torch.zeros(1, 1, 128, 128, dtype=torch.uint8)
+    lines[..., ::4] = 255  # antialiased: thin lines become a grey of a quarter, none is lost
+    torch.testing.assert_close(to_input(lines)[..., 2:-2], torch.full((1, 1, 32, 28), -0.5), rtol=0, atol=0.05)
+    colours = torch.tensor([30, 60, 120], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    torch.testing.assert_close(to_input(colours), torch.full((1, 1, 32, 32), 70 / 127.5 - 1))
+
+
+def test_probabilities_are_those_of_the_whole_classifier() -> None:
+    extractor = ClassifierExtractor("digits")
+    some = images(6, 1, 32)
+    network = SmallClassifier().eval()
+    network.load_state_dict(torch.load(WEIGHTS / "digits.pt", weights_only=True))
+    torch.testing.assert_close(extractor.probabilities(extractor(some)), network(to_input(some)).softmax(1))
+
+
+def test_values_do_not_hang_on_autocast_or_the_batch() -> None:
+    extractor = ClassifierExtractor("digits")
+    some = images(6, 1, 32)
+    alone = torch.cat([extractor(image) for image in some.split(1)])
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(extractor(some), alone)
+
+
+def test_unknown_classifier() -> None:
+    with pytest.raises(ValueError, match="digits, fashion_mnist, mnist, not letters"):
+        ClassifierExtractor("letters")  # type: ignore[arg-type]
+
+
+def test_every_sample_belongs_to_its_most_probable_class() -> None:
+    extractor = ClassifierExtractor("digits")
+    fakes = Features(extractor(images(40, 1, 32)), extractor)
+    found = fakes.assignment
+    assert torch.equal(found.mode, fakes.probabilities.argmax(1))
+    assert found.inside.all()
+    assert (found.modes, found.counts().sum(), len(found.expected)) == (10, 40, 10)
+
+
+@pytest.mark.parametrize(("make", "classifies", "knows_modes"), [
+    (lambda: ClassifierExtractor("mnist"), True, True), (lambda: StackedExtractor("mnist"), True, True),
+    (lambda: PointsExtractor("ring", 8, 1.0, 0.01), False, True), (InceptionExtractor, False, False),
+    (EfficientNetLite0Extractor, False, False),
+])  # fmt: skip
+def test_what_an_extractor_offers_to_metrics(make: Callable[[], Any], classifies: bool, knows_modes: bool) -> None:
+    """Found without its weights: a missing file must not be looked for here."""
+    made = make()
+    assert (isinstance(made, Classifies), isinstance(made, KnowsModes)) == (classifies, knows_modes)
+    assert not {"path", "network", "weights_hash"} & set(vars(made))
+
+
+def test_no_other_network_is_imported_for_a_classifier() -> None:
+    """A wrong value is reported after the targets have been imported: torch-fidelity alone takes a second of that."""
+    program = (
+        "import sys, seesaw.metrics.auto; from seesaw.metrics.extractors import base, efficientnet, inception; "
+        "heavy = ('torch_fidelity', 'torchmetrics', 'efficientnet', 'torchvision', 'pytorch_lightning'); "
+        "print([name for name in sys.modules if name.startswith(heavy)])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -1,0 +1,234 @@
+"""Sweeps: every job tells how it ended, from whatever process; W&B shows them under one heading."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from offline_wandb import read_run
+
+from seesaw.cli.train import main
+from seesaw.config.options import config_dir
+from seesaw.errors import UserError
+from seesaw.sweeps import multirun as sweep
+from seesaw.sweeps.multirun import (
+    failures,
+    jobs_of,
+    need_launcher,
+    note,
+    note_failure,
+    share_threads,
+    varied,
+)
+from seesaw.training.error_messages import error_message
+from seesaw.training.run_folder import Job, Status, read_status
+from seesaw.training.start import one_device
+
+TRAIN = Path(__file__).parents[2] / "train.py"
+SMALL = ["model=mlp", "data.resolution=16", "batch_size=16", "trainer=cpu", "kimg=0.064", "metrics=none"]
+CHOICES = {"model": "mlp", "data": "digits", "balance": "none", "loss": "hinge", "trainer": "cpu"}
+
+
+def job(folder: Path, number: int = 0, **more: Any) -> Job:
+    return Job(CHOICES, [f"seed={number}"], sweep_dir=folder, number=number, **more)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(sys, "argv", sys.argv[:])
+    return tmp_path
+
+
+def test_a_sweep_of_two_with_a_wrong_value(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The wrong one fails before a run folder is decided, and tells so in its own folder; the other is a W&B run."""
+    assert main(["-m", *SMALL, "seed=-1,3", "balance=[ttur,skip_d]", "hydra.sweep.dir=runs/two"]) == 1
+    err = capfd.readouterr().err
+    assert "seesaw: 1 of 2 jobs failed (traces: runs/two/<job>/log.txt):\n" in err
+    assert "  job 0  seed=-1: seed: -1 is out of range; give at least 0\n" in err
+    status = read_status(here / "runs/two/0")
+    assert (status["state"], status["exit_code"]) == ("failed", 1)
+    assert status["reason"] == "seed: -1 is out of range; give at least 0"
+    assert status["overrides"] == [*SMALL, "seed=-1", "balance=[ttur,skip_d]"]
+    log = (here / "runs/two/0/log.txt").read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "UserError: seed: -1 is out of range" in log
+    assert read_status(here / "runs/two/1")["state"] == "finished"
+    run = read_run(here / "runs/two/1/wandb")
+    assert run.exit_code == 0
+    assert (run.facts["group"], run.facts["name"], run.facts["job_type"]) == ("two", "seed=3", "train")
+    assert run.facts["tags"] == ["model=mlp", "data=digits", "balance=ttur+skip_d", "loss=non_saturating"]
+    assert not (here / "runs/two/0/wandb").exists()
+
+
+def test_a_single_run_is_tagged_and_leaves_its_trace(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from seesaw.gan.module import GAN
+
+    def breaks(self: Any, *args: Any) -> None:
+        raise RuntimeError("broken on purpose")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GAN, "training_step", breaks)
+        assert main([*SMALL, "run_dir=alone", "logger.wandb.tags=[mine]"]) == 1
+    said = "seesaw: unexpected RuntimeError: broken on purpose; the trace is in alone/log.txt"
+    assert said in capfd.readouterr().err
+    assert "in breaks" in (here / "alone/log.txt").read_text()
+    assert read_status(here / "alone")["state"] == "failed"
+    run = read_run(here / "alone/wandb")
+    assert (run.facts["group"], run.facts["name"]) == ("", "alone")
+    assert run.facts["tags"] == ["model=mlp", "data=digits", "balance=none", "loss=non_saturating", "mine"]
+    assert run.exit_code == 1
+
+
+def test_an_error_without_a_run_folder_leaves_its_trace_elsewhere() -> None:
+    place = re.search(r"the trace is in (\S+),", error_message(RuntimeError("x"), []))
+    assert place is not None
+    assert "RuntimeError: x" in Path(place.group(1)).read_text()
+
+
+def test_what_jobs_tell_is_read_back(tmp_path: Path) -> None:
+    note(job(tmp_path, 0), "finished")
+    note(job(tmp_path, 10, varied=["a=1"]), "running")
+    note_failure(job(tmp_path, 2), "why", ValueError("because"))
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "job.json").write_text('{"number": 3')
+    assert [(told.number, told.name, told.state) for told in jobs_of(tmp_path)] == [
+        (0, "seed=0", "finished"),
+        (2, "seed=2", "failed"),
+        (10, "a=1", "running"),
+    ]
+    said = failures(tmp_path)
+    assert said is not None
+    assert said.splitlines()[0].startswith("2 of 3 jobs failed")
+    assert "  job 2  seed=2: why" in said
+    assert "  job 10  a=1: it ended without a word: killed, or out of memory" in said
+    note(job(tmp_path, 2), "finished")
+    note(job(tmp_path, 10), "interrupted")
+    assert failures(tmp_path) is None
+
+
+def test_the_status_of_a_run_that_holds_the_folder_is_left_alone(tmp_path: Path) -> None:
+    for number, pid in ((0, os.getpid()), (1, os.getpid() + 1)):
+        folder = tmp_path / str(number)
+        status = Status(folder)
+        status.values["pid"] = pid
+        status.update("finished", 5000)
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "last.ckpt").touch()
+        note_failure(job(tmp_path, number), "already holds a run", ValueError())
+    assert read_status(tmp_path / "0")["state"] == "failed"
+    assert read_status(tmp_path / "0")["kimg"] == 5.0
+    assert read_status(tmp_path / "1")["state"] == "finished"
+
+
+def test_names_are_the_overrides_that_vary() -> None:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        task = ["seed=1,2", "balance=none,[ttur,skip_d]", "kimg=3", "data=digits", "optimizer.G.lr=range(1,3)"]
+        cfg = compose("train", ["kimg=3"], return_hydra_config=True)
+    cfg.hydra.overrides.task = task
+    assert varied(cfg) == {"seed", "balance", "optimizer.G.lr"}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"),
+    [
+        ({"devices": 2}, "devices is 2"),
+        ({"devices": [0, 1]}, "devices is"),
+        ({"devices": 1, "num_nodes": 2}, "num_nodes is 2"),
+    ],
+)
+def test_several_devices_in_a_sweep_are_refused(trainer: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=words + r".*a job of a sweep or search takes one device"):
+        one_device({"trainer": trainer}, job(tmp_path))
+    one_device({"trainer": trainer}, Job(CHOICES))
+    one_device({"trainer": {"devices": [1]}}, job(tmp_path))
+
+
+def test_a_launcher_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_launcher(["-m", "hydra/launcher=joblib", "hydra/launcher=submitit_local"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs the package hydra-joblib-launcher: pip install 'seesaw-gan\[sweep\]'"):
+        need_launcher(["-m", "hydra/launcher=joblib"])
+
+
+def test_submitit_s_processes_get_a_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "0")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    share_threads({"_target_": "x.JoblibLauncher"})
+    assert "OMP_NUM_THREADS" not in os.environ
+    share_threads({"_target_": "x.LocalLauncher", "cpus_per_task": None})
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    share_threads({"_target_": "x.LocalLauncher", "cpus_per_task": 3})
+    assert os.environ["OMP_NUM_THREADS"] == "1"  # whoever set it decides
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    given = {text.partition("=")[0] for text in arguments}  # a group may stand once
+    command = [sys.executable, str(TRAIN), "-m", *(s for s in SMALL if s.partition("=")[0] not in given), *arguments]
+    env = os.environ | {"WANDB_MODE": "offline"}
+    return subprocess.Popen(command, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_jobs_in_other_processes(launcher: str, tmp_path: Path) -> None:
+    """The failure is named although it happened elsewhere, and the shared cache, cold at first, is whole."""
+    more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+    options = ["metrics=digits", "metrics.n=64", "seed=0,1,-1", "hydra.sweep.dir=three"]
+    running = start(*options, f"hydra/launcher={launcher}", *more, cwd=tmp_path)
+    out, err = running.communicate(timeout=500)
+    assert running.returncode == 1, err
+    assert "seesaw: 1 of 3 jobs failed" in err
+    assert "  job 2  seed=-1: seed: -1 is out of range; give at least 0\n" in err
+    if launcher == "joblib":  # submitit keeps what its processes print
+        assert "job 0 finished: seed=0\n" in out
+    assert [read_status(tmp_path / "three" / str(k))["state"] for k in range(3)] == ["finished", "finished", "failed"]
+    runs = [read_run(tmp_path / "three" / str(k) / "wandb") for k in range(2)]
+    assert [run.facts["name"] for run in runs] == ["seed=0", "seed=1"]
+    assert {run.facts["group"] for run in runs} == {"three"}
+    assert "img/s" in (tmp_path / "three/0/log.txt").read_text()
+    assert "Traceback" in (tmp_path / "three/2/log.txt").read_text()
+    assert len(list((tmp_path / "cache/reference").iterdir())) == 1
+
+
+def endless(folder: Path) -> subprocess.Popen[str]:
+    """Four endless jobs in two processes, returned when two of them train."""
+    options = ["kimg=100000", "logger=none", "seed=0,1,2,3", "hydra.sweep.dir=s"]
+    running = start(*options, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", cwd=folder)
+    metrics = [folder / "s" / str(k) / "metrics.csv" for k in range(2)]
+    end = time.monotonic() + 400
+    while not all(path.exists() for path in metrics):
+        assert running.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return running
+
+
+@pytest.mark.slow
+def test_a_signal_ends_parallel_jobs_saved_and_keeps_the_rest_from_beginning(tmp_path: Path) -> None:
+    running = endless(tmp_path)
+    running.send_signal(signal.SIGTERM)
+    _, err = running.communicate(timeout=200)
+    assert running.returncode == 143, err
+    assert [told.state for told in jobs_of(tmp_path / "s")] == ["interrupted", "interrupted", "stopped", "stopped"]
+    for k in range(2):
+        assert (tmp_path / "s" / str(k) / "checkpoints/last.ckpt").is_file()
+    assert sweep.STOP in {path.name for path in (tmp_path / "s").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_job_whose_process_is_killed_is_named(tmp_path: Path) -> None:
+    running = endless(tmp_path)
+    os.kill(jobs_of(tmp_path / "s")[1].pid, signal.SIGKILL)
+    _, err = running.communicate(timeout=200)
+    assert running.returncode == 1
+    assert "seesaw: a process of the sweep was killed (out of memory?)" in err
+    assert "  job 1  seed=1: it ended without a word: killed, or out of memory" in err
+    assert "Traceback" not in err

@@ -1,0 +1,132 @@
+"""Shares of the batch, votes, what processes collect, and the words of one that ends; alone, without a second process."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import lightning_fabric.utilities.rank_zero
+import lightning_utilities.core.rank_zero
+import pytest
+import torch
+from torch import nn
+
+from seesaw.errors import UserError
+from seesaw.functional.ranks import average_, average_buffers_, collected, in_turn
+from seesaw.training.build import check_shares
+from seesaw.training.callbacks.stop import Vote
+from seesaw.training.distributed import Place, place
+from seesaw.training.launcher import TOLD, Launcher, last_words, lost_connection, started_in
+
+
+def data(batch_size: Any) -> Any:
+    """A data module of this batch size, or function of images shown."""
+    return SimpleNamespace(batch_size_at=batch_size if callable(batch_size) else lambda images_shown: batch_size)
+
+
+def test_a_batch_that_the_devices_do_not_divide_is_refused() -> None:
+    check_shares(data(16), 2, kimg=1.0)
+    check_shares(data(15), 1, kimg=1.0)
+    with pytest.raises(UserError, match="15 do not divide by 2 devices; give such as 14 or 16"):
+        check_shares(data(15), 2, kimg=1.0)
+    with pytest.raises(UserError, match="3 do not divide by 4 devices; give such as 4,"):
+        check_shares(data(3), 4, kimg=1.0)
+
+
+def test_a_growing_batch_is_looked_at_up_to_the_end_of_the_run() -> None:
+    def grows(images_shown: int) -> int:
+        return 16 if images_shown < 160 else 6
+
+    check_shares(data(grows), 4, kimg=0.16)
+    with pytest.raises(UserError, match="6 do not divide by 4 devices; give such as 4 or 8"):
+        check_shares(data(grows), 4, kimg=0.176)
+
+
+def test_place_reads_what_the_trainer_will_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place({"accelerator": "cpu", "devices": 1}) == Place(0, 1)
+    assert place({"accelerator": "cpu", "devices": 2, "_partial_": True}) == Place(0, 2)
+    with pytest.raises(UserError, match="devices=0 cannot be had here"):
+        place({"accelerator": "cpu", "devices": 0})
+    monkeypatch.setenv("NODE_RANK", "1")  # the first process of the second host
+    for once in (lightning_fabric.utilities.rank_zero, lightning_utilities.core.rank_zero):
+        monkeypatch.setattr(
+            once.rank_zero_only, "rank", 0
+        )  # Lightning sets it for the process: later tests are rank 0 again
+    assert place({"accelerator": "cpu", "devices": 2, "num_nodes": 2}) == Place(2, 4)
+
+
+@pytest.mark.parametrize(("n", "chunk", "processes"), [(10, 3, 2), (10, 3, 8), (6, 6, 2), (1797, 256, 3)])
+def test_chunks_fall_to_all_in_turn(n: int, chunk: int, processes: int) -> None:
+    shares = [in_turn(n, chunk, rank, processes) for rank in range(processes)]
+    assert sum(map(sum, shares)) == n
+    assert max(map(sum, shares)) - min(map(sum, shares)) <= chunk
+    assert in_turn(n, chunk, 0, 1) == [len(part) for part in torch.arange(n).split(chunk)]
+
+
+def test_one_process_alone_says_nothing() -> None:
+    tensor, norm = torch.rand(3), nn.BatchNorm2d(2)
+    before = tensor.clone()
+    average_([tensor])
+    average_buffers_(norm)
+    assert torch.equal(tensor, before)
+    assert collected(tensor, 3, 2) is tensor
+    assert Vote().cast(15) == 15
+
+
+def launcher(program: str, tmp_path: Path) -> Launcher:
+    """One that has started a process with this program beside it."""
+    import subprocess
+
+    one = Launcher(SimpleNamespace(), 2, 1, [], {}, lambda reason: None)
+    one.words = tmp_path
+    one.procs.append(subprocess.Popen([sys.executable, "-c", program]))
+    return one
+
+
+def test_a_killed_process_is_named() -> None:
+    one = launcher("import time; time.sleep(60)", Path("nowhere"))
+    assert one._lost(0) is None
+    os.kill(one.procs[0].pid, signal.SIGKILL)
+    said = f"rank 1 (process {one.procs[0].pid}) was killed by SIGKILL, so the run ends; go on from its last checkpoint by "
+    assert one._lost(20) == said + "resume=auto"
+
+
+def test_the_last_words_of_a_process_are_told(tmp_path: Path) -> None:
+    one = launcher("import sys; sys.exit(1)", tmp_path)
+    (tmp_path / "1").write_text("the disk is full")
+    assert one._lost(20) == "rank 1: the disk is full"
+
+
+@pytest.mark.parametrize("code", [0, 130, 143])
+def test_an_end_in_good_order_is_no_loss(code: int, tmp_path: Path) -> None:
+    one = launcher(f"import sys; sys.exit({code})", tmp_path)
+    assert one.procs[0].wait(20) == code
+    assert one._lost(0) is None
+
+
+def test_a_started_process_tells_the_first_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"folder": "runs/x", "checkpoint": None, "parent": os.getppid(), "words": str(tmp_path / "1")}
+    assert started_in() is None
+    monkeypatch.setenv(TOLD, json.dumps(told))
+    folder = started_in()
+    assert folder is not None
+    assert (folder.path, folder.checkpoint) == (Path("runs/x"), None)
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)  # it would watch over this test's parent
+    with pytest.raises(SystemExit) as end, last_words():
+        raise UserError("the disk is full")
+    assert end.value.code == 1
+    assert (tmp_path / "1").read_text() == "the disk is full"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_a_lost_connection() -> None:
+    assert lost_connection(RuntimeError("[enforce fail at gloo/transport/tcp/pair.cc:534] Connection closed by peer"))
+    assert lost_connection(torch.distributed.DistNetworkError("recv failed"))
+    assert not lost_connection(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not lost_connection(ValueError("connection"))

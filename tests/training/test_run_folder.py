@@ -1,0 +1,179 @@
+"""Where a run lives, and what resuming allows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from seesaw.errors import UserError
+from seesaw.training.run_folder import Job, Status, checkpoint_of, decide, differences, literal, read_status, write
+
+JOB = Job(choices={"model": "dcgan", "data": "digits", "balance": "none"})
+
+
+def config(**changes: Any) -> DictConfig:
+    base = {
+        "seed": 1, "kimg": 10, "run_dir": None, "cache_dir": "cache", "resume": None, "logger": {}, "metrics": {},
+        "dry_run": False, "trainer": {}, "log_kimg": 1, "checkpoint_kimg": 1, "evaluate_kimg": 1, "sample_kimg": 1,
+        "callbacks": {}, "packages": [], "batch_size": 8, "model": {"lr": 0.1, "end": "${kimg}"},
+    }  # fmt: skip
+    return OmegaConf.create(base | changes)
+
+
+def begun(folder: Path, cfg: DictConfig, images_shown: int = 5000) -> Path:
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "last.ckpt").touch()
+    write(folder / "config.yaml", yaml.safe_dump(OmegaConf.to_container(cfg, resolve=True)))
+    Status(folder).update("interrupted", images_shown)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_new_run_has_a_folder_of_its_own() -> None:
+    one, other = decide(config(), JOB), decide(config(), JOB)
+    assert one.path != other.path
+    assert one.path.parent == Path("runs")
+    assert one.path.name.startswith("dcgan-digits-none-s1-")
+    assert one.checkpoint is None
+    assert not one.path.exists()
+
+
+def test_a_sweep_s_jobs_lie_in_it_and_cannot_share_a_folder(tmp_path: Path) -> None:
+    job = Job(choices=JOB.choices, sweep_dir=tmp_path / "sweep", number=3)
+    assert decide(config(), job).path == tmp_path / "sweep" / "3"
+    with pytest.raises(UserError, match="run_dir=x in a sweep would give all jobs one folder"):
+        decide(config(run_dir="x"), Job(choices=JOB.choices, run_dir="x", sweep_dir=tmp_path, number=0))
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "a", config())
+    job = Job(choices=JOB.choices, run_dir=str(folder))
+    with pytest.raises(UserError, match="already holds a run; go on with it by resume=auto"):
+        decide(config(), job)
+    found = decide(config(resume="auto"), job)
+    assert (found.path, found.checkpoint) == (folder, folder / "checkpoints" / "last.ckpt")
+    assert decide(config(resume="auto"), Job(choices=JOB.choices, run_dir=str(tmp_path / "empty"))).checkpoint is None
+
+
+def test_another_configuration_is_refused_with_its_keys(tmp_path: Path) -> None:
+    job = Job(choices=JOB.choices, run_dir=str(begun(tmp_path / "a", config())))
+    with pytest.raises(UserError) as caught:
+        decide(config(resume="auto", seed=2, model={"lr": 0.2, "end": "${kimg}"}), job)
+    assert "model.lr: 0.1, now 0.2" in str(caught.value)
+    assert "seed: 1, now 2" in str(caught.value)
+    assert "batch_size" not in str(caught.value)
+
+
+def test_a_refusal_names_the_groups_chosen_otherwise_and_a_few_keys(tmp_path: Path) -> None:
+    was = {"model": "dcgan", "model/style": "gram", "balance": "none", "logger": "csv"}
+    now = was | {"model": "mlp", "model/style": "wasserstein", "logger": "wandb"}
+    folder = begun(tmp_path / "a", config(extra={"a": 1, "b": 2}, model={"lr": 0.1, "style": {"x": 1}}))
+    other = config(resume="auto", extra={"c": 3, "d": 4}, model={"mean": 3}, seed=7)
+    Status(folder).update("interrupted", 5000, choices=was)
+    with pytest.raises(UserError) as caught:
+        decide(other, Job(choices=now, run_dir=str(folder)))
+    told = "model was dcgan, now mlp; model/style was gram, now wasserstein; extra.a: 1, now absent; extra.b: 2, now absent; "
+    assert f"{folder} was begun with another configuration: {told}extra.c: absent, now 3; … and 2 more; only" in str(
+        caught.value
+    )
+    Status(folder).update("interrupted", 5000)  # of a version that did not note them
+    with pytest.raises(UserError, match=r"extra\.a: .*; … and 5 more; only kimg"):
+        decide(other, Job(choices=now, run_dir=str(folder)))
+
+
+def test_a_run_of_the_former_layout_is_refused_with_the_commit_that_reads_it(tmp_path: Path) -> None:
+    """Its configuration kept the model's recommendations; resume=auto without a folder passes over it."""
+    old = config(model={"lr": 0.1, "recipe": {"kimg": 10}})
+    job = Job(choices=JOB.choices, run_dir=str(begun(tmp_path / "a", old)))
+    with pytest.raises(UserError) as caught:
+        decide(config(resume="auto"), job)
+    assert str(caught.value) == (
+        f"{tmp_path / 'a'} was begun by an earlier version of seesaw; commit fe0cea8 goes on with it"
+    )
+    begun(Path("runs/dcgan-digits-none-s1-a"), old)
+    assert decide(config(resume="auto"), JOB).checkpoint is None
+
+
+def test_what_may_differ_takes_along_what_is_derived_from_it(tmp_path: Path) -> None:
+    saved = OmegaConf.to_container(config(), resolve=True)
+    assert isinstance(saved, dict)
+    assert differences(saved, config(kimg=20, logger={"csv": 1}, evaluate_kimg=7, run_dir="b")) == []
+    assert differences(saved, config(model={"lr": 0.1, "end": 20})) == ["model.end: 10, now 20"]
+    assert differences(saved, config(more=1)) == ["more: absent, now 1"]
+
+
+@pytest.mark.parametrize("name", ["a${b}", "${kimg}", r"\${kimg}", r"\\${kimg}\\", r"c:\d\${q}\e", "$x", "${", "a\\"])
+def test_a_literal_resolves_to_itself(name: str) -> None:
+    made = OmegaConf.create({"kimg": 1, "paths": literal([{"path": name}, 7, None])})
+    assert OmegaConf.to_container(made, resolve=True) == {"kimg": 1, "paths": [{"path": name}, 7, None]}
+
+
+def test_a_run_in_a_folder_of_a_strange_name_goes_on() -> None:
+    saved = OmegaConf.to_container(config(run_dir=literal("a${b}"), logger={"path": literal("${c}")}), resolve=True)
+    assert isinstance(saved, dict)
+    assert saved["run_dir"] == "a${b}"
+    assert differences(saved, config(run_dir=literal("a${b}"))) == []
+    assert differences(saved, config(seed=2)) == ["seed: 1, now 2"]
+
+
+def test_auto_without_a_folder_finds_the_newest_run_that_agrees() -> None:
+    begun(Path("runs/dcgan-digits-none-s1-a"), config(batch_size=4))
+    folder = begun(Path("runs/dcgan-digits-none-s1-b"), config())
+    begun(Path("runs/dcgan-digits-none-s2-c"), config(seed=2))
+    assert decide(config(resume="auto"), JOB).path == folder
+    assert decide(config(resume="auto", batch_size=3), JOB).checkpoint is None
+
+
+def test_a_checkpoint_by_path(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "a", config())
+    path = str(folder / "checkpoints" / "last.ckpt")
+    found = decide(config(resume=path), JOB)
+    assert str(found.checkpoint) == path
+    assert found.path.parent == Path("runs")
+    assert decide(config(resume=path), Job(choices=JOB.choices, run_dir=str(folder))).path == folder
+    other = begun(tmp_path / "b", config(seed=2))
+    with pytest.raises(UserError, match="b already holds another run than resume="):
+        decide(config(resume=path), Job(choices=JOB.choices, run_dir=str(other)))
+    with pytest.raises(UserError, match="there is no such file; give null, auto or the path of a checkpoint"):
+        decide(config(resume="nowhere.ckpt"), JOB)
+
+
+def test_status_is_whole_and_keeps_what_was_said(tmp_path: Path) -> None:
+    status = Status(tmp_path)
+    status.update("running", 0)
+    status.update("failed", 1500, reason="why")
+    read = json.loads((tmp_path / "status.json").read_text())
+    assert (read["state"], read["kimg"], read["reason"]) == ("failed", 1.5, "why")
+    assert read == read_status(tmp_path)
+    (tmp_path / "status.json").write_text("{")
+    assert read_status(tmp_path) == {}
+
+
+def test_status_is_what_strict_readers_of_json_take(tmp_path: Path) -> None:
+    Status(tmp_path).update("failed", 5, best=float("nan"), last=[float("inf"), 1.5, "nan"], n=7)
+    text = (tmp_path / "status.json").read_text()
+    read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (read["best"], read["last"], read["n"]) == (None, [None, 1.5, "nan"], 7)
+
+
+def test_a_run_s_checkpoint(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "a", config())
+    last = folder / "checkpoints" / "last.ckpt"
+    assert checkpoint_of(folder, "last") == checkpoint_of(last, "best") == last
+    with pytest.raises(UserError, match=r"a holds no best\.ckpt; there is last\.ckpt"):
+        checkpoint_of(folder, "best")
+    with pytest.raises(UserError, match="nowhere: there is no such run folder or checkpoint"):
+        checkpoint_of(Path("nowhere"), "last")
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written: .*; choose another place by run_dir="):
+        write(tmp_path / "file" / "config.yaml", "x")
