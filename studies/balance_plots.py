@@ -162,7 +162,7 @@ def save(figure: Figure, name: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "studies" / "balance")
-    parser.add_argument("--table", type=Path, default=ROOT / "benchmarks" / "results" / "balance_study.csv")
+    parser.add_argument("--table", type=Path, default=ROOT / "studies" / "results" / "balance_study.csv")
     args = parser.parse_args()
     with open(args.table) as file:
         rows = list(csv.DictReader(file))

@@ -14,16 +14,18 @@ import csv
 import json
 import multiprocessing
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from origin import origin
 
 from seesaw.analysis.compare.reading import read_rows
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "studies" / "results"
 FOLDER = ROOT / "runs" / "studies" / "balance"
 
 NARROW = ["model.G.widths=[128,128,128]", "model.D.widths=[128,128,128]"]

@@ -1,6 +1,6 @@
 """The runs behind the figures in README and docs: python studies/studies.py NAME [--jobs 2]
 
-Resumable: a finished run is not run again. Writes benchmarks/results/NAME.json with machine, date and versions, and prints the
+Resumable: a finished run is not run again. Writes studies/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
 families_fashion, learning_rates, packing, packing_slow.
 """
@@ -15,12 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from origin import origin
 
 from seesaw.analysis.compare.reading import read_run, shown
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "studies" / "results"
 
 STRONG_D = [  # D's learning rate is ten times the classic 2e-4 that G keeps; nothing else holds D back
     "optimizer.G.lr=2e-4", "optimizer.D.lr=2e-3", "penalty=none", "schedule=constant", "kimg=60",

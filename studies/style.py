@@ -11,11 +11,13 @@ Pictures go to docs/images/style_*.jpg, figures to studies/results/style.json.
 import argparse
 import importlib.util
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import pytorch_lightning as pl
 import torch
 from origin import ROOT, origin

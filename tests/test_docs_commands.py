@@ -14,7 +14,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
-from seesaw.cli.main import main as cli
+from seesaw.cli import main as cli
 from seesaw.cli.stylize import composed
 from seesaw.config.command_line import refuse_lists, refuse_twice, with_home
 from seesaw.config.compose import checked, compose_checked
@@ -170,6 +170,8 @@ def test_scripts_that_the_pages_name_exist() -> None:
     import studies
 
     for page in PAGES:
-        for script, name in re.findall(r"python\s+(benchmarks/\w+\.py)(?:\s+([a-z_]+))?", page.read_text()):
+        for script, name in re.findall(
+            r"python\s+((?:benchmarks|studies|tools)/\w+\.py)(?:\s+([a-z_]+))?", page.read_text()
+        ):
             assert (ROOT / script).is_file(), f"{page.name}: {script}"
             assert script != "studies/studies.py" or name in studies.STUDIES, f"{page.name}: {name}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seesaw.cli.main import train as entry
+from seesaw.cli import train as entry
 from seesaw.config.compose import compose_checked
 from seesaw.training.build import build
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from seesaw.cli.main import main as cli
-from seesaw.cli.main import train as entry
+from seesaw.cli import main as cli
+from seesaw.cli import train as entry
 
 OWN = Path(__file__).parent / "extension"
 CHOSEN = (

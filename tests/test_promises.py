@@ -19,8 +19,8 @@ from offline_wandb import read_run
 from PIL import Image
 from trees import images
 
-from seesaw.cli.main import main as cli
-from seesaw.cli.main import train as entry
+from seesaw.cli import main as cli
+from seesaw.cli import train as entry
 
 NETS = {
     "dcgan": ("model.G.width=4", "model.D.width=4"),

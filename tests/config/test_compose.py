@@ -12,7 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 from PIL import Image
 
-from seesaw.cli.main import train as entry
+from seesaw.cli import train as entry
 from seesaw.config.allowed import PARTS
 from seesaw.config.compose import choices_of, compose, compose_checked, recommendations, resolved
 from seesaw.config.options import config_dir, groups

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from toys import Stream, task
 
 from seesaw.config.options import AUTOMATIC, DECIDED, check_data, check_trainer
-from seesaw.data.sources.digits import sets
+from seesaw.data.sources import sets
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.stop import Life
 from seesaw.training.run import make_trainer

@@ -21,11 +21,11 @@ from test_data_module import Watcher, fit
 
 from seesaw.data.classes import MOST_CLASSES, class_names
 from seesaw.data.module import ImageData
+from seesaw.data.prepare import write as preparing
 from seesaw.data.prepare.decode import Decoding
 from seesaw.data.prepare.prepared import PreparedSet
 from seesaw.data.prepare.write import Plan
-from seesaw.data.prepare.write import write as preparing
-from seesaw.data.sources.digits import files
+from seesaw.data.sources import files
 from seesaw.data.sources.files import FFHQ, CelebA, CelebAHQ, Folder
 from seesaw.data.sources.points import GaussiansRing
 from seesaw.data.sources.sets import Digits, StackedDigits

@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/: their runs compose and pass the checks, and their figures are read from run folders."""
+"""The scripts of studies/ and benchmarks/: their runs compose and pass the checks; figures are read from run folders."""
 
 import csv
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_the_plots_read_runs_of_an_older_version(tmp_path: Path) -> None:
 
 def test_the_table_of_the_balance_study_is_the_one_in_the_docs() -> None:
     """The committed figures, read by today's script, give the committed page."""
-    with open(ROOT / "benchmarks" / "results" / "balance_study.csv") as file:
+    with open(ROOT / "studies" / "results" / "balance_study.csv") as file:
         lines = balance_plots.table(list(csv.DictReader(file)))
     page = (ROOT / "docs" / "balance.md").read_text()
     assert len(lines) == 2 + len(balance_study.strategies(1))

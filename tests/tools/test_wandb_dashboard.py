@@ -10,7 +10,7 @@ import wandb_dashboard
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-from seesaw.cli.main import train as entry
+from seesaw.cli import train as entry
 from seesaw.config.compose import compose_checked
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ def trained(folder: Path, *cases: str, processes: int = 2) -> dict[str, list[dic
         free.bind(("", 0))
         port = free.getsockname()[1]
     common = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    command = [sys.executable, str(Path(__file__).with_name("ranks.py")), str(folder), *cases]
+    command = [sys.executable, str(Path(__file__).parents[1] / "support" / "ranks.py"), str(folder), *cases]
     running = [
         subprocess.Popen(
             command, env=common | {"LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}, text=True,

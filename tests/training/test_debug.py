@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from seesaw.cli.main import train as entry
+from seesaw.cli import train as entry
 from seesaw.data.sampler import EndlessBatches
 
 SMALL = ("logger=csv", "metrics=none", "trainer=cpu", "precision=exact", "data.resolution=16", "batch_size=8",

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from seesaw.data.images import ImageSet
+from seesaw.data.prepare import write as module
 from seesaw.data.prepare.decode import Decoding
 from seesaw.data.prepare.prepared import open_prepared, prepared
 from seesaw.data.prepare.tree import open_tree
 from seesaw.data.prepare.write import Plan, content_hash, prepare, whole
-from seesaw.data.prepare.write import write as module
 from seesaw.errors import UserError
 
 
@@ -165,7 +165,7 @@ def test_a_killed_preparation_leaves_nothing_half_made(how: signal.Signals, tmp_
 def test_two_processes_that_want_one_set_make_it_once(tmp_path: Path) -> None:
     write_images(tmp_path / "set", 400, 32)
     program = (
-        "from pathlib import Path; from seesaw.data import prepare as m; from seesaw.data.prepare.tree import open_tree\n"
+        "from pathlib import Path; from seesaw.data.prepare import write as m; from seesaw.data.prepare.tree import open_tree\n"
         "make = m._make\n"
         "def announced(*a): print('made', flush=True); make(*a)\n"
         "m._make = announced\n"

@@ -9,7 +9,7 @@ from hostile import RED, halves
 from PIL import Image
 
 from seesaw.data.images import ImageSet
-from seesaw.data.sources.digits import files
+from seesaw.data.sources import files
 from seesaw.data.sources.files import FFHQ, LAUNCHED, LISTED, CelebA, Folder
 from seesaw.training.launcher import TOLD
 from seesaw.types import UserError

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from seesaw.data.sources.digits import idx
+from seesaw.data.sources import idx
 from seesaw.data.sources.download import TIMEOUT
 from seesaw.data.sources.idx import IDX_FILES, fashion_mnist, mnist, read_idx
 from seesaw.errors import Notice, UserError
