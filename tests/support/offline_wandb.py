@@ -17,14 +17,18 @@ _BLOCK, _FULL, _LAST = 32768, 1, 4
 
 @dataclass
 class OfflineRun:
-    """`pictures`: name to (kimg, uint8 pixels) in the order in which they were logged."""
+    """`pictures`: name to (kimg, uint8 pixels) in the order in which they were logged, and `captions` likewise; `axes` and
+    `summaries`: name to step metric and to what the summary keeps, min or max."""
 
     folder: Path
     history: list[dict[str, Any]] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    changes: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     pictures: dict[str, list[tuple[float, np.ndarray]]] = field(default_factory=dict)
+    captions: dict[str, list[str]] = field(default_factory=dict)
     axes: dict[str, str] = field(default_factory=dict)
+    summaries: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
 
@@ -44,6 +48,7 @@ def read_run(folder: Path, wait: float = 10.0) -> OfflineRun:
         for name in [key.removesuffix("/_type") for key, value in row.items() if value == "image-file"]:
             with Image.open(run.folder / "files" / row[f"{name}/path"]) as picture:
                 run.pictures.setdefault(name, []).append((row["kimg"], np.asarray(picture)))
+            run.captions.setdefault(name, []).append(row.get(f"{name}/caption", ""))
     return run
 
 
@@ -88,7 +93,14 @@ def _read_start(run: OfflineRun, record: Any) -> None:
 
 
 def _read_axis(run: OfflineRun, record: Any) -> None:
-    run.axes[record.metric.name or record.metric.glob_name] = record.metric.step_metric
+    name, kept = record.metric.name or record.metric.glob_name, record.metric.summary
+    run.axes[name] = record.metric.step_metric
+    run.summaries[name] = "min" if kept.min else "max" if kept.max else ""
+
+
+def _read_summary(run: OfflineRun, values: dict[str, Any]) -> None:
+    run.summary.update(values)
+    run.changes.append((run.history[-1]["kimg"] if run.history else 0.0, values))
 
 
 def _read_exit(run: OfflineRun, record: Any) -> None:
@@ -101,5 +113,5 @@ _READERS = {
     "exit": _read_exit,
     "history": lambda run, record: run.history.append(_values(record.history.item)),
     "config": lambda run, record: run.config.update(_values(record.config.update)),
-    "summary": lambda run, record: run.summary.update(_values(record.summary.update)),
+    "summary": lambda run, record: _read_summary(run, _values(record.summary.update)),
 }

@@ -112,4 +112,4 @@ def test_the_sweep_file_gives_commands_that_compose() -> None:
     config = compose_checked(arguments["args_no_hyphens"])
     assert set(config["balance"]) == {"ttur", "skip_d"}
     assert config["optimizer"]["G"]["lr"] == 1e-5
-    assert f"eval/{config['metrics']['primary']}" == sweep["metric"]["name"]
+    assert f"best/{config['metrics']['primary']}" == sweep["metric"]["name"]

@@ -27,7 +27,8 @@ from seesaw.training.distributed import check_divisible, place, strategy
 from seesaw.training.dry_run import check_optimizers, check_step
 from seesaw.training.launcher import last_words, started_in
 from seesaw.training.loggers.build import build_loggers
-from seesaw.training.loggers.tracker import Tracker
+from seesaw.training.loggers.naming import configuration_name, run_name
+from seesaw.training.loggers.tracker import RunInfo, Tracker
 from seesaw.training.profiler import build_profiler
 from seesaw.training.run_folder import (
     RUN_FOLDER,
@@ -81,7 +82,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         print(sizes(model, data, config))
         return None
     status = Status(folder.path, writes=here.rank == 0)
-    trackers = begin(folder, config, job, shown) if here.rank == 0 else []
+    trackers = begin(folder, config, job, shown, evaluation) if here.rank == 0 else []
     status.update("running", shown, choices=job.choices, **evaluation.status(reals))
     return follow(folder, config, job, model, data, evaluation, trackers, status)
 
@@ -110,13 +111,15 @@ def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
     return int(saved["progress"]["images_shown"])
 
 
-def begin(folder: RunFolder, config: dict[str, Any], job: Job, shown: int) -> list[Tracker]:
+def begin(folder: RunFolder, config: dict[str, Any], job: Job, shown: int, evaluation: Any) -> list[Tracker]:
     """Write the configuration and open the trackers: what the first process alone does."""
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
     resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
-    shown_as = (job.group, job.choices, job.kind)
-    trackers = build_loggers(config["logger"], folder.path, name_of(job, folder), config, resumed, *shown_as)
+    name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides)
+    group = job.group or configuration_name(job.choices, config)
+    info = RunInfo(folder.path, name, config, resumed, group, job.choices, job.kind, dict(evaluation.higher_is_better))
+    trackers = build_loggers(config["logger"], info)
     if folder.checkpoint is not None:
         for tracker in trackers:
             tracker.cut(shown)
@@ -153,7 +156,7 @@ def follow(
         raise
     finally:
         model.flush_statistics()
-        figures = summary(evaluation)
+        figures = evaluation.figures()
         if evaluation.protocol:  # as promised, but for figures of before a resume with other metrics
             more["protocol"] = evaluation.protocol
         status.update(state, model.images_shown, exit_code=code, **figures, **more)
@@ -220,19 +223,6 @@ def own_callbacks(config: dict[str, Any]) -> list[pl.Callback]:
         if not isinstance(callback, pl.Callback):
             raise UserError(f"callbacks.{name}: {type(callback).__name__} is no pytorch_lightning.Callback")
     return list(made.values())
-
-
-def summary(evaluation: Any) -> dict[str, float]:
-    """Best and last distance, as W&B's summary and status.json show them."""
-    figures = {f"last/{name}": value for name, value in evaluation.last.items()}
-    if evaluation.best is not None:
-        figures |= {f"best/{evaluation.primary}": evaluation.best[0], "best/kimg": evaluation.best[1]}
-    return figures
-
-
-def name_of(job: Job, folder: RunFolder) -> str:
-    """The tracker's name for the run: in a sweep the overrides that vary, else its folder."""
-    return job.name if job.sweep_dir is not None else folder.path.name
 
 
 def quiet() -> None:

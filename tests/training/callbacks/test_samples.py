@@ -77,7 +77,7 @@ class Pictures(CSVLog):
         super().__init__(run)
         self.pictures = []
 
-    def log_picture(self, name, image, step):
+    def log_picture(self, name, image, step, caption=""):
         self.pictures.append((name, step, int(image[0, 5, 5]), tuple(image.shape)))
 
 

@@ -111,8 +111,8 @@ def test_step_is_needed(log):
 
 def test_every_run_has_the_table(tmp_path):
     node = {"_target_": "seesaw.training.loggers.tensorboard_log.TensorBoardLog", "_partial_": True}
-    assert [type(t).__name__ for t in build_loggers({}, tmp_path, "run", {}, False)] == ["CSVLog"]
-    both = build_loggers({"tensorboard": node}, tmp_path, "run", {"seed": 1}, False)
+    assert [type(t).__name__ for t in build_loggers({}, RunInfo(tmp_path, "run"))] == ["CSVLog"]
+    both = build_loggers({"tensorboard": node}, RunInfo(tmp_path, "run", {"seed": 1}))
     assert [type(t).__name__ for t in both] == ["CSVLog", "TensorBoardLog"]
     for tracker in both:
         tracker.log_metrics({"train/loss/D": 1.5}, 2000)

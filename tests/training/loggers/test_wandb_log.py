@@ -62,7 +62,7 @@ def test_offline_run_reads_back(finished):
         "project": "seesaw",
         "name": "dcgan digits",
         "group": "sweep",
-        "tags": ["a", "b"],
+        "tags": ["seed=3", "a", "b"],
         "job_type": "train",
     }
     assert run.axes["*"] == "kimg"

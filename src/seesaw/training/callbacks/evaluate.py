@@ -18,6 +18,7 @@ from seesaw.metrics.extractors.base import Extractor, Frozen
 from seesaw.metrics.metric import Metric, Panel, panels
 from seesaw.metrics.protocol import Which
 from seesaw.training.callbacks.base import BatchCallback
+from seesaw.training.loggers.tracker import Tracker
 from seesaw.util import key
 
 WORTH_PRINTING = 10.0
@@ -43,6 +44,10 @@ class NoMetrics(BatchCallback):
     def status(self, reals: Any) -> dict[str, Any]:
         """The entries of status.json; see `Evaluate.status`."""
         return {"metric": "", "protocol": "", "higher_is_better": {}, "panels": {}}
+
+    def figures(self) -> dict[str, float]:
+        """Nothing is known of a run that measures nothing."""
+        return {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
         refuse_other_primary(trainer, self.primary)
@@ -208,6 +213,9 @@ class Evaluate(BatchCallback):
         if self.last_improved:
             self.best = (value, self.evaluated_at / 1000)
         pl_module.report({f"{PREFIX}{name}": value for name, value in self.last.items()})
+        for tracker in trainer.loggers:
+            if isinstance(tracker, Tracker):
+                tracker.summarise(self.figures())
         pl_module.observe_primary(self.badness(value))
 
     def measure(self, pl_module: Any, which: Which) -> Evaluation | None:
@@ -227,6 +235,13 @@ class Evaluate(BatchCallback):
         generator = torch.Generator().manual_seed(key(self.latent_seed, "labels"))
         y: Tensor | None = reals.labels(torch.randint(len(reals), (n,), generator=generator))
         return None if y is None else y.cpu()
+
+    def figures(self) -> dict[str, float]:
+        """Last and best values so far, as W&B's summary and status.json show them; empty before the first evaluation."""
+        found = {f"last/{name}": value for name, value in self.last.items()}
+        if self.best is not None:
+            found |= {f"best/{self.primary}": self.best[0], "best/kimg": self.best[1]}
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         best = None if self.best is None else list(self.best)

@@ -139,19 +139,21 @@ class Samples(BatchCallback):
             pyramid = sampled(pl_module, count, self.seed, ema, y)
             if not trainer.is_global_zero:
                 continue
-            self._show(trainer, f"samples/{name}", sheet(pyramid[-1], reals, columns), "" if ema else None)
+            picture = sheet(pyramid[-1], reals, columns)
+            self._show(trainer, f"samples/{name}", picture, name.replace("ema", "EMA"), "" if ema else None)
             if len(pyramid) > 1 and ema:
-                self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "-scales")
+                self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "EMA", "-scales")
 
-    def _show(self, trainer: Trainer, name: str, picture: Tensor, ending: str | None) -> None:
-        """To the trackers, and where it has an ending into the run folder."""
+    def _show(self, trainer: Trainer, name: str, picture: Tensor, weights: str, ending: str | None) -> None:
+        """Give a picture to the trackers, with kimg and the kind of weights (EMA, raw) as its caption, and write it into the
+        run folder where it has an ending."""
         if ending is not None:
             kimg, rest = divmod(self._drawn, 1000)
             finer = f"_{rest:03d}" if self.every < 1000 else ""  # or pictures of one thousand would share a name
             save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
         for tracker in trainer.loggers:
             if isinstance(tracker, Tracker):
-                tracker.log_picture(name, picture, self._drawn)
+                tracker.log_picture(name, picture, self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
 
 
 def sampled(model: Any, count: int, seed: int, ema: bool, y: Tensor | int | None = None) -> Pyramid:

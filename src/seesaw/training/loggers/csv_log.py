@@ -53,7 +53,7 @@ class CSVLog(Tracker):
         """Drops the rows past `images`: on resume, those that the run wrote after the checkpoint it continues from."""
         self._open([r for r in read_metrics(self.path) if r["images"] <= images] if self.path.exists() else [])
 
-    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+    def log_picture(self, name: str, image: Tensor, step: int, caption: str = "") -> None:
         """Nothing: the pictures of the run folder are the files under samples/, which the `Samples` callback writes."""
 
     def summarise(self, values: dict[str, float]) -> None:

@@ -49,7 +49,7 @@ class TensorBoardLog(Tracker):
             self.experiment.add_scalar(name, value, step)
 
     @rank_zero_only
-    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+    def log_picture(self, name: str, image: Tensor, step: int, caption: str = "") -> None:
         self.experiment.add_image(name, check_picture(image), step)
 
     @rank_zero_only

@@ -8,23 +8,40 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
+TAGGED = ("model", "data", "balance", "loss", "penalty", "schedule")
+"""Groups of the configuration whose options become tags."""
+
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a tracker is told of the run that it follows."""
+    """The run that a tracker follows.
+
+    Args:
+        run_dir: the run folder.
+        name: the name that is shown.
+        config: resolved, plain containers.
+        resume: True: continue what the folder holds; False: start anew.
+        group: the heading under which runs are shown together: of a sweep's job the sweep, else the configuration without
+            its seed.
+        choices: group of the configuration -> chosen option.
+        kind: train, or search for the trial of a search.
+        higher_is_better: the direction of each metric, by its name without eval/.
+    """
 
     run_dir: Path
     name: str
-    config: dict[str, Any] = field(default_factory=dict)  # resolved, plain containers
-    resume: bool = False  # True: continue what the folder holds; False: start anew
-    group: str | None = None  # of a sweep's job: what all of them are shown under
-    choices: dict[str, str] = field(default_factory=dict)  # group of the configuration -> chosen option
-    kind: str = "train"  # or search
+    config: dict[str, Any] = field(default_factory=dict)
+    resume: bool = False
+    group: str | None = None
+    choices: dict[str, str] = field(default_factory=dict)
+    kind: str = "train"
+    higher_is_better: dict[str, bool] = field(default_factory=dict)
 
     @property
     def tags(self) -> list[str]:
-        """model=…, data=…, balance=…, loss=…: what runs can be filtered by."""
-        return [f"{key}={self.choices[key]}" for key in ("model", "data", "balance", "loss") if key in self.choices]
+        """model=…, data=…, balance=…, loss=…, penalty=…, schedule=…, seed=…: what runs can be filtered by."""
+        seed = [f"seed={self.config['seed']}"] if "seed" in self.config else []
+        return [f"{group}={self.choices[group]}" for group in TAGGED if group in self.choices] + seed
 
 
 class Tracker(Logger, ABC):
@@ -47,7 +64,7 @@ class Tracker(Logger, ABC):
         """Nothing: the whole configuration is given at the start, in `RunInfo`."""
 
     @abstractmethod
-    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+    def log_picture(self, name: str, image: Tensor, step: int, caption: str = "") -> None:
         """One picture, uint8 (C, H, W) with C of 1 or 3, under `name` ("samples/ema")."""
 
     @abstractmethod

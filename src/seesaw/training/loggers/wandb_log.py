@@ -17,6 +17,7 @@ from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
+from seesaw.training.loggers.naming import configuration_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
 from seesaw.training.provenance import provenance
 
@@ -28,7 +29,8 @@ LONGEST_NAME, LONGEST_TAG = 128, 64
 
 class WandbLog(Tracker):
     """One W&B run under `<run_dir>/wandb`, on the axis `kimg`. Beside the configuration it keeps `choices`, the names of the
-    chosen options (choices.balance: ttur), to group by, and `provenance`.
+    chosen options (choices.balance: ttur), and `configuration`, a name that runs share which differ in their seed alone, to
+    group by, and `provenance`.
 
     Online when a key is found (environment or netrc: never the configuration), else offline; the variable WANDB_MODE and
     `mode` decide before that. A server that does not answer costs `init_timeout` seconds, then the run goes on offline; at
@@ -38,9 +40,10 @@ class WandbLog(Tracker):
     Args:
         run: the run folder, name, configuration, and whether it continues.
         project: W&B's project.
-        name: shown name; null takes the run's: its folder, in a sweep its overrides. At most 128 characters are shown.
-        group: runs under one heading; null: in a sweep the sweep's folder, else none.
-        tags: words to filter by, beside model=…, data=…, balance=… and loss=…
+        name: shown name; null takes the run's: model, data, balance, seed and overrides; in a sweep the overrides that vary.
+            At most 128 characters are shown.
+        group: runs under one heading; null: in a sweep the sweep's folder, else the configuration without its seed.
+        tags: words to filter by, beside model=…, data=…, balance=…, loss=…, penalty=…, schedule=… and seed=…
         job_type: null: train, or search for the trials of a search.
         id: null makes a readable one, `<name>-<6 random hex digits>`, and keeps it in `<run_dir>/wandb/id`.
         mode: null decides by itself.
@@ -90,6 +93,8 @@ class WandbLog(Tracker):
             self._id_file.write_text(self.run_id + "\n")
             # At once, before the first row: W&B's own step restarts on an offline resume and counts calls, not images.
             self._run.define_metric("*", step_metric="kimg", step_sync=True)
+            for name, higher in self.run.higher_is_better.items():
+                self._run.define_metric(f"eval/{name}", step_metric="kimg", summary="max" if higher else "min")
         return self._run
 
     @rank_zero_only
@@ -99,9 +104,9 @@ class WandbLog(Tracker):
         self.experiment.log({**metrics, "kimg": step / 1000})
 
     @rank_zero_only
-    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+    def log_picture(self, name: str, image: Tensor, step: int, caption: str = "") -> None:
         pixels = check_picture(image).permute(1, 2, 0).numpy()
-        picture = wandb.Image(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        picture = wandb.Image(pixels[..., 0] if pixels.shape[2] == 1 else pixels, caption=caption or None)
         self.experiment.log({name: picture, "kimg": step / 1000})
 
     def cut(self, images: int) -> None:
@@ -113,7 +118,7 @@ class WandbLog(Tracker):
 
     @rank_zero_only
     def finish(self, exit_code: int) -> None:
-        """Ends the run within about `finish_timeout` seconds and says in one line where to look."""
+        """Ends the run within about `finish_timeout` seconds and prints in one line where to look."""
         if self._run is None:
             return
         run, self._run = self._run, None
@@ -162,10 +167,11 @@ class WandbLog(Tracker):
             reinit="create_new",  # each job of a sweep is a run of its own
             disable_code=True,
         )
+        same = configuration_name(self.run.choices, self.run.config)
         return wandb.init(
             project=self.project, name=self.shown_name, group=self.group, tags=self.tags, job_type=self.job_type,
             id=self.run_id, resume="allow", dir=str(self.run.run_dir.resolve()), mode=cast(Any, mode),
-            config={**self.run.config, "choices": self.run.choices, "provenance": provenance()},
+            config={**self.run.config, "choices": self.run.choices, "configuration": same, "provenance": provenance()},
             allow_val_change=True, settings=settings,
         )  # fmt: skip
 
