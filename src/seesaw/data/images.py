@@ -21,7 +21,7 @@ class ImageSet:
     Args:
         images: uint8 (N, C, H, W), N >= 1; any tensor that can be indexed, one that maps a file included. Points of the
             plane are float32 (N, 2, 1, 1).
-        name: what the set is called in `description`.
+        name: of the set, for `description`.
         y: int64 labels (N,) in [0, classes), or None where the set has none.
         classes: number of classes; 0 exactly when `y` is None.
         kept_identity: the value of `identity` where it is known, as of prepared sets; None: it is computed when asked for.
@@ -60,11 +60,6 @@ class ImageSet:
     def labels(self, indices: Tensor) -> Tensor | None:
         """The labels at `indices`, int64 (B,), or None where the set has none."""
         return None if self.y is None else self.y.index_select(0, indices.to(self.y.device))
-
-    @cached_property
-    def class_counts(self) -> Tensor | None:
-        """How many images each class has, int64 (classes,); None where the set has no labels."""
-        return None if self.y is None else torch.bincount(self.y, minlength=self.classes)
 
     def to(self, device: torch.device) -> "ImageSet":
         """The set with its images and labels in the memory of `device`; a file's map becomes plain memory."""

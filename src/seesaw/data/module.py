@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from seesaw.data.checks import check_resolution
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch, UserError
-from seesaw.util import RESOLUTIONS
 
 Memory = Literal["auto", "map", "ram", "device"]
 
@@ -177,8 +177,7 @@ class ImageData(pl.LightningDataModule, ABC):
 
     def check_shape(self, resolution: int, channels: int) -> None:
         """Raise ValueError where the set cannot have this shape."""
-        if resolution not in RESOLUTIONS:
-            raise ValueError(f"resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
+        check_resolution(resolution)
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, not {channels}")
 

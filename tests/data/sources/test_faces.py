@@ -13,7 +13,9 @@ import trees
 from torchvision.transforms import functional as F
 
 from seesaw.data.prepare.decode import Decoding, decode
-from seesaw.data.sources.faces import CELEBA_NUMBERS, CELEBA_PLACES, Found, find_celeba, find_celeba_hq, find_ffhq
+from seesaw.data.prepare.tree import Found
+from seesaw.data.sources.celeba_layouts import NUMBERS, PLACES, find_celeba
+from seesaw.data.sources.faces import find_celeba_hq, find_ffhq
 from seesaw.errors import UserError
 
 NAMES = [f"{number:06d}.jpg" for number in trees.NUMBERS]
@@ -100,7 +102,7 @@ def test_splits_and_attributes_are_those_of_torchvision(tmp_path: Path, monkeypa
 
 
 def test_without_a_partition_file_the_published_numbers_count(tmp_path: Path) -> None:
-    assert [len(CELEBA_NUMBERS[split]) for split in ("train", "valid", "test")] == [162_770, 19_867, 19_962]
+    assert [len(NUMBERS[split]) for split in ("train", "valid", "test")] == [162_770, 19_867, 19_962]
     root = str(trees.write(tmp_path, {f"img_align_celeba/{n}": c for n, c in trees.images().items()}))
     assert names_of(find_celeba(root, "train")) == NAMES[:5]
     assert names_of(find_celeba(root, "valid")) == NAMES[5:8]
@@ -194,7 +196,7 @@ def test_a_missing_celeba_lists_what_was_tried_and_how_to_get_it(tmp_path: Path)
     assert f"(there is no {str(tmp_path / 'absent')!r})" in message_of(tmp_path / "absent")
     files = {"img_align_celeba.zip": b"<!DOCTYPE html>Quota exceeded", "celeba/img_align_celeba/readme.txt": b"?"}
     text = message_of(trees.write(tmp_path / "root", files | {"holiday.png": b"own picture"}))
-    tried = [place for place in CELEBA_PLACES if place not in ("", "celeba/img_align_celeba", "img_align_celeba.zip")]
+    tried = [place for place in PLACES if place not in ("", "celeba/img_align_celeba", "img_align_celeba.zip")]
     assert f"{str(tmp_path / 'root')!r} has no {', '.join(tried)});" in text
     assert "celeba/img_align_celeba' holds no images, but 1 of .txt" in text
     assert "img_align_celeba.zip' is a web page" in text

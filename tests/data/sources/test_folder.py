@@ -9,8 +9,11 @@ from hostile import RED, halves
 from PIL import Image
 
 from seesaw.data.images import ImageSet
-from seesaw.data.sources import files
-from seesaw.data.sources.files import FFHQ, LAUNCHED, LISTED, CelebA, Folder
+from seesaw.data.sources import folder as module
+from seesaw.data.sources.celeba import CelebA
+from seesaw.data.sources.ffhq import FFHQ
+from seesaw.data.sources.folder import Folder
+from seesaw.data.sources.image_files import LAUNCHED, LISTED
 from seesaw.training.launcher import TOLD
 from seesaw.types import UserError
 
@@ -164,7 +167,7 @@ def test_a_started_process_of_a_run_does_not_list_again(tmp_path: Path, monkeypa
     monkeypatch.delenv(LISTED, raising=False)
     monkeypatch.setenv(LISTED, "{}")
     listed: list[Path] = []
-    monkeypatch.setattr(files, "open_tree", lambda path, real=files.open_tree: listed.append(path) or real(path))
+    monkeypatch.setattr(module, "open_tree", lambda path, real=module.open_tree: listed.append(path) or real(path))
     root = write(tmp_path / "root", "1.png", "2.png")
 
     def count(**options: object) -> int:
@@ -175,7 +178,7 @@ def test_a_started_process_of_a_run_does_not_list_again(tmp_path: Path, monkeypa
     assert (count(), count()) == (1, 1), "a process that nobody started trusts nobody"
     monkeypatch.setenv(LAUNCHED, "{}")
     assert (count(), count(crop="none"), count(crop="none"), count(cache_dir=str(tmp_path / "else"))) == (0, 1, 0, 1)
-    for prepared in (tmp_path / "cache" / "prepared").glob("*/images-16.u8"):
+    for prepared in (tmp_path / "cache" / "prepared").glob("*/images-16.npy"):
         prepared.unlink()
     assert count() == 1
 
