@@ -219,41 +219,34 @@ def _suffix(name: str) -> str:
 
 
 def _list_folder(top: str) -> Iterator[tuple[str, Stamp | str]]:
-    """The entries of a `Tree`. OSError: the top folder cannot be read."""
+    """The entries of a `Tree`, hidden ones left out. OSError: the top folder cannot be read."""
     entered, waiting = set[tuple[int, int]](), [""]
     while waiting:
         here = waiting.pop()
         try:
             status = os.stat(os.path.join(top, here))
-            known, identity = len(entered), (status.st_dev, status.st_ino)
-            entered.add(identity)
-            inside = _scan(os.path.join(top, here)) if len(entered) > known else {}
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            with os.scandir(os.path.join(top, here)) as found:
+                entries = [entry for entry in found if not entry.name.startswith(".")]
         except OSError as error:
             if not here:
                 raise
             yield here, error.strerror or str(error)  # the missing part must be counted
             continue
-        for name, found in inside.items():
-            if isinstance(found, OSError):
-                yield here + name, found.strerror or str(found)
-            elif S_ISDIR(found.st_mode):
-                waiting.append(f"{here}{name}/")
-            else:
-                yield here + name, _refuse_file(found) or (found.st_size, found.st_mtime_ns)
-
-
-def _scan(folder: str) -> dict[str, os.stat_result | OSError]:
-    """What is in a folder and not hidden, links followed; the error where one leads nowhere or in circles. The last name
-    comes first, since the caller takes folders from the end: of two ways to a folder the first by name counts."""
-    inside: dict[str, os.stat_result | OSError] = {}
-    with os.scandir(folder) as entries:
+        # the last name first: folders are taken from the end, and of two ways to a folder the first by name counts
         for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
-            if not entry.name.startswith("."):
-                try:
-                    inside[entry.name] = entry.stat()
-                except OSError as error:
-                    inside[entry.name] = error
-    return inside
+            name = here + entry.name
+            try:
+                status = entry.stat()  # of a link that of its target
+            except OSError as error:
+                yield name, error.strerror or str(error)
+                continue
+            if S_ISDIR(status.st_mode):
+                waiting.append(f"{name}/")
+            else:
+                yield name, _refuse_file(status) or (status.st_size, status.st_mtime_ns)
 
 
 def _refuse_file(status: os.stat_result) -> str:

@@ -1,6 +1,6 @@
 """CelebA: faces with 40 attributes."""
 
-from typing import Unpack
+from typing import Unpack, get_args
 
 from seesaw.data.module import Common
 from seesaw.data.prepare.decode import Decoding
@@ -35,7 +35,7 @@ class CelebA(ImageFiles):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(root, max_bad, **common)
-        if split not in ("all", "train", "valid", "test"):
+        if split not in get_args(Split):
             raise ValueError(f"split must be one of all, train, valid, test, not {split!r}")
         if center is not None and len(center) != 2:
             raise ValueError(f"center must be null or two numbers, x and y, not {center}")

@@ -56,11 +56,8 @@ def find_celeba(root: str, split: Split = "all", attribute: str | None = None) -
         attribute: one of the 40 of list_attr_celeba (.txt or .csv), looked for in the same way: -1 becomes class 0, 1 class 1.
 
     Raises:
-        ValueError: split is not one of the allowed values.
         UserError: the images are not found; the split has none; the table is missing or wrong, or lacks the attribute.
     """
-    if split not in ("all", *NUMBERS):
-        raise ValueError(f"split must be one of all, train, valid, test, not {split!r}")
     images, tables = _find_images(root)
     warn_of_missing(images, "CelebA", COUNT)
     tree: Tree = images
