@@ -109,7 +109,7 @@ FORMER = (
 
 
 @pytest.mark.parametrize("former", FORMER)
-def test_a_saved_configuration_of_before_finds_its_class(former: str) -> None:
+def test_a_configuration_saved_in_the_former_layout_finds_its_class(former: str) -> None:
     (moved,) = with_moved_targets([{"_target_": f"seesaw.data.{former}", "root": "?"}])
     assert moved["_target_"] in shipped_targets(CONF)["data"]
     assert get_class(moved["_target_"]).__name__ == former.partition(".")[2]

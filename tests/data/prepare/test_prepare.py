@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,13 @@ def test_a_dead_worker_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> Non
     assert not [path for path in (tmp_path / "cache" / "prepared").iterdir() if path.is_dir()]
 
 
+def wait_until(done: Callable[[], bool], seconds: float = 20) -> None:
+    begin = time.perf_counter()
+    while not done():
+        assert time.perf_counter() - begin < seconds
+        time.sleep(0.01)
+
+
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -207,18 +215,17 @@ def test_a_killed_preparation_leaves_nothing_half_made(how: signal.Signals, larg
     (tmp_path / "program.py").write_text(program)
     process = subprocess.Popen([sys.executable, tmp_path / "program.py"], stderr=subprocess.PIPE)
     prepared_sets = tmp_path / "cache" / "prepared"
-    while not list(prepared_sets.glob(".test*/images-32.npy")):
-        time.sleep(0.01)
-    while len(workers := children(process.pid)) < 3:  # two, and Python's own tracker of semaphores
-        time.sleep(0.01)
-    assert process.poll() is None
-    process.send_signal(how)
-    process.wait(timeout=30)
+    try:
+        wait_until(lambda: bool(list(prepared_sets.glob(".test*/images-32.npy"))))
+        wait_until(lambda: len(children(process.pid)) == 3)  # two, and Python's own tracker of semaphores
+        workers = children(process.pid)
+        assert process.poll() is None
+        process.send_signal(how)
+        process.wait(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode != 0
-    begin = time.perf_counter()
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
-        assert time.perf_counter() - begin < 20, "a process outlived its parent"
-        time.sleep(0.05)
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))  # none outlives its parent
     assert not [p for p in prepared_sets.glob("test*") if p.is_dir()]
     reals = prepared(plan_of(large_set, 32), tmp_path / "cache")  # and the next one goes through, and cleans up
     assert len(reals) == 3000
