@@ -19,7 +19,7 @@ from seesaw.data.classes import class_names
 from seesaw.data.images import ImageSet
 from seesaw.data.prepare import write as module
 from seesaw.data.prepare.decode import Decoding
-from seesaw.data.prepare.prepared import open_prepared, prepared
+from seesaw.data.prepare.prepared import PreparedSet, open_prepared
 from seesaw.data.prepare.tree import open_tree
 from seesaw.data.prepare.write import Plan, content_hash, prepare, whole
 from seesaw.data.sources.folder import Folder
@@ -37,6 +37,10 @@ def write_images(root: Path, n: int, size: int = 16) -> np.ndarray:
 
 def plan_of(root: Path, resolution: int = 16, **options: object) -> Plan:
     return Plan("test", open_tree(root), Decoding(resolution, 3), **options)  # type: ignore[arg-type]
+
+
+def prepared(plan: Plan, cache_dir: Path) -> PreparedSet:
+    return open_prepared(prepare(plan, cache_dir))
 
 
 def test_the_map_holds_the_pixels_in_the_order_of_the_names(tmp_path: Path) -> None:

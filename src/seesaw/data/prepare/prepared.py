@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seesaw.data.images import ImageSet, box_average, free_memory
-from seesaw.data.prepare.write import Plan, images_file, prepare, shape_of, whole, write_header
+from seesaw.data.prepare.write import images_file, shape_of, whole, write_header
 from seesaw.util import atomic_write
 
 CHUNK = 1024
@@ -39,11 +39,6 @@ class PreparedSet(ImageSet):
         if shape_of(path) != shape:
             atomic_write(path, lambda temporary: _write_level(self.images, resolution, temporary))
         return ImageSet(map_images(path), self.name, self.y, self.classes)
-
-
-def prepared(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> PreparedSet:
-    """The set that `plan` describes, prepared first where it is not; for errors see `seesaw.data.prepare.write.prepare`."""
-    return open_prepared(prepare(plan, cache_dir, jobs))
 
 
 def open_prepared(folder: Path, levels: Path | None = None) -> PreparedSet:

@@ -40,7 +40,10 @@ def decode_rows(tree: Tree, how: Decoding, path: Path, start: int) -> list[str]:
                 reasons.append("")
             except Exception as error:  # a hostile file makes Pillow raise nearly anything, SyntaxError included
                 reasons.append(" ".join(str(error).split()) or type(error).__name__)
-    np.load(path, mmap_mode="r+")[start : start + len(rows)] = rows
+    first = np.load(path, mmap_mode="r").offset
+    with open(path, "r+b") as file:  # a full disk raises here; it would kill a process that writes to a map
+        file.seek(first + start * rows[0].nbytes)
+        file.write(rows.data)
     return reasons
 
 

@@ -203,8 +203,7 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> None:
-    """An empty .npy file. A disk that is too small fails here, not after hours, and not where the file is mapped: a process
-    that writes to a map is killed then."""
+    """An empty .npy file of uint8. A disk that is too small fails here, not after hours."""
     with open(path, "wb") as file:
         write_header(file, shape)
         size = file.tell() + int(np.prod(shape, dtype=np.int64))
@@ -231,14 +230,12 @@ def cores() -> int:
 
 def _keep_rows(path: Path, good: list[int]) -> None:
     """Move the good rows together, in their order, and cut the file."""
-    rows = np.load(path, mmap_mode="r+")
-    for to, start in enumerate(good):
-        if to != start:
-            rows[to] = rows[start]
-    rows.flush()
+    rows = np.load(path, mmap_mode="r")
     with open(path, "r+b") as file:
         write_header(file, (len(good), *rows.shape[1:]))
-        file.truncate(file.tell() + len(good) * int(rows[0].nbytes))
+        for start in good:  # never behind the place that is written
+            file.write(rows[start].data)
+        file.truncate()
 
 
 def report_bad(bad: dict[str, str], total: int, plan: Plan, cache_dir: Path) -> None:

@@ -39,14 +39,11 @@ class CelebA(ImageFiles):
             raise ValueError(f"split must be one of all, train, valid, test, not {split!r}")
         if center is not None and len(center) != 2:
             raise ValueError(f"center must be null or two numbers, x and y, not {center}")
+        self.name = "celeba" if split == "all" else f"celeba-{split}"
         self.split, self.attribute = split, attribute
         self.part = (split, attribute)
         where = None if center is None else (center[0], center[1])
         self.decoding = Decoding(self.resolution, self.channels, side=side, center=where)
-
-    @property
-    def name(self) -> str:
-        return "celeba" if self.split == "all" else f"celeba-{self.split}"
 
     def find(self) -> Found:
         return find_celeba(self.root, self.split, self.attribute)

@@ -36,11 +36,8 @@ class Folder(ImageFiles):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(root, max_bad, **common)
+        self.name = f"folder {Path(root).expanduser().absolute().stem}"
         self.decoding = Decoding(self.resolution, self.channels, crop, background)
-
-    @property
-    def name(self) -> str:
-        return f"folder {Path(self.root).expanduser().absolute().stem}"
 
     def find(self) -> Found:
         return labelled_by_folder(open_tree(Path(self.root)))

@@ -34,10 +34,12 @@ class ImageFiles(ImageData):
         common: see `seesaw.data.module.Common`.
 
     Attributes:
+        name: of the set.
         decoding: how each image is decoded; a subclass with options of its own sets it anew.
         part: options that choose among the images or their labels.
     """
 
+    name: str
     part: tuple[str | None, ...] = ()
 
     def __init__(self, root: str, max_bad: float = 0.05, **common: Unpack[Common]) -> None:
@@ -46,11 +48,6 @@ class ImageFiles(ImageData):
             raise ValueError(f"max_bad must be a share from 0 to 1, not {max_bad}")
         self.root, self.max_bad = root, max_bad
         self.decoding = Decoding(self.resolution, self.channels)
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Of the set."""
 
     @abstractmethod
     def find(self) -> Found:
