@@ -90,7 +90,7 @@ class ImageSet:
 
 def box_average(images: Tensor, resolution: int, chunk: int = 1024) -> Tensor:
     """uint8 (N, C, H, H) to uint8 (N, C, resolution, resolution), each pixel the rounded mean of a square of
-    H / resolution pixels a side: what a growing model's small scales see.
+    H / resolution pixels a side, as in the smaller scales of a growing model.
     """
     n, c, h, _ = images.shape
     if resolution < 1 or h % resolution:

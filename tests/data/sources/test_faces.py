@@ -114,7 +114,7 @@ def test_without_a_partition_file_the_published_numbers_count(tmp_path: Path) ->
         CelebA(root, "val", resolution=8, channels=3, batch_size=1)  # type: ignore[arg-type]
 
 
-def test_the_partition_file_counts_more_than_the_numbers(tmp_path: Path) -> None:
+def test_the_partition_file_wins_over_the_published_numbers(tmp_path: Path) -> None:
     trees.celeba(tmp_path)
     table = tmp_path / "celeba" / "list_eval_partition.txt"
     table.write_text(table.read_text().replace("000002.jpg 0", "000002.jpg 2"))

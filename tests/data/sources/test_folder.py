@@ -134,7 +134,7 @@ def write(root: Path, *names: str) -> Path:
     return root
 
 
-def test_a_prepared_set_is_opened_as_it_is_without_its_files(tmp_path: Path) -> None:
+def test_a_prepared_set_is_opened_without_its_files(tmp_path: Path) -> None:
     root = write(tmp_path / "root", "a/1.png", "b/2.png", "b/3.png")
     before = folder(str(root), 16)
     shutil.rmtree(root)
@@ -156,7 +156,7 @@ def test_a_prepared_set_is_opened_as_it_is_without_its_files(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "{}", '{"shape": ["a", 1, 1, 1], "version": 1}', "[" * 100_000, ""])
-def test_an_index_of_anothers_is_nothing(content: str, tmp_path: Path) -> None:
+def test_a_foreign_index_file_is_ignored(content: str, tmp_path: Path) -> None:
     (write(tmp_path / "root", "1.png") / "index.json").write_text(content)
     assert len(folder(str(tmp_path / "root"), 16)) == 1
 
