@@ -114,6 +114,20 @@ def test_a_prepared_set_is_not_made_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert prepare(plan_of(tmp_path / "set"), tmp_path / "cache") == folder
 
 
+@pytest.mark.parametrize(
+    "change", [{"version": 3}, {"class_names": [1, 2]}, {"class_names": ["a"]}, {"decoding": None}]
+)
+def test_an_index_that_does_not_fit_its_files_is_no_prepared_set(change: dict[str, object], tmp_path: Path) -> None:
+    write_images(tmp_path / "set", 2)
+    folder = prepare(plan_of(tmp_path / "set"), tmp_path / "cache")
+    index = whole(folder)
+    assert index is not None
+    if change == {"class_names": [1, 2]}:
+        np.save(folder / "labels.npy", np.arange(2))
+    (folder / "index.json").write_text(json.dumps(index | change))
+    assert whole(folder) is None
+
+
 def older_format(folder: Path) -> None:
     """Turn a prepared set into what versions up to format 1 wrote: raw files, their shape in the index."""
     images, index = np.load(folder / "images-16.npy"), json.loads((folder / "index.json").read_text())

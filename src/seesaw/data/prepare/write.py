@@ -116,9 +116,10 @@ def whole(folder: Path) -> dict[str, Any] | None:
         index: dict[str, Any] = json.loads((folder / "index.json").read_text())
         if index["version"] != VERSION:
             return None
-        shape = shape_of(images_file(folder, index["decoding"]["resolution"]))
-        labelled = index["class_names"] is not None
-        if shape is None or (labelled and shape_of(folder / "labels.npy") != shape[:1]):
+        shape, names = shape_of(images_file(folder, index["decoding"]["resolution"])), index["class_names"]
+        if shape is None or (names is not None and shape_of(folder / "labels.npy") != shape[:1]):
+            return None
+        if any(not isinstance(name, str) for name in names or ()):
             return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):  # another's index.json may hold anything
         return None
