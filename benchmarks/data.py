@@ -28,7 +28,7 @@ from torchvision.datasets import ImageFolder
 
 from seesaw.data.images import free_memory
 from seesaw.data.prepare.decode import Decoding
-from seesaw.data.prepare.prepared import map_file
+from seesaw.data.prepare.prepared import map_images
 from seesaw.data.prepare.tree import open_tree
 from seesaw.data.prepare.write import Plan, prepare
 from seesaw.data.sampler import EndlessBatches
@@ -93,9 +93,9 @@ def spread(values: list[float]) -> dict[str, float]:
 def batches(n: int = 20_000, rounds: int = 7) -> dict[str, float]:
     """Milliseconds of one batch of 64 at 64 px from the map, random order, all pages in the system's cache."""
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "images-64.u8"
-        np.random.default_rng(0).integers(0, 256, n * 3 * 64 * 64, dtype=np.uint8).tofile(path)
-        images = map_file(path, (n, 3, 64, 64))
+        path = Path(scratch) / "images-64.npy"
+        np.save(path, np.random.default_rng(0).integers(0, 256, (n, 3, 64, 64), dtype=np.uint8))
+        images = map_images(path)
         sampler = iter(EndlessBatches(n, 64, 0))
         times = []
         for _ in range(rounds):
@@ -121,10 +121,9 @@ def memory() -> dict[str, float]:
     size = free_memory() * 6 // 10
     n = size // (3 * 64 * 64)
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "images-64.u8"
-        with open(path, "wb") as file:
-            file.truncate(n * 3 * 64 * 64)
-        images = map_file(path, (n, 3, 64, 64))
+        path = Path(scratch) / "images-64.npy"
+        np.lib.format.open_memmap(path, "w+", np.uint8, (n, 3, 64, 64))
+        images = map_images(path)
         sampler = iter(EndlessBatches(n, 64, 0))
         next(sampler)
         before = resident()

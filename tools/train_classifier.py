@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seesaw.data.sources.digits import digits
-from seesaw.data.sources.idx import fashion_mnist, mnist
+from seesaw.data.sources.mnist import MNIST, FashionMNIST
 from seesaw.metrics.extractors.classifier import RESOLUTION, SmallClassifier, to_input
 
 WEIGHTS = Path(__file__).parents[1] / "src/seesaw/metrics/weights"
@@ -27,8 +27,9 @@ Split = tuple[Tensor, Tensor]  # uint8 (N, 1, 32, 32) and int64 (N,)
 def read(name: str, root: str | None, seed: int) -> tuple[Split, Split]:
     """The images to train on and those held out: a random fifth of the digits, the others' own test split."""
     if name != "digits":
-        source = fashion_mnist if name == "fashion_mnist" else mnist
-        parts = [source(RESOLUTION, root=root, split=split) for split in ("train", "test")]
+        source = FashionMNIST if name == "fashion_mnist" else MNIST
+        options = {"resolution": RESOLUTION, "channels": 1, "batch_size": 1}
+        parts = [source(root, split, **options).reals for split in ("train", "test")]
         return (parts[0].images, parts[0].y), (parts[1].images, parts[1].y)
     reals = digits(RESOLUTION)
     order = torch.randperm(len(reals), generator=torch.Generator().manual_seed(seed))

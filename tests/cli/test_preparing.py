@@ -36,9 +36,8 @@ def test_it_prepares_verifies_and_finds_damage(root: Path, capsys: pytest.Captur
     second = capsys.readouterr().out
     assert "was there already, and its content hash is right" in second
     assert "levels        4, 8, 16 px" in second
-    assert {p.name for p in folder.glob("*.u8")} == {"images-4.u8", "images-8.u8", "images-16.u8"}
-    with open(folder / "images-16.u8", "r+b") as file:
-        file.write(b"\x00\x01\x02")
+    assert {p.name for p in folder.glob("*.npy")} == {"images-4.npy", "images-8.npy", "images-16.npy"}
+    np.load(folder / "images-16.npy", mmap_mode="r+")[0, 0, 0] += 1
     assert main(command) == 1
     assert "the pixels are not those that were prepared" in capsys.readouterr().err
 
@@ -118,6 +117,6 @@ def test_a_hostile_tree_is_prepared_without_its_bad_files(
     index = json.loads((folder / "index.json").read_text())
     assert set(index["bad"]) == bad
     assert all(index["bad"].values())
-    assert index["shape"] == [len(hostile.GOOD), 3, 16, 16]
+    assert np.load(folder / "images-16.npy").shape == (len(hostile.GOOD), 3, 16, 16)
     after = sorted(str(p) for p in tmp_path.rglob("*") if not p.is_relative_to(tmp_path / "cache"))
     assert after == before

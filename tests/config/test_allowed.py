@@ -102,7 +102,7 @@ def test_part_groups_inside_an_assembled_node_are_checked_as_their_own() -> None
 
 
 def test_growth_comes_to_the_data_from_the_model() -> None:
-    data = {"_target_": "seesaw.data.sources.sets.Digits"}
+    data = {"_target_": "seesaw.data.sources.digits.Digits"}
     refuse_unknown({**data, "growth": {"_target_": "seesaw.gan.growth.Growing"}}, "data")
     with pytest.raises(UserError, match="conf/data names"):
         refuse_unknown({**data, "more": {"_target_": "seesaw.gan.growth.Growing"}}, "data")

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from toys import Stream, task
 
 from seesaw.config.options import AUTOMATIC, DECIDED, check_data, check_trainer
-from seesaw.data.sources import sets
+from seesaw.data.sources.digits import Digits
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.stop import Life
 from seesaw.training.run import make_trainer
@@ -48,14 +48,14 @@ def test_what_lightning_refuses_to_a_model_that_steps_by_itself_is_refused_befor
 
 
 def test_a_resolution_is_told_as_the_set_would_tell_it() -> None:
-    node = {"_target_": "seesaw.data.sources.sets.Digits", "resolution": 48}
+    node = {"_target_": "seesaw.data.sources.digits.Digits", "resolution": 48}
     with pytest.raises(ValueError, match="resolution must be one of") as told:
-        sets.Digits(resolution=48, channels=1, batch_size=8)
+        Digits(resolution=48, channels=1, batch_size=8)
     assert check_data({"data": node}) == [f"data: {told.value}"]
     for other in (
         {"resolution": 64},
         {"_target_": "mine.Data"},
-        {"_target_": "seesaw.data.sources.points.GaussiansRing"},
+        {"_target_": "seesaw.data.sources.gaussians.GaussiansRing"},
     ):
         assert check_data({"data": node | other}) == []
 
@@ -63,7 +63,7 @@ def test_a_resolution_is_told_as_the_set_would_tell_it() -> None:
 def test_a_place_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "there").mkdir()
-    node = {"_target_": "seesaw.data.sources.files.Folder", "resolution": 8}
+    node = {"_target_": "seesaw.data.sources.folder.Folder", "resolution": 8}
     assert check_data({"data": node | {"root": "~/there"}}) == check_data({"data": node | {"root": None}}) == []
     (sentence,) = check_data({"data": node | {"root": "~/gone"}})
     assert f"data.root='~/gone' does not exist (looked for '{tmp_path}/gone')" in sentence

@@ -1,6 +1,5 @@
 """Labels: the names of classes before anything is read, and the labels of sets that lie in class folders."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -25,15 +24,18 @@ from seesaw.data.prepare import write as preparing
 from seesaw.data.prepare.decode import Decoding
 from seesaw.data.prepare.prepared import PreparedSet
 from seesaw.data.prepare.write import Plan
-from seesaw.data.sources import files
-from seesaw.data.sources.files import FFHQ, CelebA, CelebAHQ, Folder
-from seesaw.data.sources.points import GaussiansRing
-from seesaw.data.sources.sets import Digits, StackedDigits
+from seesaw.data.sources.celeba import CelebA
+from seesaw.data.sources.celeba_hq import CelebAHQ
+from seesaw.data.sources.digits import Digits
+from seesaw.data.sources.ffhq import FFHQ
+from seesaw.data.sources.folder import Folder
+from seesaw.data.sources.gaussians import GaussiansRing
+from seesaw.data.sources.stacked import StackedDigits
 from seesaw.errors import UserError
 
 SOURCES = "seesaw.data.sources"
 
-FOLDER, FACES = "seesaw.data.sources.files.Folder", "seesaw.data.sources.files.CelebAHQ"
+FOLDER, FACES, FFHQ_FACES = (f"{SOURCES}.{name}" for name in ("folder.Folder", "celeba_hq.CelebAHQ", "ffhq.FFHQ"))
 NAMES = ("cats/x/1.png", "cats/2.png", "dogs/1.png", "newts/1.png")
 COLOURS = {"cats": 10, "dogs": 20, "newts": 30}
 
@@ -63,9 +65,7 @@ def batches(data: ImageData) -> list[tuple[list[int], list[int] | None]]:
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 @pytest.mark.filterwarnings("ignore:.*is it whole")
-@pytest.mark.parametrize(
-    ("target", "make"), [(FOLDER, Folder), (FACES, CelebAHQ), ("seesaw.data.sources.files.FFHQ", FFHQ)]
-)
+@pytest.mark.parametrize(("target", "make"), [(FOLDER, Folder), (FACES, CelebAHQ), (FFHQ_FACES, FFHQ)])
 def test_class_folders_are_named_and_their_labels_reach_the_batches(
     target: str, make: Any, kind: str, tmp_path: Path
 ) -> None:
@@ -79,7 +79,7 @@ def test_class_folders_are_named_and_their_labels_reach_the_batches(
     for greys, y in batches(labelled):
         assert y is not None
         assert greys == [COLOURS[labelled.class_names[label]] for label in y]
-    assert labelled.reals.class_counts.tolist() == [2, 1, 1]
+    assert labelled.reals.y.bincount().tolist() == [2, 1, 1]
     assert all(y is None for _, y in batches(make(str(root), **options(tmp_path / "cache", classes=3))))
 
 
@@ -116,15 +116,21 @@ def test_a_set_of_another_number_of_classes_is_refused(tmp_path: Path) -> None:
 
 def test_fixed_names_are_the_published_ones() -> None:
     def names(name: str, **node: Any) -> list[str]:
-        return class_names(f"seesaw.data.{name}", node)
+        return class_names(f"{SOURCES}.{name}", node)
 
-    assert names("sets.FashionMNIST") == torchvision.datasets.FashionMNIST.classes
-    assert names("sets.CIFAR10")[:3] + names("sets.CIFAR10")[-2:] == ["airplane", "automobile", "bird", "ship", "truck"]
-    assert names("sets.Digits") == names("sets.MNIST") == list("0123456789")
-    stacked = names("sets.StackedMNIST")
+    assert names("mnist.FashionMNIST") == torchvision.datasets.FashionMNIST.classes
+    assert names("cifar10.CIFAR10")[:3] + names("cifar10.CIFAR10")[-2:] == [
+        "airplane",
+        "automobile",
+        "bird",
+        "ship",
+        "truck",
+    ]
+    assert names("digits.Digits") == names("mnist.MNIST") == list("0123456789")
+    stacked = names("stacked.StackedMNIST")
     assert (len(stacked), stacked[0], stacked[123]) == (1000, "000", "123")
-    assert (len(names("points.GaussiansRing", modes=12)), len(names("points.GaussiansGrid", side=3))) == (12, 9)
-    assert names("files.CelebA", root="???", attribute="Smiling") == ["no Smiling", "Smiling"]
+    assert (len(names("gaussians.GaussiansRing", modes=12)), len(names("gaussians.GaussiansGrid", side=3))) == (12, 9)
+    assert names("celeba.CelebA", root="???", attribute="Smiling") == ["no Smiling", "Smiling"]
 
 
 def test_a_set_of_another_package_is_named_by_its_own_options() -> None:
@@ -135,7 +141,7 @@ def test_a_set_of_another_package_is_named_by_its_own_options() -> None:
 @pytest.mark.filterwarnings("ignore:.*is it whole")
 def test_celebas_attribute_is_the_label(tmp_path: Path) -> None:
     root = trees.celeba(tmp_path / "root")
-    names = class_names("seesaw.data.sources.files.CelebA", {"root": str(root), "attribute": "Male"})
+    names = class_names("seesaw.data.sources.celeba.CelebA", {"root": str(root), "attribute": "Male"})
     data = CelebA(str(root), attribute="Male", **options(tmp_path / "cache", labels=True, classes=2, class_names=names))
     column = trees.ATTRIBUTES.index("Male")
     expected = [(trees.attribute(number, column) + 1) // 2 for number in trees.NUMBERS]
@@ -150,13 +156,13 @@ def test_celebas_attribute_is_the_label(tmp_path: Path) -> None:
     (FOLDER, {"root": "???"}, "^data.root must be given"),
     (FOLDER, OmegaConf.create({"root": "???", "x": "${y}"}), "^data.root must be given"),
     (FOLDER, {"root": "absent"}, "^data.root='absent' does not exist"),
-    (f"{SOURCES}.files.CelebA", {"root": "x", "attribute": None}, "^data.labels=true needs data.attribute, one of CelebA's 40"),
+    (f"{SOURCES}.celeba.CelebA", {"root": "x", "attribute": None}, "^data.labels=true needs data.attribute, one of CelebA's 40"),
     (f"{SOURCES}.style_pair.StylePair", {"classes": 0}, "^data.labels=true, but data.classes is 0: the set has no labels"),
     ("mine.Letters", {}, "but data.classes is 0"),
     ("mine.Letters", {"classes": "${x}"}, r"^data.classes must be a whole number up to 100,000 with .*, not '\${x}'$"),
     ("mine.Letters", {"classes": MOST_CLASSES + 1}, "data.classes must be a whole number up to 100,000"),
-    ("seesaw.data.sources.points.GaussiansRing", {"modes": "many"}, "^data.modes must be a whole number"),
-    ("seesaw.data.sources.points.GaussiansGrid", {"side": "five"}, "^data.side, squared, must be a whole number"),
+    ("seesaw.data.sources.gaussians.GaussiansRing", {"modes": "many"}, "^data.modes must be a whole number"),
+    ("seesaw.data.sources.gaussians.GaussiansGrid", {"side": "five"}, "^data.side, squared, must be a whole number"),
 ])  # fmt: skip
 def test_a_set_without_labels_is_one_sentence(target: str, node: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
@@ -175,7 +181,7 @@ def test_a_folder_without_class_folders_is_one_sentence(names: tuple[str, ...], 
 def test_ffhqs_numbered_folders_are_no_classes(tmp_path: Path) -> None:
     root = write(tmp_path / "images1024x1024", "00000/00000.png", "01000/01000.png")
     with pytest.raises(UserError, match="the folders 00000, … of FFHQ only number its images: put the images of each"):
-        class_names("seesaw.data.sources.files.FFHQ", {"root": str(root)})
+        class_names(FFHQ_FACES, {"root": str(root)})
     assert class_names(FOLDER, {"root": str(root)}) == ["00000", "01000"], "one's own folders may be numbers"
 
 
@@ -215,41 +221,29 @@ def test_too_many_class_folders_are_refused(tmp_path: Path, monkeypatch: pytest.
         class_names(FOLDER, {"root": str(write(tmp_path / "root", *NAMES))})
 
 
-def prepared_before(root: Path, cache: Path) -> Path:
-    """The prepared set as versions without class names left it: the index has no `class_names`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(files.LISTED, raising=False)
-        Folder(str(root), max_bad=0.5, **options(cache)).prepare()
-    (folder,) = (cache / "prepared").glob("folder*/")
-    index = json.loads((folder / "index.json").read_text())
-    assert index.pop("class_names") == ["cats", "dogs", "newts"]
-    (folder / "index.json").write_text(json.dumps(index))
-    return folder
-
-
 @pytest.mark.filterwarnings("ignore:.*cannot be used")
-def test_a_set_prepared_before_names_were_kept_gives_its_labels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_prepared_set_gives_names_and_labels_without_its_files(tmp_path: Path) -> None:
     root = write(tmp_path / "root", *NAMES)
     (root / "newts" / "1.png").write_bytes(b"")  # the class whose only image is bad keeps its number
-    folder = prepared_before(root, tmp_path / "cache")
-    monkeypatch.setattr(preparing, "_make", lambda *_: pytest.fail("prepared again"))
-    given = {"labels": True, "classes": 3, "max_bad": 0.5}
-    reals = Folder(str(root), **options(tmp_path / "cache", **given)).reals
-    assert (reals.y.tolist(), reals.class_counts.tolist()) == ([0, 0, 1], [2, 1, 0])
+    Folder(str(root), max_bad=0.5, **options(tmp_path / "cache")).prepare()
+    (folder,) = (tmp_path / "cache" / "prepared").glob("folder*/")
     shutil.rmtree(root)
     assert class_names(FOLDER, {"root": str(folder)}) == ["cats", "dogs", "newts"]
-    assert Folder(str(folder), **options(tmp_path / "unused", **given)).reals.y.tolist() == [0, 0, 1]
-    (folder / "names.json").write_text("[1, {}]")
-    assert class_names(FOLDER, {"root": str(folder)}) == ["0", "1", "2"], "without readable paths: numbers"
+    reals = Folder(str(folder), **options(tmp_path / "unused", labels=True, classes=3, max_bad=0.5)).reals
+    assert (reals.y.tolist(), reals.classes) == ([0, 0, 1], 3)
+
+
+def test_a_prepared_set_without_labels_is_one_sentence(tmp_path: Path) -> None:
+    Folder(str(write(tmp_path / "root", "1.png")), **options(tmp_path / "cache")).prepare()
+    (folder,) = (tmp_path / "cache" / "prepared").glob("folder*/")
+    with pytest.raises(UserError, match=r"^data.labels=true, but the prepared set data.root='.*' has no labels: give"):
+        class_names(FOLDER, {"root": str(folder)})
 
 
 @pytest.mark.filterwarnings("ignore:.*is it whole")
 def test_asking_for_labels_does_not_prepare_faces_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write(tmp_path / "root", *NAMES)
     plain = CelebAHQ(str(root), **options(tmp_path / "cache")).reals
-    assert (plain.y, plain.classes) == (None, 0)
     monkeypatch.setattr(preparing, "_make", lambda *_: pytest.fail("prepared again"))
     labelled = CelebAHQ(str(root), **options(tmp_path / "cache", labels=True, classes=3)).reals
     assert labelled.y.tolist() == [0, 0, 1, 2]
@@ -258,7 +252,7 @@ def test_asking_for_labels_does_not_prepare_faces_again(tmp_path: Path, monkeypa
 
 
 def test_keys_of_prepared_sets_are_those_of_the_first_version() -> None:
-    """Computed at commit fe0cea8: other keys would prepare every set once more."""
+    """Computed at commit fe0cea8: with other keys the sets of an older format would stay in the cache beside the new ones."""
     tree: Any = SimpleNamespace(fingerprint="0123456789abcdef")
     assert Plan("set", tree, Decoding(16, 3), [0, 1, 1], ["a", "b"]).key == "1992f8fe42a57839"
     assert Plan("set", tree, Decoding(16, 3)).key == "4f203b89526d69ac"
@@ -282,7 +276,9 @@ def test_nothing_is_written_below_root(tmp_path: Path) -> None:
     assert torch.equal(reals.level(8).images, reals.images[..., :8, :8]), "pictures of one grey"
     reals.level(4)
     assert everything(tmp_path / "one") == before
-    assert sorted(path.name for path in (tmp_path / "two").rglob("*.u8")) == ["images-4.u8"], "8 px lay beside the set"
+    assert sorted(path.name for path in (tmp_path / "two").rglob("*.npy")) == ["images-4.npy"], (
+        "8 px lay beside the set"
+    )
     again = Folder(str(prepared), **options(tmp_path / "two")).reals.level(4)
     assert again.images.shape == (4, 1, 4, 4)
 

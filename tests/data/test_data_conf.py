@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 
+from seesaw.config.allowed import shipped_targets
+from seesaw.config.renamed import with_moved_targets
 from seesaw.data.classes import class_names
 from seesaw.data.module import ImageData
 from seesaw.data.sources.style_pair import StylePair
@@ -96,6 +98,26 @@ def test_a_set_chooses_metrics_that_exist(name: str, conf: Path) -> None:
     assert chosen == expected
     assert (CONF / "metrics" / f"{chosen}.yaml").is_file()
     assert composed(conf, f"data={name}", *missing, "metrics=none")["metrics"]["name"] == "none"
+
+
+FORMER = (
+    "files.CelebA", "files.CelebAHQ", "files.FFHQ", "files.Folder", "photos.StylePair", "points.GaussiansGrid",
+    "points.GaussiansRing", "sets.CIFAR10", "sets.Digits", "sets.FashionMNIST", "sets.MNIST", "sets.StackedDigits",
+    "sets.StackedMNIST",
+)  # fmt: skip
+"""The classes of conf/data at commit 9548b20, below seesaw.data: checkpoints of format 2 name them."""
+
+
+@pytest.mark.parametrize("former", FORMER)
+def test_a_configuration_saved_in_the_former_layout_finds_its_class(former: str) -> None:
+    (moved,) = with_moved_targets([{"_target_": f"seesaw.data.{former}", "root": "?"}])
+    assert moved["_target_"] in shipped_targets(CONF)["data"]
+    assert get_class(moved["_target_"]).__name__ == former.partition(".")[2]
+    assert with_moved_targets(moved) == moved
+
+
+def test_every_class_of_the_configuration_had_a_former_place() -> None:
+    assert len(FORMER) == len(shipped_targets(CONF)["data"])
 
 
 @pytest.mark.parametrize("name", [name for name, classes in CLASSES.items() if classes])

@@ -9,8 +9,9 @@ import torch
 from seesaw.data.images import ImageSet
 from seesaw.data.module import ImageData, check_labels
 from seesaw.data.sampler import EndlessBatches
-from seesaw.data.sources.files import Folder
-from seesaw.data.sources.sets import Digits, FashionMNIST
+from seesaw.data.sources.digits import Digits
+from seesaw.data.sources.folder import Folder
+from seesaw.data.sources.mnist import FashionMNIST
 from seesaw.types import Batch, UserError
 
 
@@ -78,12 +79,11 @@ def test_lightning_hands_over_the_samplers_batches(labels: bool) -> None:
 def test_without_labels_the_set_keeps_its_own_and_no_class_is_counted() -> None:
     data = Counted(resolution=8, channels=1, batch_size=6, classes=3, class_names=["a", "b", "c"])
     assert (data.classes, data.class_names, data.reals.classes) == (0, [], 3)
-    counts = data.reals.class_counts
-    assert counts is not None
-    assert counts.tolist() == [8, 8, 7], "of 0 ... 22 by their remainder"
+    assert data.reals.y is not None
+    assert data.reals.y.bincount().tolist() == [8, 8, 7], "of 0 ... 22 by their remainder"
     data.labelled = False
     del data.reals
-    assert (data.reals.classes, data.reals.class_counts) == (0, None)
+    assert (data.reals.classes, data.reals.y) == (0, None)
 
 
 def test_classes_have_the_names_that_are_given_or_their_numbers() -> None:

@@ -83,7 +83,7 @@ def test_channels_agree_with_pillow() -> None:
         to_channels(colour, 2)
 
 
-def test_memory_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_larger_than_half_of_the_free_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 2**26 < free_memory() < 2**46
     monkeypatch.setattr(images_module, "free_memory", lambda: 2 * 100 * 3 * 64 * 64)
     require_memory(100, 3, 64)

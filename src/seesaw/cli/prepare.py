@@ -7,7 +7,7 @@ from seesaw.config.assemble import assemble
 from seesaw.config.compose import compose_checked
 from seesaw.data.prepare.prepared import open_prepared
 from seesaw.data.prepare.write import content_hash, prepare, whole
-from seesaw.data.sources.files import TreeData
+from seesaw.data.sources.image_files import ImageFiles
 from seesaw.errors import UserError
 from seesaw.training.build import construct
 
@@ -29,7 +29,7 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
         raise UserError(f"--jobs is {jobs}; it must be at least 1")
     config = compose_checked(overrides)
     data = construct(assemble(config)["data"], "data", config["packages"])
-    if not isinstance(data, TreeData):
+    if not isinstance(data, ImageFiles):
         return f"{data.prepare().description}: this set is read into memory when training starts; nothing to prepare"
     plan = data.plan()
     there = whole(plan.folder(data.cache_dir)) is not None
@@ -45,7 +45,7 @@ def verify(folder: Path) -> None:
     """Raise UserError where the pixels are not those that were prepared."""
     index = whole(folder)
     assert index is not None
-    if content_hash(folder, tuple(index["shape"])) != index["sha256"]:
+    if content_hash(folder, index["decoding"]["resolution"]) != index["sha256"]:
         raise UserError(f"{folder}: the pixels are not those that were prepared (a damaged disk?): remove this folder")
 
 
@@ -65,7 +65,7 @@ def lines(folder: Path, levels: bool, seconds: float | None) -> list[str]:
     while levels and resolution >= SMALLEST_LEVEL:
         reals.level(resolution)
         resolution //= 2
-    kept = sorted(int(p.stem.partition("-")[2]) for p in folder.glob("images-*.u8"))
-    size = sum(p.stat().st_size for p in folder.glob("images-*.u8"))
+    kept = sorted(int(p.stem.partition("-")[2]) for p in folder.glob("images-*.npy"))
+    size = sum(p.stat().st_size for p in folder.glob("images-*.npy"))
     told.append(f"levels        {', '.join(map(str, kept))} px, {size / 2**20:,.1f} MiB")
     return told

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from seesaw.config.values import did_you_mean, misfits, shown
-from seesaw.util import RESOLUTIONS
+from seesaw.data.checks import data_errors
 
 
 def option(default: Any, help: str, least: float = -math.inf, above: float = -math.inf) -> Any:
@@ -119,16 +119,8 @@ def check_debug(cfg: Mapping[str, Any]) -> list[str]:
 
 
 def check_data(cfg: Mapping[str, Any]) -> list[str]:
-    """What a set would say of its resolution and its place, told before anything heavy is imported: a sentence each."""
-    data = cfg.get("data") or {}
-    out, resolution, root = [], data.get("resolution"), data.get("root")
-    own = str(data.get("_target_")).startswith(("seesaw.data.sources.sets.", "seesaw.data.sources.files."))
-    if own and isinstance(resolution, int) and resolution not in RESOLUTIONS:
-        out.append(f"data: resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
-    if own and isinstance(root, str) and not Path(root).expanduser().exists():
-        place = f"(looked for '{Path(root).expanduser().absolute()}')"
-        out.append(f"data.root={root!r} does not exist {place}: give the folder or the zip that holds the set")
-    return out
+    """What is wrong with the data's resolution and place, before anything heavy is imported: a sentence each."""
+    return data_errors(cfg.get("data") or {})
 
 
 def _out_of_range(name: str, value: Any, fld: Field[Any]) -> list[str]:

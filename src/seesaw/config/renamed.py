@@ -58,10 +58,18 @@ def renamed(key: str) -> str | None:
 
 
 MOVED = {
-    "seesaw.data.files": "seesaw.data.sources.files",
+    "seesaw.data.files.CelebA": "seesaw.data.sources.celeba.CelebA",
+    "seesaw.data.files.CelebAHQ": "seesaw.data.sources.celeba_hq.CelebAHQ",
+    "seesaw.data.files.FFHQ": "seesaw.data.sources.ffhq.FFHQ",
+    "seesaw.data.files.Folder": "seesaw.data.sources.folder.Folder",
     "seesaw.data.photos": "seesaw.data.sources.style_pair",
-    "seesaw.data.points": "seesaw.data.sources.points",
-    "seesaw.data.sets": "seesaw.data.sources.sets",
+    "seesaw.data.points": "seesaw.data.sources.gaussians",
+    "seesaw.data.sets.CIFAR10": "seesaw.data.sources.cifar10.CIFAR10",
+    "seesaw.data.sets.Digits": "seesaw.data.sources.digits.Digits",
+    "seesaw.data.sets.FashionMNIST": "seesaw.data.sources.mnist.FashionMNIST",
+    "seesaw.data.sets.MNIST": "seesaw.data.sources.mnist.MNIST",
+    "seesaw.data.sets.StackedDigits": "seesaw.data.sources.stacked.StackedDigits",
+    "seesaw.data.sets.StackedMNIST": "seesaw.data.sources.stacked.StackedMNIST",
     "seesaw.metrics.callback": "seesaw.training.callbacks.evaluate",
     "seesaw.metrics.efficientnet": "seesaw.metrics.extractors.efficientnet",
     "seesaw.metrics.extractors": "seesaw.metrics.extractors.base",
@@ -72,11 +80,12 @@ MOVED = {
     "seesaw.run.tensorboard_log": "seesaw.training.loggers.tensorboard_log",
     "seesaw.run.wandb_log": "seesaw.training.loggers.wandb_log",
 }
-"""Modules whose classes saved configurations of checkpoint format 2 name, before the layout changed, and their present place."""
+"""Modules and classes that saved configurations of checkpoint format 2 name, from before the layout changed, and their present
+place. The classes of a module keep their names."""
 
 
 def with_moved_targets(node: Any) -> Any:
-    """The same plain configuration with every `_target_` in its present module. Containers are copied."""
+    """The same plain configuration with every `_target_` in its present place. Containers are copied."""
     if isinstance(node, list):
         return [with_moved_targets(child) for child in node]
     if not isinstance(node, dict):
@@ -84,5 +93,5 @@ def with_moved_targets(node: Any) -> Any:
     found = {key: with_moved_targets(child) for key, child in node.items()}
     if isinstance(target := found.get("_target_"), str):
         module, _, name = target.rpartition(".")
-        found["_target_"] = f"{MOVED[module]}.{name}" if module in MOVED else target
+        found["_target_"] = MOVED.get(target) or (f"{MOVED[module]}.{name}" if module in MOVED else target)
     return found

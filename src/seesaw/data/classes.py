@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from seesaw.data.prepare.tree import labels, open_tree
-from seesaw.data.prepare.write import folder_classes, whole
-from seesaw.data.sources.faces import attribute_classes, find_celeba_hq, find_ffhq
+from seesaw.data.prepare.tree import Found, labelled_by_folder, open_tree
+from seesaw.data.prepare.write import prepared_at
+from seesaw.data.sources.celeba_layouts import attribute_classes
+from seesaw.data.sources.faces import find_celeba_hq, find_ffhq, numbers_images
 from seesaw.errors import Notice, UserError
 
 FASHION_MNIST = (
@@ -64,42 +65,38 @@ def _attribute(data: Node) -> list[str]:
     return attribute_classes(data["attribute"])
 
 
-def _folders_of(find: Callable[[str], list[str]]) -> Callable[[Node], list[str]]:
+def _folder(root: str) -> Found:
+    return labelled_by_folder(open_tree(Path(root)))
+
+
+def _class_folders(find: Callable[[str], Found]) -> Callable[[Node], list[str]]:
     """The class folders below `data.root`, where `find` lists the images of a set; or those of a prepared set."""
 
     def names(data: Node) -> list[str]:
         root = data.get("root")
         if root is None or root == "???":
             raise UserError("data.root must be given: add data.root=… to the command")
-        folder = Path(str(root)).expanduser()
-        index = whole(folder)
-        return _usable(_listed(find, str(root)) if index is None else _prepared(folder, index), str(root))
+        index = prepared_at(str(root))
+        if index is None:
+            return _usable(_listed(find, str(root)), str(root))
+        if index["class_names"] is None:
+            sentence = f"the prepared set data.root={root!r} has no labels"
+            raise UserError(f"data.labels=true, but {sentence}: give data.labels=false")
+        return _usable(index["class_names"], str(root))
 
     return names
 
 
-def _listed(find: Callable[[str], list[str]], root: str) -> list[str]:
+def _listed(find: Callable[[str], Found], root: str) -> list[str]:
     with warnings.catch_warnings():  # notices about the set are printed when it is read
         warnings.simplefilter("ignore", Notice)
-        found = labels(find(root))
-    if found is None:
+        found = find(root)
+    first = found.tree.names[0].partition("/")[0]
+    if find is find_ffhq and found.class_names is None and numbers_images(first):
+        raise UserError(f"data.labels=true, but the folders {first}, … of FFHQ only number its images: {ADVICE}")
+    if found.class_names is None:
         raise UserError(f"data.labels=true, but data.root={root!r} has no class folders: {ADVICE}")
-    return found[1]
-
-
-def _prepared(folder: Path, index: dict[str, Any]) -> list[str]:
-    """The class names of a prepared set. Its index lists them; of sets prepared by older versions the images' paths show them."""
-    classes, names = index["classes"], index.get("class_names")
-    if isinstance(names, list) and len(names) == classes and all(isinstance(name, str) for name in names):
-        return names
-    found = folder_classes(folder, classes)
-    if found is not None and classes in (None, len(found[1])):
-        return found[1]
-    if classes is None:
-        raise UserError(
-            f"data.labels=true, but the prepared set data.root={str(folder)!r} has no labels: give data.labels=false"
-        )
-    return _numbers(classes, "the number of classes of the prepared set")
+    return found.class_names
 
 
 def _usable(names: list[str], root: str) -> list[str]:
@@ -117,35 +114,21 @@ def _usable(names: list[str], root: str) -> list[str]:
     return names
 
 
-def _folder_images(root: str) -> list[str]:
-    return open_tree(Path(root)).names
-
-
-def _celeba_hq_images(root: str) -> list[str]:
-    return find_celeba_hq(root).tree.names
-
-
-def _ffhq_images(root: str) -> list[str]:
-    """Raises UserError for the published folders 00000, 01000, …, which hold a thousand images each and are no classes."""
-    names = find_ffhq(root).tree.names
-    found = labels(names)
-    if found is not None and all(len(name) == 5 and name.isdecimal() for name in found[1]):
-        raise UserError(f"data.labels=true, but the folders {found[1][0]}, … of FFHQ only number its images: {ADVICE}")
-    return names
-
+_DIGITS = [str(k) for k in range(10)]
+_TRIPLES = [f"{k:03d}" for k in range(1000)]
 
 KNOWN: dict[str, Callable[[Node], list[str]]] = {
-    "seesaw.data.sources.sets.Digits": lambda data: [str(k) for k in range(10)],
-    "seesaw.data.sources.sets.MNIST": lambda data: [str(k) for k in range(10)],
-    "seesaw.data.sources.sets.FashionMNIST": lambda data: list(FASHION_MNIST),
-    "seesaw.data.sources.sets.CIFAR10": lambda data: list(CIFAR10),
-    "seesaw.data.sources.sets.StackedDigits": lambda data: [f"{k:03d}" for k in range(1000)],
-    "seesaw.data.sources.sets.StackedMNIST": lambda data: [f"{k:03d}" for k in range(1000)],
-    "seesaw.data.sources.points.GaussiansRing": lambda data: _numbers(data.get("modes"), "data.modes"),
-    "seesaw.data.sources.points.GaussiansGrid": _grid,
-    "seesaw.data.sources.files.CelebA": _attribute,
-    "seesaw.data.sources.files.Folder": _folders_of(_folder_images),
-    "seesaw.data.sources.files.CelebAHQ": _folders_of(_celeba_hq_images),
-    "seesaw.data.sources.files.FFHQ": _folders_of(_ffhq_images),
+    "seesaw.data.sources.digits.Digits": lambda data: _DIGITS,
+    "seesaw.data.sources.mnist.MNIST": lambda data: _DIGITS,
+    "seesaw.data.sources.mnist.FashionMNIST": lambda data: list(FASHION_MNIST),
+    "seesaw.data.sources.cifar10.CIFAR10": lambda data: list(CIFAR10),
+    "seesaw.data.sources.stacked.StackedDigits": lambda data: _TRIPLES,
+    "seesaw.data.sources.stacked.StackedMNIST": lambda data: _TRIPLES,
+    "seesaw.data.sources.gaussians.GaussiansRing": lambda data: _numbers(data.get("modes"), "data.modes"),
+    "seesaw.data.sources.gaussians.GaussiansGrid": _grid,
+    "seesaw.data.sources.celeba.CelebA": _attribute,
+    "seesaw.data.sources.folder.Folder": _class_folders(_folder),
+    "seesaw.data.sources.celeba_hq.CelebAHQ": _class_folders(find_celeba_hq),
+    "seesaw.data.sources.ffhq.FFHQ": _class_folders(find_ffhq),
 }
 """How the classes of each set are named, by its class path."""

@@ -21,7 +21,7 @@ class ImageSet:
     Args:
         images: uint8 (N, C, H, W), N >= 1; any tensor that can be indexed, one that maps a file included. Points of the
             plane are float32 (N, 2, 1, 1).
-        name: what the set is called in `description`.
+        name: of the set, for `description`.
         y: int64 labels (N,) in [0, classes), or None where the set has none.
         classes: number of classes; 0 exactly when `y` is None.
         kept_identity: the value of `identity` where it is known, as of prepared sets; None: it is computed when asked for.
@@ -61,11 +61,6 @@ class ImageSet:
         """The labels at `indices`, int64 (B,), or None where the set has none."""
         return None if self.y is None else self.y.index_select(0, indices.to(self.y.device))
 
-    @cached_property
-    def class_counts(self) -> Tensor | None:
-        """How many images each class has, int64 (classes,); None where the set has no labels."""
-        return None if self.y is None else torch.bincount(self.y, minlength=self.classes)
-
     def to(self, device: torch.device) -> "ImageSet":
         """The set with its images and labels in the memory of `device`; a file's map becomes plain memory."""
         y = None if self.y is None else self.y.to(device)
@@ -95,7 +90,7 @@ class ImageSet:
 
 def box_average(images: Tensor, resolution: int, chunk: int = 1024) -> Tensor:
     """uint8 (N, C, H, H) to uint8 (N, C, resolution, resolution), each pixel the rounded mean of a square of
-    H / resolution pixels a side: what a growing model's small scales see.
+    H / resolution pixels a side, as in the smaller scales of a growing model.
     """
     n, c, h, _ = images.shape
     if resolution < 1 or h % resolution:

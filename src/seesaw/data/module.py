@@ -1,4 +1,4 @@
-"""What every data set shares: the reals, and endless batches of them that start where training stands."""
+"""The base of every data set: the real images, and endless batches of them that begin at training's image number."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from seesaw.data.checks import check_resolution
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch, UserError
-from seesaw.util import RESOLUTIONS
 
 Memory = Literal["auto", "map", "ram", "device"]
 
@@ -22,10 +22,10 @@ DEVICE_PARTS = 4
 
 
 class Growth(Protocol):
-    """What the data need to know of a growing model."""
+    """The part of a growing model that decides on the data."""
 
     def level(self, images_shown: int) -> int | None:
-        """The resolution of the reals after so many images, a power of two; None: the data's own."""
+        """The resolution of the reals after `images_shown` images, a power of two; None: the data's own."""
 
     def batch_size(self, images_shown: int, batch_size: int) -> int:
         """The images of the global batch that begins at `images_shown`, in a run whose option is `batch_size`."""
@@ -57,7 +57,7 @@ class Common(TypedDict):
     classes: number of classes of the set, for models that take labels; 0: it has none.
     class_names: their names, in the order of the labels; null: the labels themselves, "0", "1", …
     growth: resolution and batch size by images shown, of a growing model; null: `resolution` and `batch_size` throughout.
-    overfit_batches: train on the first so many batches again and again (debug=overfit); null: on the whole set.
+    overfit_batches: number of batches that are repeated for ever (debug=overfit); null: the whole set is used.
     """
 
     resolution: int
@@ -133,9 +133,9 @@ def check_labels(reals: ImageSet, classes: int) -> None:
 
 
 class ImageData(pl.LightningDataModule, ABC):
-    """A set of real images, given as endless batches that start at the image number where training stands.
+    """A set of real images, given as endless batches that begin at training's image number.
 
-    A subclass reads the set in `load`; its constructor names the options of its own and passes the common ones on.
+    A subclass reads the set in `load`; its constructor names its own options and passes the common ones on.
 
     Args:
         common: see `Common`.
@@ -177,8 +177,7 @@ class ImageData(pl.LightningDataModule, ABC):
 
     def check_shape(self, resolution: int, channels: int) -> None:
         """Raise ValueError where the set cannot have this shape."""
-        if resolution not in RESOLUTIONS:
-            raise ValueError(f"resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
+        check_resolution(resolution)
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, not {channels}")
 
@@ -188,7 +187,7 @@ class ImageData(pl.LightningDataModule, ABC):
 
     @cached_property
     def reals(self) -> ImageSet:
-        """The real images, read when first asked for. They keep their labels also where `labels` is false.
+        """The real images, read on first use. They keep their labels also where `labels` is false.
 
         Raises:
             UserError: the set cannot be found or read; `labels` is true and the set's labels are not those of `classes`.
@@ -226,8 +225,8 @@ class ImageData(pl.LightningDataModule, ABC):
         """Endless `Batch`es of this process: uint8 (B, channels, resolution, resolution), and with `labels` int64 (B,) in
         [0, classes), where B is the global batch size divided by the number of processes.
 
-        No workers: an index into memory costs less than the way between processes. Where the batch goes to a GPU it is
-        pinned, so that the copy does not stop the host.
+        No workers are started: an index into memory costs less than sending a batch between processes. A batch that goes to
+        a GPU is pinned, so that the copy does not stop the host.
         """
         trainer = self.trainer
         assert trainer is not None
@@ -248,7 +247,7 @@ class ImageData(pl.LightningDataModule, ABC):
         return DataLoader(batches, batch_size=None, num_workers=0, pin_memory=pin)
 
     def placed(self, device: torch.device) -> ImageSet:
-        """The set where `memory` wants it, for a run on `device`."""
+        """The set in the memory that the option `memory` chooses, for a run on `device`."""
         size = self.reals.nbytes
         if self.memory == "ram":
             n, c, h, _ = self.reals.shape

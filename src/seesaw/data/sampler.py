@@ -1,4 +1,4 @@
-"""Which images a batch holds: an endless stream, shuffled anew in each epoch, entered at any image number at once."""
+"""The order of the images: an endless stream that is shuffled anew in each epoch and can be entered at any image number."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -27,16 +27,16 @@ class EndlessBatches:
     Image number i, counted over all ranks from the start of training, lies in epoch i // n at position i % n of that
     epoch's permutation. The global batch that begins at i holds the numbers i ... i + batch_size - 1, across the border
     of epochs where it falls so; each rank takes its contiguous slice. So the stream depends on nothing but n and seed,
-    and a run that goes on at image number `start` sees what the unbroken one saw.
+    and a run that resumes at image number `start` sees the same images as an uninterrupted one.
 
     Args:
         n: number of images in the set, at least 1.
         batch_size: images of the global batch, over all ranks; a number or a function of the image number at which the
             batch begins.
         seed: key of the shuffling.
-        start: image number at which the stream is entered; this costs O(n), whatever `start` is.
+        start: image number at which the stream is entered; this costs O(n) for every `start`.
         rank, world_size: this process and how many there are.
-        overfit_batches: repeat the first so many batches for ever, a debugging aid; None: go on.
+        overfit_batches: number of batches that are repeated for ever, a debugging aid; None: all are used.
 
     Raises:
         ValueError: n, batch_size, start or overfit_batches is out of range, or batch_size does not divide by world_size.

@@ -5,7 +5,7 @@ import pytest
 
 from seesaw.analysis.compare.defaults import defaults, of_node
 from seesaw.analysis.compare.keys import differing_keys, distinguishing_keys, fingerprint, names
-from seesaw.data.sources.files import Folder
+from seesaw.data.sources.folder import Folder
 from seesaw.gan.balance import SkipD
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1

@@ -168,5 +168,5 @@ def test_impossible_options_are_named(options: dict[str, object], message: str) 
 
 
 def test_workers_need_no_torch() -> None:
-    program = "import sys, seesaw.data.sources.faces; sys.exit('torch' in sys.modules)"
+    program = "import sys, seesaw.data.prepare.workers, seesaw.data.sources.faces; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -115,7 +115,7 @@ def test_a_file_that_changed_since_it_was_listed_is_bad(turn: str, tmp_path: Pat
         tree.read("1.png")
 
 
-def test_the_fingerprint_follows_what_is_there(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_images(tmp_path: Path) -> None:
     write(tmp_path / "tree", "a/1.png", "a/2.png")
     seen = [FolderTree(tmp_path / "tree").fingerprint]
     assert re.fullmatch("[0-9a-f]{16}", seen[0])
@@ -138,7 +138,7 @@ def test_the_fingerprint_follows_what_is_there(tmp_path: Path) -> None:
     assert first != ZipTree(pack(tmp_path / "d.zip", "1.png", "../2.png")).fingerprint
 
 
-def test_a_part_is_named_and_marked_by_what_is_in_it(tmp_path: Path) -> None:
+def test_place_and_fingerprint_of_a_subset_depend_on_its_own_files(tmp_path: Path) -> None:
     tree = open_tree(pack(tmp_path / "a.zip", "x/1.png", "x/2.png", "y/1.png", "x/../3.png", "y/../3.png"))
     part = Subset(tree, "x/", lambda name: name != "2.png")
     assert (part.names, list(part.refused)) == (["1.png"], ["../3.png"])

@@ -13,7 +13,10 @@ import trees
 from torchvision.transforms import functional as F
 
 from seesaw.data.prepare.decode import Decoding, decode
-from seesaw.data.sources.faces import CELEBA_NUMBERS, CELEBA_PLACES, Found, find_celeba, find_celeba_hq, find_ffhq
+from seesaw.data.prepare.tree import Found
+from seesaw.data.sources.celeba import CelebA
+from seesaw.data.sources.celeba_layouts import NUMBERS, PLACES, find_celeba
+from seesaw.data.sources.faces import find_celeba_hq, find_ffhq
 from seesaw.errors import UserError
 
 NAMES = [f"{number:06d}.jpg" for number in trees.NUMBERS]
@@ -100,7 +103,7 @@ def test_splits_and_attributes_are_those_of_torchvision(tmp_path: Path, monkeypa
 
 
 def test_without_a_partition_file_the_published_numbers_count(tmp_path: Path) -> None:
-    assert [len(CELEBA_NUMBERS[split]) for split in ("train", "valid", "test")] == [162_770, 19_867, 19_962]
+    assert [len(NUMBERS[split]) for split in ("train", "valid", "test")] == [162_770, 19_867, 19_962]
     root = str(trees.write(tmp_path, {f"img_align_celeba/{n}": c for n, c in trees.images().items()}))
     assert names_of(find_celeba(root, "train")) == NAMES[:5]
     assert names_of(find_celeba(root, "valid")) == NAMES[5:8]
@@ -108,10 +111,10 @@ def test_without_a_partition_file_the_published_numbers_count(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"data.split=test: none of the 3 images of '.*img_align_celeba' is in it"):
         find_celeba(str(trees.celeba(tmp_path / "few", (1, 2, 3))), "test")
     with pytest.raises(ValueError, match="split must be one of all, train, valid, test, not 'val'"):
-        find_celeba(root, "val")  # type: ignore[arg-type]
+        CelebA(root, "val", resolution=8, channels=3, batch_size=1)  # type: ignore[arg-type]
 
 
-def test_the_partition_file_counts_more_than_the_numbers(tmp_path: Path) -> None:
+def test_the_partition_file_wins_over_the_published_numbers(tmp_path: Path) -> None:
     trees.celeba(tmp_path)
     table = tmp_path / "celeba" / "list_eval_partition.txt"
     table.write_text(table.read_text().replace("000002.jpg 0", "000002.jpg 2"))
@@ -130,7 +133,7 @@ def test_an_unreadable_image_is_counted_in_its_own_split(tmp_path: Path) -> None
     assert not find_celeba(str(tmp_path), "valid").tree.refused
 
 
-def test_a_set_that_is_not_whole_is_message_of(tmp_path: Path) -> None:
+def test_a_set_that_is_not_whole_gives_a_warning(tmp_path: Path) -> None:
     trees.celeba(tmp_path)
     with pytest.warns(UserWarning, match=r"img_align_celeba' holds 10 images, CelebA has 202,599: is it whole\?"):
         find_celeba(str(tmp_path))
@@ -194,7 +197,7 @@ def test_a_missing_celeba_lists_what_was_tried_and_how_to_get_it(tmp_path: Path)
     assert f"(there is no {str(tmp_path / 'absent')!r})" in message_of(tmp_path / "absent")
     files = {"img_align_celeba.zip": b"<!DOCTYPE html>Quota exceeded", "celeba/img_align_celeba/readme.txt": b"?"}
     text = message_of(trees.write(tmp_path / "root", files | {"holiday.png": b"own picture"}))
-    tried = [place for place in CELEBA_PLACES if place not in ("", "celeba/img_align_celeba", "img_align_celeba.zip")]
+    tried = [place for place in PLACES if place not in ("", "celeba/img_align_celeba", "img_align_celeba.zip")]
     assert f"{str(tmp_path / 'root')!r} has no {', '.join(tried)});" in text
     assert "celeba/img_align_celeba' holds no images, but 1 of .txt" in text
     assert "img_align_celeba.zip' is a web page" in text
@@ -244,7 +247,7 @@ FFHQ = {
 }
 
 
-def test_of_ffhqs_folders_the_largest_is_taken_and_the_others_are_message_of(tmp_path: Path) -> None:
+def test_of_ffhqs_folders_the_largest_is_taken_and_the_others_are_named(tmp_path: Path) -> None:
     folder = trees.write(tmp_path / "ffhq-dataset", FFHQ)
     zipped = trees.write(tmp_path, {f"all.zip/{name}": content for name, content in FFHQ.items()}) / "all.zip"
     for root, hint in ((folder, "; give data.root to take another"), (zipped, "")):

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from seesaw.data.images import ImageSet
-from seesaw.data.sources.sets import StackedDigits
-from seesaw.data.sources.stacked import stacked
+from seesaw.data.sources.stacked import StackedDigits, stacked
 
 COMMON: dict[str, Any] = {"resolution": 8, "channels": 3, "batch_size": 8}
 

@@ -65,7 +65,7 @@ def test_wrong_files_are_one_sentence(tmp_path: Path, photo: Path) -> None:
     with pytest.raises(UserError, match=r"^data\.style=.*none\.jpg: there is no such file$"):
         StylePair(str(photo), str(tmp_path / "none.jpg")).prepare()
     (tmp_path / "text.jpg").write_text("no image")
-    with pytest.raises(UserError, match=r"^data\.content=.*text\.jpg is no image that is read; allowed are JPEG, PNG"):
+    with pytest.raises(UserError, match=r"^data\.content=.*text\.jpg cannot be used: not an image \(JPEG, PNG, WEBP"):
         StylePair(str(tmp_path / "text.jpg"), str(photo)).prepare()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "torn.png")
@@ -73,7 +73,7 @@ def test_wrong_files_are_one_sentence(tmp_path: Path, photo: Path) -> None:
     with pytest.raises(UserError, match=r"torn\.png cannot be decoded"):
         StylePair(str(tmp_path / "torn.png"), str(photo)).prepare()
     Image.new("RGB", (2, 30)).save(tmp_path / "thin.png")
-    with pytest.raises(UserError, match="has 2x30 pixels; 4 a side are needed"):
+    with pytest.raises(UserError, match="cannot be used: 2x30 pixels, 4 a side are needed"):
         StylePair(str(tmp_path / "thin.png"), str(photo)).prepare()
 
 

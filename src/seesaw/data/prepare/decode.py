@@ -11,8 +11,9 @@ from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 Crop = Literal["center", "random", "none"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-# Pillow opens no other format, whatever a file is called: EPS, for one, would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+"""Pillow opens no other format, however a file is called: EPS, for one, would start Ghostscript."""
+
 SMALLEST_SIDE = 4
 LARGEST_FILE = 256 << 20
 """Bytes of a file that are still read."""
@@ -29,7 +30,7 @@ ORIENTATIONS: dict[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings an image upright, by the value of its EXIF orientation; 1 stands upright."""
+"""What turns an image upright, by the value of its EXIF orientation; 1 stands upright."""
 
 
 class BadImage(Exception):
@@ -79,10 +80,8 @@ class Decoding:
 
 
 def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
-    """One image (of a gif the first frame) as uint8 (channels, resolution, resolution).
-
-    It is turned upright by its EXIF tag, laid on the background where it is transparent, brought to 8 bits and to grey or RGB,
-    cropped, and resized bilinearly with antialiasing.
+    """One image as uint8 (channels, resolution, resolution): read by `read_picture`, cropped, and resized bilinearly with
+    antialiasing.
 
     A random crop is drawn once, when the set is prepared, and is the same in all epochs and on all machines: its place
     comes from the SHA-256 of `name`. BigGAN's code (Brock et al. 2019) draws it anew each epoch where it reads single
@@ -91,10 +90,30 @@ def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
     Args:
         content: all bytes of the file.
         name: of the image in its set.
+        how: what to make of it.
+
+    Raises:
+        BadImage: as `read_picture`, or the picture does not hold the square.
+        Exception: any error that Pillow raises.
+    """
+    image = read_picture(content, "RGB" if how.channels == 3 else "L", how.background)
+    if how.crop != "none":  # before the resize, not by its `box`: that lets pixels from outside in at the edges
+        image = image.crop(_square(image.width, image.height, name, how))
+    image = image.resize((how.resolution, how.resolution), Image.Resampling.BILINEAR)
+    return np.asarray(image).reshape(how.resolution, how.resolution, how.channels).transpose(2, 0, 1)
+
+
+def read_picture(content: bytes, mode: str, background: str = "white") -> Image.Image:
+    """The picture in a file (of a gif the first frame), upright, laid on the background where it is transparent, of 8 bits.
+
+    Args:
+        content: all bytes of the file.
+        mode: of the result, L or RGB.
+        background: a colour as CSS writes it.
 
     Raises:
         BadImage: the file is too large or no image, or the picture is too small or too large.
-        Exception: whatever Pillow finds wrong.
+        Exception: any error that Pillow raises.
     """
     if len(content) > LARGEST_FILE:
         raise BadImage(f"more than {LARGEST_FILE >> 20} MiB")
@@ -109,12 +128,7 @@ def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
         if width * height > MOST_PIXELS:
             raise BadImage(f"{width}x{height} pixels could be a decompression bomb, {MOST_PIXELS} are read at most")
         opened.load()
-        image = upright(opened)
-        image = to_8_bit(image, how.background).convert("RGB" if how.channels == 3 else "L")
-    if how.crop != "none":  # before the resize, not by its `box`: that lets pixels from outside in at the edges
-        image = image.crop(_square(image.width, image.height, name, how))
-    image = image.resize((how.resolution, how.resolution), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(how.resolution, how.resolution, how.channels).transpose(2, 0, 1)
+        return _to_8_bit(_upright(opened), background).convert(mode)
 
 
 def _square(width: int, height: int, name: str, how: Decoding) -> tuple[int, int, int, int]:
@@ -134,13 +148,13 @@ def _square(width: int, height: int, name: str, how: Decoding) -> tuple[int, int
     return left, upper, left + side, upper + side
 
 
-def upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Image:
     """Turned upright by the EXIF tag. `ImageOps.exif_transpose` also writes the tags anew and fails on broken ones."""
     method = ORIENTATIONS.get(image.getexif().get(ExifTags.Base.Orientation))
     return image if method is None else image.transpose(method)
 
 
-def to_8_bit(image: Image.Image, background: str) -> Image.Image:
+def _to_8_bit(image: Image.Image, background: str) -> Image.Image:
     """Any of Pillow's modes as one of 8 bits a channel without transparency.
 
     16-bit grey is rounded. Of 16-bit RGB, grey with alpha and RGBA Pillow itself keeps the upper 8 bits.

@@ -1,16 +1,16 @@
-"""A prepared set as an `ImageSet` over its file: what is read stays in the system's cache, never in the process's memory."""
+"""A prepared set as an `ImageSet` over its file: pages that are read stay in the system's cache, not in the process's memory."""
 
 import mmap
-import os
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from seesaw.data.images import ImageSet, box_average, free_memory
-from seesaw.data.prepare.write import Plan, folder_classes, prepare, whole
+from seesaw.data.prepare.write import images_file, shape_of, whole, write_header
+from seesaw.util import atomic_write
 
 CHUNK = 1024
 
@@ -33,64 +33,39 @@ class PreparedSet(ImageSet):
         n, c, h, _ = self.shape
         if resolution == h:
             return self
-        name, size = f"images-{resolution}.u8", n * c * resolution**2
-        written = self.levels or self.folder
-        path = next((p for p in (self.folder / name, written / name) if p.exists() and p.stat().st_size == size), None)
-        if path is None:
-            path = written / name
-            written.mkdir(parents=True, exist_ok=True)
-            _write_level(self.images, resolution, path)
-        return ImageSet(map_file(path, (n, c, resolution, resolution)), self.name, self.y, self.classes)
-
-
-def prepared(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> PreparedSet:
-    """The set that `plan` describes, prepared first where it is not; for errors see `seesaw.data.prepare.write.prepare`."""
-    return open_prepared(prepare(plan, cache_dir, jobs))
+        shape = n, c, resolution, resolution
+        places = [images_file(folder, resolution) for folder in (self.folder, self.levels or self.folder)]
+        path = next((place for place in places if shape_of(place) == shape), places[1])
+        if shape_of(path) != shape:
+            atomic_write(path, lambda temporary: _write_level(self.images, resolution, temporary))
+        return ImageSet(map_images(path), self.name, self.y, self.classes)
 
 
 def open_prepared(folder: Path, levels: Path | None = None) -> PreparedSet:
     """The prepared set in `folder`, which must be whole; for `levels` see `PreparedSet`."""
     index = whole(folder)
     assert index is not None, folder
-    n, c, h, w = index["shape"]
-    y = None
-    if index["classes"] is not None:
-        y = torch.frombuffer(bytearray((folder / "labels.i64").read_bytes()), dtype=torch.int64)
-    images = map_file(folder / f"images-{h}.u8", (n, c, h, w))
-    return PreparedSet(images, index["name"], y, index["classes"] or 0, index["sha256"][:16], folder, levels)
+    images = map_images(images_file(folder, index["decoding"]["resolution"]))
+    names = index["class_names"]
+    y = None if names is None else torch.from_numpy(np.load(folder / "labels.npy"))
+    return PreparedSet(images, index["name"], y, len(names or ()), index["sha256"][:16], folder, levels)
 
 
-def labelled_by_folder(reals: PreparedSet, expected: int) -> PreparedSet:
-    """`reals` with the class folders of its files as labels, see `folder_classes`; unchanged where there are none."""
-    assert reals.folder is not None
-    found = folder_classes(reals.folder, expected)
-    return (
-        reals
-        if found is None or len(found[0]) != len(reals)
-        else replace(reals, y=torch.tensor(found[0]), classes=len(found[1]))
-    )
-
-
-def map_file(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """uint8 of `shape` over a file. It is mapped for this process alone, so that writing to it would change no file.
+def map_images(path: Path) -> Tensor:
+    """The array of a .npy file as a tensor. It is mapped for this process alone, so that writing to it would change no file.
 
     A file that fits into half of the free memory is fetched into the system's cache in one go; of a larger one only the
     pages that are asked for are read, since read-ahead would push out others that will be needed.
     """
-    with open(path, "rb") as file:
-        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    pages.madvise(mmap.MADV_WILLNEED if len(pages) < free_memory() // 2 else mmap.MADV_RANDOM)
-    return torch.frombuffer(pages, dtype=torch.uint8).view(shape)
+    array = np.load(path, mmap_mode="c")
+    assert isinstance(array.base, mmap.mmap)
+    array.base.madvise(mmap.MADV_WILLNEED if array.nbytes < free_memory() // 2 else mmap.MADV_RANDOM)
+    return torch.from_numpy(array)
 
 
 def _write_level(images: Tensor, resolution: int, path: Path) -> None:
-    """Under another name and then renamed, chunk by chunk: the set may be larger than the memory."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for part in images.split(CHUNK):
-                file.write(box_average(part, resolution).numpy().data)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Chunk by chunk: the set may be larger than the memory."""
+    with open(path, "wb") as file:
+        write_header(file, (*images.shape[:2], resolution, resolution))
+        for part in images.split(CHUNK):
+            file.write(box_average(part, resolution).numpy().data)

@@ -1,8 +1,8 @@
-"""Trees of image files, in a folder or in a zip: what is in them, and the bytes of each. Nothing is ever unpacked to disk.
+"""Trees of image files, in a folder or in a zip: their names, and the bytes of each image. Nothing is unpacked to disk.
 
-What others made may be broken or hostile: pipes, loops of links, names that lead out of a zip, entries that grow without end.
-An entry that must not be read is refused when the tree is listed, with the reason; the rest is read within limits. No torch
-here: workers of a preparation get a copy of the tree.
+Files of others may be broken or hostile: pipes, loops of links, names that lead out of a zip, entries that grow without end.
+An entry that must not be read is refused when the tree is listed, with the reason; the rest is read within limits. No torch is
+imported here: the processes that decode images receive a copy of the tree.
 """
 
 import hashlib
@@ -11,11 +11,12 @@ import re
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
+from seesaw.data.checks import check_exists
 from seesaw.data.prepare.decode import LARGEST_FILE, SUFFIXES, BadImage
 from seesaw.errors import UserError
 
@@ -24,49 +25,38 @@ BOMB_RATIO, BOMB_SIZE = 200, 16 << 20
 """An entry of a zip is a bomb if it grows by more than the ratio, to more than the bytes. Images hardly shrink in a zip."""
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Of these two Python unpacks no more than it is asked for; bz2 and LZMA grow a thousandfold in one step."""
+"""Python unpacks no more of these two than it is asked for; bz2 and LZMA grow a thousandfold in one step."""
+
+Stamp = tuple[int, int]
+"""Size in bytes of an image, and a number that changes with its content: a time in ns, or a CRC."""
 
 
-class Tree(Protocol):
-    """A set of image files. It can be pickled."""
-
-    @property
-    def place(self) -> str:
-        """The absolute path, for people."""
-
-    @property
-    def names(self) -> list[str]:
-        """The images, sorted: paths within the tree with / between the parts. Hidden ones are left out."""
-
-    @property
-    def refused(self) -> dict[str, str]:
-        """Entries with an image's name that are never read, and why."""
-
-    @property
-    def others(self) -> Counter[str]:
-        """How many files of each suffix are no images."""
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when an image comes, goes or is written anew."""
-
-    def read(self, name: str) -> bytes:
-        """The content of one image. BadImage: it cannot be read."""
-
-
-class Listed(ABC):
-    """A tree whose content is known.
+class Tree(ABC):
+    """The images below a place. It can be pickled.
 
     Args:
-        place: see `Tree`, like `refused` and `others`.
-        stamps: for each image its bytes and a number that changes with its content: a time in ns, or a CRC.
+        place: the absolute path, for messages.
+        entries: name and stamp of each file, or instead of the stamp the reason why it must not be read. The names are paths
+            within the tree with / between the parts; that of a folder, which can only be refused, ends with /.
+
+    Attributes:
+        stamps: of each image that can be read, sorted by name.
+        names: of these images.
+        refused: entries with an image's name that are never read, and why.
+        others: how many files of each suffix are no images.
+        fingerprint: 16 hexadecimal digits that change when an image comes, goes or is written anew.
     """
 
-    def __init__(
-        self, place: str, stamps: dict[str, tuple[int, int]], refused: dict[str, str], others: Counter[str]
-    ) -> None:
-        self.place, self.others = place, others
-        self.stamps, self.refused = dict(sorted(stamps.items())), dict(sorted(refused.items()))
+    def __init__(self, place: str, entries: Iterable[tuple[str, Stamp | str]]) -> None:
+        self.place, self.others = place, Counter[str]()
+        self.stamps, self.refused = dict[str, Stamp](), dict[str, str]()
+        for name, found in sorted(entries, key=lambda entry: entry[0]):
+            if not name.endswith("/") and _suffix(name) not in SUFFIXES:
+                self.others[_suffix(name) or "no suffix"] += 1
+            elif isinstance(found, str):
+                self.refused[name] = found
+            else:
+                self.stamps[name] = found
         self.names = list(self.stamps)
         digest = hashlib.sha256()
         for entry in (*self.stamps.items(), *self.refused.items()):
@@ -75,19 +65,19 @@ class Listed(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """See `Tree`."""
+        """The content of one image. BadImage: it cannot be read."""
 
 
-class FolderTree(Listed):
+class FolderTree(Tree):
     """The images below a folder. Links are followed, and each folder is entered once however many lead there."""
 
     def __init__(self, path: Path) -> None:
         place = os.path.abspath(path)
-        super().__init__(place, *_list_folder(place))
+        super().__init__(place, _list_folder(place))
 
     def read(self, name: str) -> bytes:
         try:
-            with open(os.path.join(self.place, name), "rb", opener=_open_at_once) as file:
+            with open(os.path.join(self.place, name), "rb", opener=_open_without_waiting) as file:
                 status = os.fstat(file.fileno())  # it may have changed since it was listed
                 if reason := _refuse_file(status):
                     raise BadImage(reason)
@@ -96,14 +86,14 @@ class FolderTree(Listed):
             raise BadImage(error.strerror or str(error)) from error
 
 
-class ZipTree(Listed):
+class ZipTree(Tree):
     """The images in a zip file; each process opens it for itself.
 
     Attributes:
         tables: names of the safe .txt and .csv entries; `read` reads these too.
 
     Raises:
-        Exception: whatever Python finds wrong with the zip.
+        Exception: any error that Python's reader of zips raises.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,13 +101,15 @@ class ZipTree(Listed):
         place = os.path.abspath(path)
         with zipfile.ZipFile(place) as archive:
             entries = {info.filename: info for info in archive.infolist()}  # of equal names the last one counts
-        stamps, refused, others, tables = _list_zip(entries)
-        super().__init__(place, stamps, refused, others)
-        self.tables = tables
+        found = dict(_list_zip(entries))
+        super().__init__(place, found.items())
+        self.tables = sorted(n for n, stamp in found.items() if _suffix(n) in TABLES and not isinstance(stamp, str))
 
     def read(self, name: str) -> bytes:
         try:
-            archive = self._archive()
+            if self._opened is None or self._opened[0] != os.getpid():  # a fork would share the file's position
+                self._opened = os.getpid(), zipfile.ZipFile(self.place)
+            archive = self._opened[1]
             info = archive.getinfo(name)
             if reason := _refuse_entry(info):
                 raise BadImage(reason)
@@ -131,70 +123,76 @@ class ZipTree(Listed):
             raise BadImage(f"in the zip: {len(content)} bytes, {info.file_size} were declared")
         return content
 
-    def _archive(self) -> zipfile.ZipFile:
-        """The open file of this process: a fork would share the place of reading with its parent."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = os.getpid(), zipfile.ZipFile(self.place)
-        return self._opened[1]
-
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_opened": None}
 
 
-class Subset(Listed):
-    """A part of a tree: the images below `prefix` (a folder in it, with a / at the end, or all of it) whose names, from there
-    on, `keep` accepts. What is outside leaves no mark on the fingerprint."""
+class Subset(Tree):
+    """A part of a tree. Its fingerprint does not depend on what lies outside of it.
 
-    def __init__(self, tree: Listed, prefix: str = "", keep: Callable[[str], bool] = bool) -> None:
-        listed = [name for name in (*tree.stamps, *tree.refused) if name.startswith(prefix)]
-        inner = {name: name.removeprefix(prefix) for name in listed if keep(name.removeprefix(prefix))}
-        stamps = {inner[name]: stamp for name, stamp in tree.stamps.items() if name in inner}
-        refused = {inner[name]: reason for name, reason in tree.refused.items() if name in inner}
-        super().__init__(os.path.join(tree.place, prefix).rstrip("/"), stamps, refused, tree.others)
+    Args:
+        tree: the whole.
+        prefix: a folder in it, with a / at the end, or "".
+        keep: whether an image belongs to the part, by its name below the prefix.
+    """
+
+    def __init__(self, tree: Tree, prefix: str = "", keep: Callable[[str], bool] = bool) -> None:
+        entries: dict[str, Stamp | str] = {**tree.stamps, **tree.refused}
+        inner = ((name.removeprefix(prefix), entry) for name, entry in entries.items() if name.startswith(prefix))
+        super().__init__(
+            os.path.join(tree.place, prefix).rstrip("/"), ((name, entry) for name, entry in inner if keep(name))
+        )
         self._tree, self._prefix = tree, prefix
 
     def read(self, name: str) -> bytes:
         return self._tree.read(self._prefix + name)
 
 
-def open_tree(path: Path, what: str = "data.root") -> FolderTree | ZipTree:
+def open_tree(path: Path, option: str = "data.root") -> FolderTree | ZipTree:
     """The tree of a folder or of a zip file.
 
     Args:
-        what: what the user calls the path, for the messages.
+        path: of the folder or zip.
+        option: that gave the path, for the messages.
 
     Raises:
         UserError: there is nothing, it is neither of the two, the zip is damaged, or it holds no images.
     """
+    check_exists(path, option)
     path = path.expanduser()
-    where = f"{what}={str(path)!r}"
+    where = f"{option}={str(path)!r}"
     try:
-        if not path.exists():
-            looked = f"(looked for {str(path.absolute())!r})"
-            raise UserError(f"{where} does not exist {looked}: give a folder of images or a zip")
         tree = FolderTree(path) if path.is_dir() else _open_zip(path, where)
     except OSError as error:
         raise UserError(f"{where} cannot be read: {error.strerror or error}") from error
     if not tree.names:
         hint = "; give the zip itself" if ".zip" in tree.others else ""
         read = f"{', '.join(SUFFIXES)} are read, in sub-folders too"
-        raise UserError(f"{where} holds no images, but {held(tree)}: {read}{hint}")
+        raise UserError(f"{where} holds no images, but {_describe_others(tree)}: {read}{hint}")
     return tree
 
 
-def held(tree: Tree) -> str:
-    """What is in a tree without images, in words."""
-    common = sorted(tree.others.items(), key=lambda item: (-item[1], item[0]))[:3]
-    parts = [f"{count} of {suffix}" for suffix, count in common]
-    if tree.refused:
-        name, reason = next(iter(tree.refused.items()))
-        parts.append(f"{len(tree.refused)} that are refused, such as {name!r} ({reason})")
-    return ", ".join(parts) or "nothing at all"
+class Found(NamedTuple):
+    """A set that was found: its images, and where they have labels one for each and the classes' names."""
+
+    tree: Tree
+    y: list[int] | None = None
+    class_names: list[str] | None = None
+
+
+def labelled_by_folder(tree: Tree) -> Found:
+    """The images of a tree with their class folders as labels, see `labels`; without labels where there are none."""
+    return Found(tree, *(labels(tree.names) or ()))
 
 
 def labels(names: list[str]) -> tuple[list[int], list[str]] | None:
-    """A class for each image of a tree, and the classes' names: the first-level folders, sorted. None where there is only
-    one, or an image lies in none. Folders that hold all the rest, as often stand on top of a zip, are passed over.
+    """The class of each image of a tree by its first-level folder.
+
+    Folders that hold all the rest, as often stand on top of a zip, are passed over.
+
+    Returns:
+        A number for each name, and the names of the classes, sorted. None where there is only one folder, or an image lies
+        in none.
     """
     parts = [name.split("/") for name in names]
     while parts and len({len(part) > 1 and part[0] for part in parts}) == 1 and len(parts[0]) > 1:
@@ -206,95 +204,77 @@ def labels(names: list[str]) -> tuple[list[int], list[str]] | None:
     return [numbers[part[0]] for part in parts], classes
 
 
+def _describe_others(tree: Tree) -> str:
+    """What a tree without images holds, in words."""
+    common = sorted(tree.others.items(), key=lambda item: (-item[1], item[0]))[:3]
+    parts = [f"{count} of {suffix}" for suffix, count in common]
+    if tree.refused:
+        name, reason = next(iter(tree.refused.items()))
+        parts.append(f"{len(tree.refused)} that are refused, such as {name!r} ({reason})")
+    return ", ".join(parts) or "nothing at all"
+
+
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _list_folder(top: str) -> tuple[dict[str, tuple[int, int]], dict[str, str], Counter[str]]:
-    """Stamps, refused and others; see `Listed`. OSError: the top folder cannot be read."""
-    stamps, refused, others = dict[str, tuple[int, int]](), dict[str, str](), Counter[str]()
+def _list_folder(top: str) -> Iterator[tuple[str, Stamp | str]]:
+    """The entries of a `Tree`, hidden ones left out. OSError: the top folder cannot be read."""
     entered, waiting = set[tuple[int, int]](), [""]
     while waiting:
         here = waiting.pop()
         try:
             status = os.stat(os.path.join(top, here))
-            known, identity = len(entered), (status.st_dev, status.st_ino)
-            entered.add(identity)
-            inside = _scan(os.path.join(top, here)) if len(entered) > known else {}
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            with os.scandir(os.path.join(top, here)) as found:
+                entries = [entry for entry in found if not entry.name.startswith(".")]
         except OSError as error:
             if not here:
                 raise
-            refused[here] = error.strerror or str(error)  # a part that is missing must not go unseen
+            yield here, error.strerror or str(error)  # the missing part must be counted
             continue
-        for name, found in inside.items():
-            if isinstance(found, os.stat_result) and S_ISDIR(found.st_mode):
-                waiting.append(f"{here}{name}/")
-            elif _suffix(name) not in SUFFIXES:
-                others[_suffix(name) or "no suffix"] += 1
-            elif isinstance(found, OSError):
-                refused[here + name] = found.strerror or str(found)
-            elif reason := _refuse_file(found):
-                refused[here + name] = reason
-            else:
-                stamps[here + name] = found.st_size, found.st_mtime_ns
-    return stamps, refused, others
-
-
-def _scan(folder: str) -> dict[str, os.stat_result | OSError]:
-    """What is in a folder and not hidden, links followed; the error where one leads nowhere or in circles. The last name
-    comes first, since the caller takes folders from the end: of two ways to a folder the first by name counts."""
-    inside: dict[str, os.stat_result | OSError] = {}
-    with os.scandir(folder) as entries:
+        # the last name first: folders are taken from the end, and of two ways to a folder the first by name counts
         for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
-            if not entry.name.startswith("."):
-                try:
-                    inside[entry.name] = entry.stat()
-                except OSError as error:
-                    inside[entry.name] = error
-    return inside
+            name = here + entry.name
+            try:
+                status = entry.stat()  # of a link that of its target
+            except OSError as error:
+                yield name, error.strerror or str(error)
+                continue
+            if S_ISDIR(status.st_mode):
+                waiting.append(f"{name}/")
+            else:
+                yield name, _refuse_file(status) or (status.st_size, status.st_mtime_ns)
 
 
 def _refuse_file(status: os.stat_result) -> str:
     """Why a file must not be read, or ""."""
-    if not S_ISREG(status.st_mode):
-        return "not a regular file"
-    return _refuse_size(status.st_size)
+    return _refuse_size(status.st_size) if S_ISREG(status.st_mode) else "not a regular file"
 
 
 def _refuse_size(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB, {LARGEST_FILE >> 20} are read at most" if size > LARGEST_FILE else ""
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    """Opened without waiting, as one would at a pipe, for a writer."""
+def _open_without_waiting(path: str, flags: int) -> int:
+    """A pipe would wait for a writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _list_zip(
-    entries: dict[str, zipfile.ZipInfo],
-) -> tuple[dict[str, tuple[int, int]], dict[str, str], Counter[str], list[str]]:
-    """Stamps, refused, others and tables; see `Listed` and `ZipTree`."""
-    stamps, refused, others, tables = dict[str, tuple[int, int]](), dict[str, str](), Counter[str](), list[str]()
+def _list_zip(entries: dict[str, zipfile.ZipInfo]) -> Iterator[tuple[str, Stamp | str]]:
+    """The entries of a `Tree`, hidden ones left out."""
     for name, info in entries.items():
         parts = re.split(r"[/\\]", name)
         hidden = any(part == "__MACOSX" or (part.startswith(".") and part.strip(".")) for part in parts)
-        if hidden or info.is_dir():
-            continue
-        reason, suffix = _refuse_entry(info), _suffix(name)
-        if suffix not in SUFFIXES:
-            others[suffix or "no suffix"] += 1
-            if suffix in TABLES and not reason:
-                tables.append(name)
-        elif reason:
-            refused[name] = reason
-        else:
-            stamps[name] = info.file_size, info.CRC
-    return stamps, refused, others, sorted(tables)
+        if not hidden and not info.is_dir():
+            yield name, _refuse_entry(info) or (info.file_size, info.CRC)
 
 
 def _refuse_entry(info: zipfile.ZipInfo) -> str:
     """Why an entry of a zip must not be read, or "". Names matter though nothing is unpacked: an archive with one that
-    leads elsewhere was made to harm, and others would unpack it."""
+    leads elsewhere was made to harm, and other programs would unpack it."""
     mode = info.external_attr >> 16
     if ".." in info.filename.split("/"):
         return "its name leads out of the zip"

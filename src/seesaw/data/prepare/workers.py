@@ -1,139 +1,109 @@
-"""The processes that decode: `python -m seesaw.data.prepare.workers`, fed by a thread each.
+"""Decoding on all cores: a pool of processes in which each chunk of images is decoded and written to its rows of the file."""
 
-Not `multiprocessing`: its spawned workers import the caller's main module anew, which costs seconds where that imports torch and
-fails where it came by standard input or lacks its `if __name__ == "__main__"`; forked ones copy the locks of torch's threads.
-"""
-
+import multiprocessing
 import os
-import pickle
 import signal
-import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from types import ModuleType
 
 import numpy as np
-from PIL import Image
 
 from seesaw.data.prepare.decode import Decoding, decode
 from seesaw.data.prepare.tree import Tree
 from seesaw.errors import UserError
 
-CHUNK = 64  # images that a worker takes at once
-
-Done = Callable[[int, list[str]], None]
-"""Called with the first row of a chunk, and for each of its images the reason why it is bad, or ""."""
+CHUNK = 64
+"""Images that a process decodes at once."""
 
 
 def decode_rows(tree: Tree, how: Decoding, path: Path, start: int) -> list[str]:
-    """Decode the chunk of images that begins with number `start`, and write each to its row of the file.
+    """Decode the chunk of images that begins with number `start`, and write each to its row of the .npy file at `path`.
 
-    One call writes them all; a full disk raises here, where a memory map would kill the process.
+    Returns:
+        For each image of the chunk the reason why it is bad, or "".
     """
     names = tree.names[start : start + CHUNK]
     rows = np.zeros((len(names), how.channels, how.resolution, how.resolution), dtype=np.uint8)
     reasons = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         for k, name in enumerate(names):
             try:
                 rows[k] = decode(tree.read(name), name, how)
                 reasons.append("")
             except Exception as error:  # a hostile file makes Pillow raise nearly anything, SyntaxError included
                 reasons.append(" ".join(str(error).split()) or type(error).__name__)
-    with open(path, "r+b") as file:
-        os.pwrite(file.fileno(), rows.data, start * rows[0].nbytes)
+    first = np.load(path, mmap_mode="r").offset
+    with open(path, "r+b") as file:  # a full disk raises here; it would kill a process that writes to a map
+        file.seek(first + start * rows[0].nbytes)
+        file.write(rows.data)
     return reasons
 
 
-def decode_all(tree: Tree, how: Decoding, path: Path, jobs: int, done: Done) -> None:
-    """Decode every image of the tree in `jobs` processes, with one in this.
+def decode_all(tree: Tree, how: Decoding, path: Path, jobs: int) -> Iterator[list[str]]:
+    """Decode every image of the tree in `jobs` processes; with one job in this process.
+
+    Yields:
+        The reasons of `decode_rows`, chunk after chunk.
 
     Raises:
-        UserError: a worker died.
-        OSError: a worker could not write.
+        UserError: a process of the pool died.
+        OSError: the file cannot be written.
     """
-    starts = iter(range(0, len(tree.names), CHUNK))
+    starts = range(0, len(tree.names), CHUNK)
     if jobs == 1:
-        for start in starts:
-            done(start, decode_rows(tree, how, path, start))
+        yield from (decode_rows(tree, how, path, start) for start in starts)
         return
-    workers = [_start(tree, how, path) for _ in range(jobs)]
-    lock = Lock()
-
-    def serve(worker: subprocess.Popen[bytes]) -> None:
-        while True:
-            with lock:
-                start = next(starts, None)
-            if start is None:
-                return
-            reasons = _ask(worker, start)
-            with lock:
-                done(start, reasons)
-
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (tree, how, path))
     try:
-        with ThreadPoolExecutor(jobs) as pool:
-            try:
-                for _ in pool.map(serve, workers):
-                    pass
-            except BaseException:
-                with lock:
-                    starts = iter(())
-                raise
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.communicate()
-
-
-def _start(tree: Tree, how: Decoding, path: Path) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    command = [sys.executable, "-m", "seesaw.data.prepare.workers"]
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    assert worker.stdin is not None
-    pickle.dump((tree, how, path), worker.stdin)
-    worker.stdin.flush()
-    return worker
-
-
-def _ask(worker: subprocess.Popen[bytes], start: int) -> list[str]:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    try:
-        pickle.dump(start, worker.stdin)
-        worker.stdin.flush()
-        answer: Any = pickle.load(worker.stdout)
-    except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+        with _hidden_main():
+            found = pool.map(_decode_chunk, starts)
+        yield from found
+    except BrokenProcessPool:
         raise UserError(
-            f"a process that decodes images ended with exit code {worker.wait()}, perhaps for want of memory; "
-            "close other programs, or prepare with fewer processes (seesaw prepare --jobs 1 …)"
+            "a process that decodes images ended, perhaps for want of memory; close other programs, or prepare with "
+            "fewer processes (seesaw prepare --jobs 1 …)"
         ) from None
-    if isinstance(answer, OSError):
-        raise answer
-    return list(answer)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def main() -> None:
-    """The worker: its job, then numbers of rows, until the pipe is closed. Ctrl-C is the parent's to answer."""
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Processes that start meanwhile do not import the program's main module, which may take seconds (torch) or may start
+    its work anew where nothing guards it by `if __name__ == "__main__"`."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _begin(tree: Tree, how: Decoding, path: Path) -> None:
+    """Start of a process of the pool. It leaves Ctrl-C to its parent, and ends when the parent does, however that ends."""
+    global _job
+    _job = tree, how, path
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    tree, how, path = pickle.load(sys.stdin.buffer)
-    while True:
-        try:
-            start = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        try:
-            answer: Any = decode_rows(tree, how, path, start)
-        except OSError as error:
-            answer = error
-        pickle.dump(answer, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-if __name__ == "__main__":
-    main()
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _decode_chunk(start: int) -> list[str]:
+    return decode_rows(*_job, start)
+
+
+_job: tuple[Tree, Decoding, Path]

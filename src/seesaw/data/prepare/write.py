@@ -2,12 +2,12 @@
 
 A prepared set is a folder of `cache_dir/prepared`:
 
-    images-64.u8   uint8 (N, C, 64, 64), image after image; with smaller levels images-32.u8, … beside it
-    labels.i64     int64 (N,), where the set has labels
+    images-64.npy  uint8 (N, C, 64, 64); with smaller levels images-32.npy, … beside it
+    labels.npy     int64 (N,), where the set has labels
     names.json     the file each image came from
-    index.json     shape, classes and their names, content hash, where it came from and how, the bad images with their reasons
+    index.json     names of the classes, content hash, where it came from and how, the bad images with their reasons
 
-It is made under another name and renamed when it is whole. Nothing here imports torch: workers start in a moment.
+It is made under another name and renamed when it is whole. Nothing here imports torch.
 """
 
 import fcntl
@@ -23,18 +23,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from tqdm import tqdm
 
 from seesaw.data.prepare.decode import Decoding
-from seesaw.data.prepare.tree import Tree, labels
+from seesaw.data.prepare.tree import Tree
 from seesaw.data.prepare.workers import decode_all
 from seesaw.errors import Notice, UserError
+from seesaw.util import atomic_write
 
-VERSION = 1
-FEW = 256  # images that are read sooner than workers would have started
+VERSION = 2
+"""Of the format; 1 had raw files (images-64.u8, labels.i64) whose shape the index listed."""
+
+FEW = 256  # images that are read sooner than processes would have started
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,9 @@ class Plan:
     """What is to be prepared.
 
     Args:
-        name: what the set is called.
+        name: of the set.
         tree: where the images are read from.
-        how: how each is decoded.
+        how: each is decoded.
         y: a label for each of `tree.names`, or None.
         class_names: the name of each class, in the order of the labels; None exactly when `y` is.
         max_bad: the share of images, 0 ... 1, that may be bad; they are skipped.
@@ -59,8 +62,9 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """A hash of the sources and of all that makes the pixels: equal keys, equal prepared sets."""
-        made = (VERSION, self.name, self.tree.fingerprint, asdict(self.how), self.y)
+        """A hash of the sources and of all options that decide on the pixels: equal keys, equal prepared sets."""
+        # 1: the same as in format 1, so that a set of that format is found in its place and made anew there
+        made = (1, self.name, self.tree.fingerprint, asdict(self.how), self.y)
         return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
 
     def folder(self, cache_dir: str | Path) -> Path:
@@ -73,15 +77,17 @@ def prepare(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Path:
     """The folder of the prepared set, made if it is not there or not whole. Other processes that want the same one wait.
 
     Args:
+        plan: what to prepare.
+        cache_dir: the set becomes a folder of its sub-folder `prepared`.
         jobs: processes that decode; None: one a core, or none for few images.
 
     Raises:
-        UserError: more images are bad than `plan.max_bad` allows; a worker died.
+        UserError: more images are bad than `plan.max_bad` allows; a process that decodes died.
         OSError: the disk is full, or cannot be written.
     """
     folder = plan.folder(cache_dir)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with _lock(folder):
         for stale in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed: we hold the lock
             shutil.rmtree(stale, ignore_errors=True)
         index = whole(folder)
@@ -95,61 +101,73 @@ def prepare(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Path:
                 shutil.rmtree(making, ignore_errors=True)
                 raise
         elif too_many(len(index["bad"]), index["total"], plan.max_bad):  # it was made when more were allowed
-            raise UserError(
-                judgement(index["bad"], index["total"], plan, f"the whole list is in {folder / 'index.json'}")
-            )
+            raise UserError(summary(index["bad"], index["total"], plan, folder / "index.json"))
     return folder
 
 
+def images_file(folder: Path, resolution: int) -> Path:
+    """Where the images of a prepared set lie at one resolution."""
+    return folder / f"images-{resolution}.npy"
+
+
 def whole(folder: Path) -> dict[str, Any] | None:
-    """The index of a prepared set, or None where it is missing or its files do not have the sizes that it lists."""
+    """The index of a prepared set, or None where it is missing, of another format, or its files do not fit it."""
     try:
         index: dict[str, Any] = json.loads((folder / "index.json").read_text())
-        n, c, h, w = index["shape"]
-        if index["version"] != VERSION or (folder / f"images-{h}.u8").stat().st_size != n * c * h * w:
+        if index["version"] != VERSION:
             return None
-        if index["classes"] is not None and (folder / "labels.i64").stat().st_size != 8 * n:
+        shape, names = shape_of(images_file(folder, index["decoding"]["resolution"])), index["class_names"]
+        if shape is None or (names is not None and shape_of(folder / "labels.npy") != shape[:1]):
+            return None
+        if any(not isinstance(name, str) for name in names or ()):
             return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):  # another's index.json may hold anything
         return None
     return index
 
 
-def folder_classes(folder: Path, expected: int | None = None) -> tuple[list[int], list[str]] | None:
-    """The class folders of the files that a prepared set was made of: a label for each image, and the classes' names.
-
-    A class all of whose images were bad keeps its number. The index lists these beside files that were refused when the tree
-    was listed, which count for no class; `expected` decides where that makes a difference.
-
-    Args:
-        folder: a prepared set that is whole.
-        expected: the number of classes, where it is known.
-
-    Returns:
-        None where the files lie in no class folders, or their list cannot be read.
-    """
+def shape_of(path: Path) -> tuple[int, ...] | None:
+    """The shape of a .npy file; None where it is missing, cut, or of another kind."""
     try:
-        kept = json.loads((folder / "names.json").read_text())
-        bad = json.loads((folder / "index.json").read_text())["bad"]
-        found = [one for names in ([*kept, *bad], kept) if (one := labels(names)) is not None]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # another's may hold anything
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
         return None
-    fitting = [one for one in found if len(one[1]) == expected]
-    y, names = (fitting or found or [([], [])])[0]
-    return (y[: len(kept)], names) if names else None
+    return array.shape if isinstance(array, np.ndarray) else None
 
 
-def content_hash(folder: Path, shape: tuple[int, ...]) -> str:
+def prepared_at(root: str) -> dict[str, Any] | None:
+    """The index where `data.root` is itself a prepared set, None where it is something else.
+
+    Raises:
+        UserError: an earlier version of seesaw prepared it.
+    """
+    folder = Path(root).expanduser()
+    index = whole(folder)
+    if index is None and (folder / "names.json").is_file() and any(folder.glob("images-*.u8")):
+        raise UserError(
+            f"data.root={root!r} was prepared by an earlier version of seesaw: give the folder or zip of the images, which are "
+            "then prepared again"
+        )
+    return index
+
+
+def content_hash(folder: Path, resolution: int) -> str:
     """The SHA-256 of shape and pixels, in hexadecimal digits: its first 16 are the `identity` of the set."""
-    digest = hashlib.sha256(str(shape).encode())
-    with open(folder / f"images-{shape[-1]}.u8", "rb") as file:
-        while part := file.read(1 << 22):
-            digest.update(part)
+    images = np.load(images_file(folder, resolution), mmap_mode="r")
+    digest = hashlib.sha256(str(images.shape).encode())
+    for start in range(0, len(images), 1024):
+        digest.update(images[start : start + 1024].data)
     return digest.hexdigest()
 
 
+def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Write the header of a .npy file of uint8. Its length does not depend on the first number of `shape`."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     """A lock among processes, which the system releases when its holder ends, however it ends."""
     with open(folder.with_name(f"{folder.name}.lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -158,29 +176,24 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
     names, how = plan.tree.names, plan.how
-    path = making / f"images-{how.resolution}.u8"
-    row = how.channels * how.resolution**2
-    with open(path, "wb") as file:
-        if sys.platform == "linux":  # a disk that is too small fails here, not after hours
-            os.posix_fallocate(file.fileno(), 0, row * len(names))
+    path = images_file(making, how.resolution)
+    _allocate(path, (len(names), how.channels, how.resolution, how.resolution))
     reasons = _decode_all(plan, path, jobs)
     bad = {name: reason for name, reason in zip(names, reasons, strict=True) if reason} | plan.tree.refused
     total = len(names) + len(plan.tree.refused)
     if bad:
-        judge(bad, total, plan, cache_dir)
+        report_bad(bad, total, plan, cache_dir)
     good = [i for i, reason in enumerate(reasons) if not reason]
-    _close_gaps(path, good, row)
+    if len(good) < len(names):
+        _keep_rows(path, good)
     if plan.y is not None:
-        np.asarray(plan.y, dtype=np.int64)[good].tofile(making / "labels.i64")
-    shape = (len(good), how.channels, how.resolution, how.resolution)
+        np.save(making / "labels.npy", np.asarray(plan.y, dtype=np.int64)[good])
     (making / "names.json").write_text(json.dumps([names[i] for i in good]))
     index = {
         "version": VERSION,
         "name": plan.name,
-        "shape": shape,
-        "classes": None if plan.class_names is None else len(plan.class_names),
         "class_names": plan.class_names,
-        "sha256": content_hash(making, shape),
+        "sha256": content_hash(making, how.resolution),
         "source": plan.tree.place,
         "decoding": asdict(how),
         "total": total,
@@ -190,17 +203,24 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
     (making / "index.json").write_text(json.dumps(index, indent=1))
 
 
+def _allocate(path: Path, shape: tuple[int, ...]) -> None:
+    """An empty .npy file of uint8. A disk that is too small fails here, not after hours."""
+    with open(path, "wb") as file:
+        write_header(file, shape)
+        size = file.tell() + int(np.prod(shape, dtype=np.int64))
+        file.truncate(size)
+        file.flush()
+        if sys.platform == "linux":
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
 def _decode_all(plan: Plan, path: Path, jobs: int | None) -> list[str]:
     """Write every image to its row; for each the reason why it is bad, or ""."""
-    n = len(plan.tree.names)
-    reasons = [""] * n
+    n, reasons = len(plan.tree.names), list[str]()
     with tqdm(total=n, desc=f"preparing {plan.name}", unit="image", leave=False, disable=None) as bar:
-
-        def done(start: int, found: list[str]) -> None:
-            reasons[start : start + len(found)] = found
+        for found in decode_all(plan.tree, plan.how, path, jobs or (1 if n < FEW else cores())):
+            reasons += found
             bar.update(len(found))
-
-        decode_all(plan.tree, plan.how, path, jobs or (1 if n < FEW else cores()), done)
     return reasons
 
 
@@ -209,40 +229,45 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _close_gaps(path: Path, good: list[int], row: int) -> None:
+def _keep_rows(path: Path, good: list[int]) -> None:
     """Move the good rows together, in their order, and cut the file."""
+    rows = np.load(path, mmap_mode="r")
     with open(path, "r+b") as file:
-        for to, start in enumerate(good):
-            if to != start:
-                os.pwrite(file.fileno(), os.pread(file.fileno(), row, start * row), to * row)
-        file.truncate(len(good) * row)
+        write_header(file, (len(good), *rows.shape[1:]))
+        for start in good:  # never behind the place that is written
+            file.write(rows[start].data)
+        file.truncate()
 
 
-def judge(bad: dict[str, str], total: int, plan: Plan, cache_dir: Path) -> None:
-    """List the bad images in a file; warn, or raise where they are too many. Names are written as Python literals,
-    since they may hold line breaks or bytes that are no text. The same images have the same file, whatever the reasons:
-    these are Pillow's words, which change with its version.
+def report_bad(bad: dict[str, str], total: int, plan: Plan, cache_dir: Path) -> None:
+    """List the bad images in a file; warn, or raise UserError where they are too many.
+
+    Names are written as Python literals, since they may hold line breaks or bytes that are no text. The same images have the
+    same file, whatever the reasons: these are Pillow's words, which change with its version.
     """
     text = "".join(f"{name!r}: {reason}\n" for name, reason in bad.items())
     content = f"{len(bad)} of {total} images of {plan.tree.place!r} were skipped:\n{text}"
     digest = hashlib.sha256(repr((plan.tree.place, sorted(bad))).encode()).hexdigest()[:16]
     listed = cache_dir / f"bad_images-{digest}.txt"
-    listed.write_text(content, encoding="utf-8", errors="backslashreplace")
-    where = f"the whole list is in {listed}"
+    atomic_write(listed, content.encode(errors="backslashreplace"))
+    sentence = summary(bad, total, plan, listed)
     if too_many(len(bad), total, plan.max_bad):
-        raise UserError(judgement(bad, total, plan, where))
-    warnings.warn(judgement(bad, total, plan, where), Notice, stacklevel=2)
+        raise UserError(sentence)
+    warnings.warn(sentence, Notice, stacklevel=2)
 
 
 def too_many(bad: int, total: int, max_bad: float) -> bool:
+    """Whether so many bad images are more than the share `max_bad` of all, or all."""
     return bad > max_bad * total or bad == total
 
 
-def judgement(bad: dict[str, str], total: int, plan: Plan, where: str) -> str:
-    """How many are bad, the first of them, what that leads to, and where all are listed."""
-    first = ", ".join(f"{name!r} ({reason})" for name, reason in list(bad.items())[:3]) + (
-        ", ..." if len(bad) > 3 else ""
-    )
+def summary(bad: dict[str, str], total: int, plan: Plan, listed: Path) -> str:
+    """How many images are bad, the first of them, what that leads to, and where all are listed."""
+    first = ", ".join(f"{name!r} ({reason})" for name, reason in list(bad.items())[:3])
+    more = ", ..." if len(bad) > 3 else ""
     allowed = f"data.max_bad={plan.max_bad} allows {int(plan.max_bad * total)}"
     verdict = allowed if too_many(len(bad), total, plan.max_bad) else "they are skipped"
-    return f"{len(bad)} of {total} images of data.root={plan.tree.place!r} cannot be used: {first}; {verdict}; {where}"
+    return (
+        f"{len(bad)} of {total} images of data.root={plan.tree.place!r} cannot be used: {first}{more}; {verdict}; "
+        f"the whole list is in {listed}"
+    )

@@ -1,10 +1,18 @@
-"""The set that needs no files at all."""
+"""The set that needs no files at all: scikit-learn's handwritten digits."""
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
 from seesaw.data.images import ImageSet, brought_to
+from seesaw.data.module import ImageData
+
+
+class Digits(ImageData):
+    """scikit-learn's handwritten digits, see `digits`."""
+
+    def load(self) -> ImageSet:
+        return digits(self.resolution, self.channels)
 
 
 def digits(resolution: int, channels: int = 1) -> ImageSet:

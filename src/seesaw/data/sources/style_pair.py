@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from seesaw.data.prepare.decode import FORMATS, MOST_PIXELS, SMALLEST_SIDE, to_8_bit, upright
+from seesaw.data.prepare.decode import BadImage, read_picture
 from seesaw.functional.pixels import to_unit
 from seesaw.types import UserError
 
 SIZES = (64, 4096)
 LEAST_SIDE = 16
-"""Pixels of the shorter side, at any scale: what four halvings leave something of."""
+"""Pixels of the shorter side at any scale, so that four halvings leave one."""
 
 
 class StylePair(pl.LightningDataModule):
@@ -110,6 +110,7 @@ def read_photo(path: str, name: str) -> Image.Image:
     """One file as RGB of 8 bits, upright.
 
     Args:
+        path: of the file.
         name: the option that gave the path, for the message.
 
     Raises:
@@ -119,19 +120,10 @@ def read_photo(path: str, name: str) -> Image.Image:
     if not file.is_file():
         raise UserError(f"{name}={path}: there is no such file")
     try:
-        with Image.open(file, formats=FORMATS) as opened:
-            width, height = opened.size
-            if min(width, height) < SMALLEST_SIDE:
-                raise UserError(f"{name}={path} has {width}x{height} pixels; {SMALLEST_SIDE} a side are needed")
-            if width * height > MOST_PIXELS:
-                raise UserError(f"{name}={path} has {width}x{height} pixels; at most {MOST_PIXELS:,} are read")
-            opened.load()
-            return to_8_bit(upright(opened), "white").convert("RGB")
-    except UserError:
-        raise
-    except UnidentifiedImageError:
-        raise UserError(f"{name}={path} is no image that is read; allowed are {', '.join(FORMATS)} files") from None
-    except Exception as error:  # a torn file raises whatever its decoder met
+        return read_picture(file.read_bytes(), "RGB")
+    except BadImage as error:
+        raise UserError(f"{name}={path} cannot be used: {error}") from None
+    except Exception as error:  # a torn file raises any error of its decoder
         raise UserError(f"{name}={path} cannot be decoded: {type(error).__name__}: {error}") from error
 
 

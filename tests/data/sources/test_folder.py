@@ -9,9 +9,12 @@ from hostile import RED, halves
 from PIL import Image
 
 from seesaw.data.images import ImageSet
-from seesaw.data.sources import files
-from seesaw.data.sources.files import FFHQ, LAUNCHED, LISTED, CelebA, Folder
-from seesaw.training.launcher import TOLD
+from seesaw.data.sources import folder as module
+from seesaw.data.sources.celeba import CelebA
+from seesaw.data.sources.ffhq import FFHQ
+from seesaw.data.sources.folder import Folder
+from seesaw.data.sources.image_files import LAUNCHED, LISTED
+from seesaw.training import launcher
 from seesaw.types import UserError
 
 
@@ -131,7 +134,7 @@ def write(root: Path, *names: str) -> Path:
     return root
 
 
-def test_a_prepared_set_is_opened_as_it_is_without_its_files(tmp_path: Path) -> None:
+def test_a_prepared_set_is_opened_without_its_files(tmp_path: Path) -> None:
     root = write(tmp_path / "root", "a/1.png", "b/2.png", "b/3.png")
     before = folder(str(root), 16)
     shutil.rmtree(root)
@@ -153,18 +156,18 @@ def test_a_prepared_set_is_opened_as_it_is_without_its_files(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "{}", '{"shape": ["a", 1, 1, 1], "version": 1}', "[" * 100_000, ""])
-def test_an_index_of_anothers_is_nothing(content: str, tmp_path: Path) -> None:
+def test_a_foreign_index_file_is_ignored(content: str, tmp_path: Path) -> None:
     (write(tmp_path / "root", "1.png") / "index.json").write_text(content)
     assert len(folder(str(tmp_path / "root"), 16)) == 1
 
 
 def test_a_started_process_of_a_run_does_not_list_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first process hands the folder on by its environment; others list by themselves, and so does who asks for more."""
-    assert LAUNCHED == TOLD
+    assert LAUNCHED in vars(launcher).values()
     monkeypatch.delenv(LISTED, raising=False)
     monkeypatch.setenv(LISTED, "{}")
     listed: list[Path] = []
-    monkeypatch.setattr(files, "open_tree", lambda path, real=files.open_tree: listed.append(path) or real(path))
+    monkeypatch.setattr(module, "open_tree", lambda path, real=module.open_tree: listed.append(path) or real(path))
     root = write(tmp_path / "root", "1.png", "2.png")
 
     def count(**options: object) -> int:
@@ -175,7 +178,7 @@ def test_a_started_process_of_a_run_does_not_list_again(tmp_path: Path, monkeypa
     assert (count(), count()) == (1, 1), "a process that nobody started trusts nobody"
     monkeypatch.setenv(LAUNCHED, "{}")
     assert (count(), count(crop="none"), count(crop="none"), count(cache_dir=str(tmp_path / "else"))) == (0, 1, 0, 1)
-    for prepared in (tmp_path / "cache" / "prepared").glob("*/images-16.u8"):
+    for prepared in (tmp_path / "cache" / "prepared").glob("*/images-16.npy"):
         prepared.unlink()
     assert count() == 1
 

@@ -14,11 +14,16 @@ import pytest
 import torch
 import torchvision
 
-from seesaw.data.sources.cifar import BATCHES, cifar10
+from seesaw.data.images import ImageSet
+from seesaw.data.sources.cifar10 import BATCHES, CIFAR10
 from seesaw.errors import UserError
 
 RNG = np.random.default_rng(0)
 N = 4  # rows of a file
+
+
+def cifar10(resolution: int, channels: int = 3, **options: Any) -> ImageSet:
+    return CIFAR10(resolution=resolution, channels=channels, batch_size=8, **options).reals
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def test_the_binary_version_is_read_from_a_folder(below: str, rows: dict[str, np
     assert np.array_equal(reals.images.numpy(), whole[:, 1:].reshape(-1, 3, 32, 32))
     assert reals.y is not None
     assert reals.y.tolist() == whole[:, 0].tolist()
-    assert cifar10(16, 1, str(tmp_path), "test").description == f"cifar10-test {N}x1x16x16"
+    assert cifar10(16, 1, root=str(tmp_path), split="test").description == f"cifar10-test {N}x1x16x16"
 
 
 def test_the_archive_is_read_without_unpacking(rows: dict[str, np.ndarray], tmp_path: Path) -> None:
@@ -85,7 +90,7 @@ def test_the_python_version_agrees_with_the_binary_one(
     write_binary(tmp_path / "binary", rows)
     write_pickled(tmp_path / "python", rows, monkeypatch)
     for split in BATCHES:
-        one, other = (cifar10(32, root=str(tmp_path / kind), split=split) for kind in ("binary", "python"))  # type: ignore[arg-type]
+        one, other = (cifar10(32, root=str(tmp_path / kind), split=split) for kind in ("binary", "python"))
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.y, other.y)  # type: ignore[arg-type]
 
@@ -113,7 +118,7 @@ def test_a_download_takes_the_place_of_a_torn_folder(
     (torn / "data_batch_1").write_bytes(b"half")
     theirs = torchvision.datasets.CIFAR10
 
-    def fetched(root: str, train: bool, download: bool = False) -> Any:
+    def fetched(root: str, train: bool = True, download: bool = False) -> Any:
         if download:
             shutil.copytree(tmp_path / "server" / "cifar-10-batches-py", Path(root) / "cifar-10-batches-py")
         return theirs(root, train=train)

@@ -1,17 +1,17 @@
 import gzip
 import socket
 import time
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torchvision
 
-from seesaw.data.sources import idx
+from seesaw.data.images import ImageSet
 from seesaw.data.sources.download import TIMEOUT
-from seesaw.data.sources.idx import IDX_FILES, fashion_mnist, mnist, read_idx
+from seesaw.data.sources.mnist import IDX_FILES, MNIST, FashionMNIST, read_idx
 from seesaw.errors import Notice, UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*a part of it:seesaw.errors.Notice")
@@ -19,7 +19,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*a part of it:seesaw.errors.Not
 
 @pytest.fixture(autouse=True)
 def _no_debian_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(idx, "FASHION", replace(idx.FASHION, system=tmp_path / "debian"))
+    monkeypatch.setattr(FashionMNIST, "system", tmp_path / "debian" / "fashion-mnist")
+
+
+def options(**given: Any) -> dict[str, Any]:
+    return {"resolution": 32, "channels": 1, "batch_size": 8} | given
+
+
+def fashion_mnist(**given: Any) -> ImageSet:
+    return FashionMNIST(**options(**given)).reals
 
 
 def written_as(array: np.ndarray) -> bytes:
@@ -43,11 +51,12 @@ def write_set(place: Path, zipped: bool, n: int = 20, size: int = 28) -> dict[st
 @pytest.mark.parametrize("below", ["", "FashionMNIST/raw", "fashion-mnist"])
 def test_fashion_mnist_is_read_from_each_place(tmp_path: Path, below: str, zipped: bool) -> None:
     written = write_set(tmp_path / "root" / below, zipped)
-    reals = fashion_mnist(28, root=str(tmp_path / "root"))
-    assert reals.description == "fashion_mnist 20x1x28x28"
-    assert np.array_equal(reals.images[:, 0].numpy(), written["train-images-idx3-ubyte"])
-    assert reals.y.tolist() == written["train-labels-idx1-ubyte"].tolist()
-    test = fashion_mnist(32, 3, root=str(tmp_path / "root"), split="test")
+    data = FashionMNIST(**options(root=str(tmp_path / "root")))
+    images, y = data.read()
+    assert np.array_equal(images[:, 0].numpy(), written["train-images-idx3-ubyte"])
+    assert y.tolist() == written["train-labels-idx1-ubyte"].tolist()
+    assert data.reals.description == "fashion_mnist 20x1x32x32"
+    test = fashion_mnist(channels=3, root=str(tmp_path / "root"), split="test")
     assert test.description == "fashion_mnist-test 20x3x32x32"
     assert test.y.tolist() == written["t10k-labels-idx1-ubyte"].tolist()
     assert test.classes == 10
@@ -56,29 +65,29 @@ def test_fashion_mnist_is_read_from_each_place(tmp_path: Path, below: str, zippe
 def test_mnist_is_read_likewise_and_not_from_fashion_mnists_places(tmp_path: Path) -> None:
     written = write_set(tmp_path / "MNIST" / "raw", zipped=True)
     write_set(tmp_path / "fashion-mnist", zipped=False, n=3)
+    data = MNIST(**options(cache_dir=str(tmp_path)))
     with pytest.warns(Notice, match="holds 20 images, MNIST has 60,000: a part of it"):
-        reals = mnist(28, cache_dir=str(tmp_path))
-    assert reals.description == "mnist 20x1x28x28"
-    assert np.array_equal(reals.images[:, 0].numpy(), written["train-images-idx3-ubyte"])
+        assert data.reals.description == "mnist 20x1x32x32"
+    assert np.array_equal(data.read()[0][:, 0].numpy(), written["train-images-idx3-ubyte"])
     with pytest.raises(UserError, match=r"data.root=.*: MNIST was not found"):
-        mnist(28, root=str(tmp_path / "fashion-mnist" / "below"))
+        MNIST(**options(root=str(tmp_path / "fashion-mnist" / "below"))).prepare()
 
 
 def test_our_reader_agrees_with_torchvision(tmp_path: Path) -> None:
     write_set(tmp_path / "FashionMNIST" / "raw", zipped=False)
     theirs = torchvision.datasets.FashionMNIST(tmp_path, train=False)
-    ours = fashion_mnist(28, root=str(tmp_path), split="test")
-    assert torch.equal(ours.images[:, 0], theirs.data)
-    assert torch.equal(ours.y, theirs.targets)
+    images, y = FashionMNIST(**options(root=str(tmp_path), split="test")).read()
+    assert torch.equal(images[:, 0], theirs.data)
+    assert torch.equal(y, theirs.targets)
 
 
 def test_without_root_the_cache_then_debian_is_read(tmp_path: Path) -> None:
-    write_set(tmp_path / "debian", zipped=True, n=5)
-    assert len(fashion_mnist(28, cache_dir=str(tmp_path / "cache"))) == 5
+    write_set(tmp_path / "debian" / "fashion-mnist", zipped=True, n=5)
+    assert len(fashion_mnist(cache_dir=str(tmp_path / "cache"))) == 5
     write_set(tmp_path / "cache" / "fashion-mnist", zipped=False, n=7)
-    assert len(fashion_mnist(28, cache_dir=str(tmp_path / "cache"))) == 7
+    assert len(fashion_mnist(cache_dir=str(tmp_path / "cache"))) == 7
     with pytest.raises(UserError, match=r"leave data\.root out"):
-        fashion_mnist(28, root=str(tmp_path / "elsewhere"))  # a root that was given is not silently replaced
+        fashion_mnist(root=str(tmp_path / "elsewhere"))  # a root that was given is not silently replaced
 
 
 def test_offline_the_error_names_what_to_do(
@@ -90,7 +99,7 @@ def test_offline_the_error_names_what_to_do(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     begin = time.perf_counter()
     with pytest.raises(UserError) as caught:
-        fashion_mnist(28, cache_dir=str(tmp_path / "cache"))
+        fashion_mnist(cache_dir=str(tmp_path / "cache"))
     assert time.perf_counter() - begin < 5
     message = str(caught.value)
     names = [name for pair in IDX_FILES.values() for name in pair]
@@ -111,10 +120,10 @@ def test_a_download_is_moved_into_the_cache_and_used(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fetch)
     cache = tmp_path / "cache"
-    assert len(fashion_mnist(28, cache_dir=str(cache))) == 9
+    assert len(fashion_mnist(cache_dir=str(cache))) == 9
     assert sorted(path.name for path in cache.iterdir()) == ["FashionMNIST"]
     monkeypatch.setattr(torchvision.datasets, "FashionMNIST", None)
-    assert len(fashion_mnist(28, cache_dir=str(cache))) == 9  # the second time nothing is downloaded
+    assert len(fashion_mnist(cache_dir=str(cache))) == 9  # the second time nothing is downloaded
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
@@ -136,4 +145,4 @@ def test_images_and_labels_of_different_lengths_are_refused(tmp_path: Path) -> N
     write_set(tmp_path, zipped=False)
     (tmp_path / IDX_FILES["train"][1]).write_bytes(written_as(np.zeros(19, np.uint8)))
     with pytest.raises(UserError, match="20 images, 19 labels"):
-        fashion_mnist(28, root=str(tmp_path))
+        fashion_mnist(root=str(tmp_path))

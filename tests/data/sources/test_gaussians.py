@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from seesaw.data.sources.points import GaussiansGrid, GaussiansRing
+from seesaw.data.sources.gaussians import GaussiansGrid, GaussiansRing
 
 COMMON: dict[str, Any] = {"resolution": 1, "channels": 2, "batch_size": 8}
 

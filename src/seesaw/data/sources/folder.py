@@ -1,0 +1,52 @@
+"""One's own images, in a folder or a zip."""
+
+from pathlib import Path
+from typing import Any, Unpack
+
+from seesaw.data.module import Common
+from seesaw.data.prepare.decode import Crop, Decoding
+from seesaw.data.prepare.tree import Found, labelled_by_folder, open_tree
+from seesaw.data.sources.image_files import ImageFiles
+from seesaw.errors import UserError
+
+
+class Folder(ImageFiles):
+    """One's own images: every jpg, jpeg, png, webp, bmp and gif (its first frame) below `root`, a folder or a zip.
+
+    An image is turned upright by its EXIF tag, laid on the background where it is transparent, brought to 8 bits and to grey
+    or RGB, cropped and resized bilinearly with antialiasing. The names of the first-level sub-folders, sorted, become the
+    labels if there are two or more and every image lies in one.
+
+    Args:
+        root: a folder, links to folders in it included, or a zip file; or the folder of a prepared set of any kind, which is
+            opened without its files: they are neither looked for nor needed.
+        crop: `center` takes the largest central square, `random` one at a place that the file's name decides, once for all
+            epochs; `none` squeezes the whole image into the square.
+        background: a colour as CSS writes it (`white`, `#202020`), seen where an image is transparent.
+        max_bad: see `ImageFiles`.
+        common: see `seesaw.data.module.Common`.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        crop: Crop = "center",
+        background: str = "white",
+        max_bad: float = 0.05,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(root, max_bad, **common)
+        self.name = f"folder {Path(root).expanduser().absolute().stem}"
+        self.decoding = Decoding(self.resolution, self.channels, crop, background)
+
+    def find(self) -> Found:
+        return labelled_by_folder(open_tree(Path(self.root)))
+
+    def check_prepared(self, index: dict[str, Any]) -> None:
+        for option in ("resolution", "channels", "crop", "background"):
+            there, asked = index["decoding"].get(option), getattr(self.decoding, option)
+            if there != asked:
+                raise UserError(
+                    f"data.root={self.root!r} was prepared with {option}={there}, not {asked}: give data.{option}={there}, or "
+                    "the folder or zip of the images"
+                )

@@ -1,0 +1,43 @@
+"""Checks of a set's options before torch is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seesaw.data.checks import check_exists, data_errors
+from seesaw.errors import UserError
+
+FOLDER = "seesaw.data.sources.folder.Folder"
+
+
+@pytest.mark.parametrize(("node", "errors"), [
+    ({"_target_": FOLDER, "resolution": 48}, ["data: resolution must be one of 8, 16, 32, 64, 128, 256, 512, 1024, not 48"]),
+    ({"_target_": FOLDER, "resolution": 8, "root": None}, []),
+    ({"_target_": FOLDER, "resolution": "wide"}, []),
+    ({"_target_": "seesaw.data.sources.gaussians.GaussiansRing", "resolution": 1}, []),
+    ({"_target_": "seesaw.data.sources.style_pair.StylePair"}, []),
+    ({"_target_": "mine.Data", "resolution": 48, "root": "/nowhere"}, []),
+])  # fmt: skip
+def test_only_sets_of_images_are_checked_for_their_resolution(node: dict[str, Any], errors: list[str]) -> None:
+    assert data_errors(node) == errors
+
+
+def test_a_place_that_cannot_be_looked_at_is_one_sentence(tmp_path: Path) -> None:
+    (error,) = data_errors({"_target_": FOLDER, "root": str(tmp_path / "gone")})
+    assert error == (
+        f"data.root={str(tmp_path / 'gone')!r} does not exist (looked for {str(tmp_path / 'gone')!r}): give the folder or "
+        "the zip that holds the set"
+    )
+    (error,) = data_errors({"_target_": FOLDER, "root": "a" * 300})
+    assert error.endswith("cannot be read: File name too long")
+    with pytest.raises(UserError, match=r"^data.style='gone' does not exist"):
+        check_exists(Path("gone"), "data.style")
+    check_exists(tmp_path)
+
+
+def test_the_checks_import_neither_torch_nor_numpy() -> None:
+    program = "import sys, seesaw.data.checks; sys.exit(bool({'torch', 'numpy', 'PIL'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
