@@ -20,6 +20,8 @@ from loops.rows import ROWS
 from loops.seesaw_run import first_gradients
 from torch import nn
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
 Make = Callable[[], Loop]
 
 THIN = ["model.G.z_dim=16", "model.G.max_width=16", "model.D.max_width=16", "data.resolution=16", "batch_size=8"]
