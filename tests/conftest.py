@@ -64,8 +64,8 @@ def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 @pytest.fixture
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of this process end without curves.png: one takes longer to draw than they train. Runs of test_train, test_scatter,
-    test_stylizing and test_families draw it."""
+    """Runs in this process end without curves.png, which takes longer to draw than they train. Runs of test_run, test_scatter,
+    test_stylizing, test_families and test_promises draw it."""
     monkeypatch.setattr("seesaw.training.run.curves", lambda folder: None)
 
 

@@ -74,9 +74,7 @@ def run_here(command: list[str], **options: Any) -> SimpleNamespace:
     return SimpleNamespace(returncode=main(command[2:]))
 
 
-def test_a_study_trains_and_reads_its_figures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None
-) -> None:
+def test_a_study_trains_and_reads_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None) -> None:
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(studies, "subprocess", SimpleNamespace(run=run_here))
     studies.train("tiny", tmp_path, TINY)
