@@ -1,8 +1,7 @@
 """The GAN module on toy networks of every shape: one step serves all, and a resumed run equals the unbroken one."""
 
 import copy
-from functools import partial
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
