@@ -161,13 +161,15 @@ def test_every_style_file_passes_the_check_and_draws(option: str, tmp_path: Path
     """Drawn on the network whose weights come as a package, also where the file names another."""
     config = checked(option, tmp_path)
     check_optimizers(config)
-    instead = small(option, tmp_path / "set")
-    if option.startswith("model/backbone/"):
-        instead.remove(f"model/backbone={option.rpartition('/')[2]}")
+    if "efficientnet" not in config["model"]["backbone"]["network"]["_target_"]:
+        instead = small(option, tmp_path / "set")
+        if option.startswith("model/backbone/"):
+            instead.remove(f"model/backbone={option.rpartition('/')[2]}")
+        config = compose_checked([*instead, "model/backbone=efflite0"])
     model: Any
-    model, data = build(compose_checked([*instead, "model/backbone=efflite0", "trainer=cpu"]))
+    model, data = build(config)
     trainer = pl.Trainer(
-        max_epochs=1, limit_train_batches=12, accelerator="cpu", logger=False, enable_checkpointing=False,
+        max_epochs=1, limit_train_batches=4, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
     trainer.fit(model, datamodule=data)

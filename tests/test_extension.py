@@ -55,6 +55,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.syspath_prepend(OWN)
         patch.chdir(folder)
         patch.setenv("SEESAW_CACHE", str(folder / "cache"))
+        patch.setattr("seesaw.training.run.curves", lambda folder: None)  # takes longer to draw than the runs train
         for overrides in (
             ("kimg=0.032", "run_dir=unbroken"),
             ("kimg=0.016", "run_dir=resumed"),

@@ -22,9 +22,13 @@ SHAPES = [(3, 1, 1), (4, 2, 1), (5, 2, 2), (1, 1, 0), (4, 1, 0)]
 """Kernel, stride, padding of the nets' layers."""
 
 
-def drawn(kernel: int, dtype: torch.dtype = torch.float64, size: int = 6) -> tuple[Tensor, Tensor, Tensor]:
+def drawn(
+    kernel: int, dtype: torch.dtype = torch.float64, size: int = 6, channels: tuple[int, int] = (3, 4)
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An input, a weight and a bias of a layer between so many channels."""
     draw = torch.Generator().manual_seed(0)
-    shapes = ((2, 3, size, size), (4, 3, kernel, kernel), (4,))
+    before, after = channels
+    shapes = ((2, before, size, size), (after, before, kernel, kernel), (after,))
     x, weight, bias = (torch.randn(shape, generator=draw, dtype=dtype).requires_grad_() for shape in shapes)
     return x, weight, bias
 
@@ -40,7 +44,7 @@ def penalised(convolution: Any, x: Tensor, *weights: Tensor, stride: int, paddin
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), SHAPES)
 def test_finite_differences_of_the_first_two_orders(kernel: int, stride: int, padding: int) -> None:
-    inputs = drawn(kernel)
+    inputs = drawn(kernel, size=5, channels=(2, 3))
 
     def run(*inputs: Tensor) -> Tensor:
         return F.softplus(twice(*inputs, stride, padding))

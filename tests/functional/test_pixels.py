@@ -15,7 +15,7 @@ def test_every_grey_level_comes_back() -> None:
     assert to_stored(torch.tensor([[[[-3.0, 3.0]]]])).tolist() == [[[[0, 255]]]]  # clipped, not wrapped
 
 
-def test_points_are_taken_as_they_are_and_copied() -> None:
+def test_points_are_copied_unchanged() -> None:
     points = torch.tensor([[[[3.5]], [[-4.0]]]])
     unit = to_unit(points, torch.float32)
     assert torch.equal(unit, points)

@@ -34,7 +34,7 @@ def test_a_checkpoint_holds_no_more_than_64_px() -> None:
     assert drift.before.shape == (36, 3, 64, 64)
 
 
-def test_points_are_compared_as_they_are() -> None:
+def test_points_are_compared_without_scaling() -> None:
     drift = Drift()
     drift.update(torch.zeros(36, 2, 1, 1))
     assert drift.update(torch.full((36, 2, 1, 1), 3.0)) == {"drift": 9.0}

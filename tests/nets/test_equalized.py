@@ -84,7 +84,7 @@ def test_minibatch_stddev_agrees_with_a_loop(batch: int, group: int | None, used
 LAYERS = {
     "conv": lambda: EqualConv2d(3, 2, 3, padding=1),
     "linear": lambda: nn.Sequential(nn.Flatten(), EqualLinear(27, 5)),
-    "from latent": lambda: nn.Sequential(nn.Flatten(), FromLatent(27, 2, 1.0)),
+    "from latent": lambda: nn.Sequential(nn.Flatten(), FromLatent(27, 1, 1.0)),
     "pixel norm": PixelNorm,
     "stddev": lambda: MinibatchStddev(2),
     "stddev of the batch": lambda: MinibatchStddev(None),

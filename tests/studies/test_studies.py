@@ -1,7 +1,9 @@
 """The scripts of studies/ and benchmarks/: their runs compose and pass the checks; figures are read from run folders."""
 
 import csv
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import balance_plots
@@ -10,6 +12,7 @@ import pytest
 from loops.rows import ROWS
 
 import studies
+from seesaw.cli.train import main
 from seesaw.config.compose import compose_checked
 
 ROOT = Path(__file__).parents[2]
@@ -64,8 +67,16 @@ def test_the_benchmarks_rows_have_the_batch_and_shape_of_their_plain_loops(name:
     assert (data["channels"], data["resolution"], data["resolution"]) == ROWS[name].shape
 
 
-def test_a_study_trains_and_reads_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_here(command: list[str], **options: Any) -> SimpleNamespace:
+    """In the place of subprocess.run: the same command without another process, which needs 5 s for its imports."""
+    assert command[:2] == [sys.executable, str(ROOT / "train.py")]
+    assert options["env"]["OMP_NUM_THREADS"] == "1"
+    return SimpleNamespace(returncode=main(command[2:]))
+
+
+def test_a_study_trains_and_reads_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None) -> None:
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(studies, "subprocess", SimpleNamespace(run=run_here))
     studies.train("tiny", tmp_path, TINY)
     found = studies.figures(tmp_path, "tiny", TINY)
     assert found["kimg"] == 0.064
@@ -75,6 +86,12 @@ def test_a_study_trains_and_reads_its_figures(tmp_path: Path, monkeypatch: pytes
     assert found["best"]["best/frechet_digits"] == pytest.approx(min(found["curve"].values()), rel=1e-5)
     assert found["images_per_sec"] > 0
     assert not [name for name in found["last"] if name.startswith(("train/loss", "train/lr", "images"))]
+
+
+def test_a_failed_run_ends_the_study_and_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studies, "subprocess", SimpleNamespace(run=run_here))
+    with pytest.raises(SystemExit, match=r"tiny failed: see .*log\.txt"):
+        studies.train("tiny", tmp_path, ["data=unknown"])
 
 
 def test_a_finished_run_of_an_older_version_is_read_and_not_trained(

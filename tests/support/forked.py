@@ -36,7 +36,7 @@ def command(arguments: list[str], folder: Path) -> NoReturn:
 
 
 def leave(code: int) -> NoReturn:
-    """End without clearing away what was imported: that takes a second, and frozen modules are told as leaks."""
+    """End without freeing what was imported: that takes a second, and frozen modules are reported as leaks."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -17,7 +17,7 @@ from seesaw.errors import UserError
 from seesaw.metrics.extractors.efficientnet import EfficientNetLite0Extractor, to_input
 
 CPU = torch.device("cpu")
-N = 96
+N = 48
 
 
 def network(size: int = 128) -> EfficientNetLite0Extractor:

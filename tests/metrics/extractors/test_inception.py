@@ -129,16 +129,16 @@ def test_a_file_in_torch_hubs_cache_is_used(offline: Path, random_inception: Pat
 
 
 def test_fid_and_kid_by_the_evaluator(random_inception: Path, tmp_path: Path) -> None:
-    evaluator = shipped_evaluator("fid", InceptionExtractor(str(random_inception)), subsets=2, batch_size=3)
-    some = images(4, 3, 16)
+    evaluator = shipped_evaluator("fid", InceptionExtractor(str(random_inception)), subsets=2, batch_size=2)
+    some = images(3, 3, 16)
     evaluator.prepare(ImageSet(some, "random"), tmp_path)
-    found = evaluator.evaluate(iter([some // 4]), 4)
-    assert found.protocol.details == "kernel distance over 2 subsets of 4"
+    found = evaluator.evaluate(iter([some // 4]), 3)
+    assert found.protocol.details == "kernel distance over 2 subsets of 3"
     assert set(found.values) == {"fid", "kid"}
     x, y = (evaluator.extractor(each).double() for each in (some, some // 4))
     (dx, dy), apart = (f - f.mean(0) for f in (x, y)), x.mean(0) - y.mean(0)
-    # with C1 = X'X / 3 and C2 = Y'Y / 3, the trace of the root is the sum of the singular values of X Y' / 3
+    # with C1 = X'X / 2 and C2 = Y'Y / 2, the trace of the root is the sum of the singular values of X Y' / 2
     root = torch.linalg.svdvals(dx @ dy.T).sum()
-    fid = apart.square().sum() + (dx.square().sum() + dy.square().sum() - 2 * root) / 3
+    fid = apart.square().sum() + (dx.square().sum() + dy.square().sum() - 2 * root) / 2
     assert found.values["fid"] == pytest.approx(fid.item(), rel=1e-3)
     assert found.values["kid"] == pytest.approx(kernel_distance(x, y), rel=1e-3)

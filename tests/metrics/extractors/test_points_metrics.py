@@ -60,7 +60,7 @@ def test_quality_counts_apart_from_coverage() -> None:
 
 def test_the_right_moments_do_not_hide_a_collapse(tmp_path: Path) -> None:
     """The four corners, moved inwards so that mean and covariance are the mixture's: Fréchet 0, yet 4 modes at most."""
-    reals = ImageSet(draw(PointsExtractor(**GRID).means, 0.05, 20_000, 0)[0][:, :, None, None], "grid")  # type: ignore[arg-type]
+    reals = ImageSet(draw(PointsExtractor(**GRID).means, 0.05, 5_000, 0)[0][:, :, None, None], "grid")  # type: ignore[arg-type]
     evaluator = shipped_evaluator("gaussians_grid", PointsExtractor(**GRID), n=2500)  # type: ignore[arg-type]
     evaluator.prepare(reals, tmp_path)
     corners = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]) * math.sqrt(8 + 0.05**2)
