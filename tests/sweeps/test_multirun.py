@@ -1,4 +1,4 @@
-"""Sweeps: every job tells how it ended, from whatever process; W&B shows them under one heading."""
+"""Sweeps: every job records how it ended, from whatever process; W&B shows them under one heading."""
 
 import os
 import re
@@ -21,8 +21,8 @@ from seesaw.sweeps.multirun import (
     failures,
     jobs_of,
     need_launcher,
-    note,
-    note_failure,
+    record_failure,
+    record_state,
     share_threads,
     varied,
 )
@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_sweep_of_two_with_a_wrong_value(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The wrong one fails before a run folder is decided, and tells so in its own folder; the other is a W&B run."""
+    """The wrong one fails before a run folder is decided, and records so in its own folder; the other is a W&B run."""
     assert main(["-m", *SMALL, "seed=-1,3", "balance=[ttur,skip_d]", "hydra.sweep.dir=runs/two"]) == 1
     err = capfd.readouterr().err
     assert "seesaw: 1 of 2 jobs failed (traces: runs/two/<job>/log.txt):\n" in err
@@ -77,8 +77,8 @@ def test_a_single_run_is_tagged_and_leaves_its_trace(here: Path, capfd: pytest.C
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GAN, "training_step", breaks)
         assert main([*SMALL, "run_dir=alone", "logger.wandb.tags=[mine]"]) == 1
-    said = "seesaw: unexpected RuntimeError: broken on purpose; the trace is in alone/log.txt"
-    assert said in capfd.readouterr().err
+    shown = "seesaw: unexpected RuntimeError: broken on purpose; the trace is in alone/log.txt"
+    assert shown in capfd.readouterr().err
     assert "in breaks" in (here / "alone/log.txt").read_text()
     assert read_status(here / "alone")["state"] == "failed"
     run = read_run(here / "alone/wandb")
@@ -94,23 +94,23 @@ def test_an_error_without_a_run_folder_leaves_its_trace_elsewhere() -> None:
 
 
 def test_what_jobs_tell_is_read_back(tmp_path: Path) -> None:
-    note(job(tmp_path, 0), "finished")
-    note(job(tmp_path, 10, varied=["a=1"]), "running")
-    note_failure(job(tmp_path, 2), "why", ValueError("because"))
+    record_state(job(tmp_path, 0), "finished")
+    record_state(job(tmp_path, 10, varied=["a=1"]), "running")
+    record_failure(job(tmp_path, 2), "why", ValueError("because"))
     (tmp_path / "3").mkdir()
     (tmp_path / "3" / "job.json").write_text('{"number": 3')
-    assert [(told.number, told.name, told.state) for told in jobs_of(tmp_path)] == [
+    assert [(job.number, job.name, job.state) for job in jobs_of(tmp_path)] == [
         (0, "seed=0", "finished"),
         (2, "seed=2", "failed"),
         (10, "a=1", "running"),
     ]
-    said = failures(tmp_path)
-    assert said is not None
-    assert said.splitlines()[0].startswith("2 of 3 jobs failed")
-    assert "  job 2  seed=2: why" in said
-    assert "  job 10  a=1: it ended without a word: killed, or out of memory" in said
-    note(job(tmp_path, 2), "finished")
-    note(job(tmp_path, 10), "interrupted")
+    lines = failures(tmp_path)
+    assert lines is not None
+    assert lines.splitlines()[0].startswith("2 of 3 jobs failed")
+    assert "  job 2  seed=2: why" in lines
+    assert "  job 10  a=1: it ended without a word: killed, or out of memory" in lines
+    record_state(job(tmp_path, 2), "finished")
+    record_state(job(tmp_path, 10), "interrupted")
     assert failures(tmp_path) is None
 
 
@@ -122,7 +122,7 @@ def test_the_status_of_a_run_that_holds_the_folder_is_left_alone(tmp_path: Path)
         status.update("finished", 5000)
         (folder / "checkpoints").mkdir()
         (folder / "checkpoints" / "last.ckpt").touch()
-        note_failure(job(tmp_path, number), "already holds a run", ValueError())
+        record_failure(job(tmp_path, number), "already holds a run", ValueError())
     assert read_status(tmp_path / "0")["state"] == "failed"
     assert read_status(tmp_path / "0")["kimg"] == 5.0
     assert read_status(tmp_path / "1")["state"] == "finished"
@@ -217,7 +217,7 @@ def test_a_signal_ends_parallel_jobs_saved_and_keeps_the_rest_from_beginning(tmp
     running.send_signal(signal.SIGTERM)
     _, err = running.communicate(timeout=200)
     assert running.returncode == 143, err
-    assert [told.state for told in jobs_of(tmp_path / "s")] == ["interrupted", "interrupted", "stopped", "stopped"]
+    assert [job.state for job in jobs_of(tmp_path / "s")] == ["interrupted", "interrupted", "stopped", "stopped"]
     for k in range(2):
         assert (tmp_path / "s" / str(k) / "checkpoints/last.ckpt").is_file()
     assert sweep.STOP in {path.name for path in (tmp_path / "s").iterdir()}

@@ -18,7 +18,7 @@ from seesaw.cli.main import main
 from seesaw.config.compose import compose
 from seesaw.errors import Notice, UserError
 from seesaw.metrics.auto import Choice
-from seesaw.sweeps.search import Judge, Measured, Plan, Search, refuse_bad
+from seesaw.sweeps.search import Measured, Plan, PrunerLink, Search, check_corners
 from seesaw.sweeps.space import Range, Space
 from seesaw.training.run_folder import read_status
 
@@ -47,17 +47,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_killed_trial_is_tried_again_and_not_counted(tmp_path: Path) -> None:
-    begun = study(tmp_path).begin()
+    begun = study(tmp_path).begin_trial()
     assert begun is not None
     _, drawn, lock = begun
     with lock:  # its process is alive: another one leaves it alone and draws something else
-        other = study(tmp_path).begin()
+        other = study(tmp_path).begin_trial()
         assert other is not None
         assert other[0].number == 1
         assert other[1] != drawn
         study(tmp_path).study.tell(1, 5.0)
         other[2].close()
-    again = study(tmp_path).begin()  # the lock went with its process
+    again = study(tmp_path).begin_trial()  # the lock went with its process
     assert again is not None
     assert (again[0].number, again[1]) == (2, drawn)
     assert read_status(tmp_path / "0")["state"] == "interrupted"
@@ -70,18 +70,18 @@ def test_a_killed_trial_is_tried_again_and_not_counted(tmp_path: Path) -> None:
     assert third[1] not in (drawn, other[1])
     last.study.tell(third[0], 6.0)
     assert last.begin() is None
-    told = last.summary("python train.py")
-    assert "3 finished, 1 killed and tried again" in told
-    assert told.splitlines()[-1] == f"python train.py penalty=r1 {' '.join(SMALL)} {drawn[0]}"
+    summary = last.summary("python train.py")
+    assert "3 finished, 1 killed and tried again" in summary
+    assert summary.splitlines()[-1] == f"python train.py penalty=r1 {' '.join(SMALL)} {drawn[0]}"
 
 
 def test_a_trial_that_is_killed_twice_has_failed(tmp_path: Path) -> None:
     for number in (0, 1):
-        begun = study(tmp_path, trials=1).begin()
+        begun = study(tmp_path, trials=1).begin_trial()
         assert begun is not None
         assert begun[0].number == number
         begun[2].close()
-    assert study(tmp_path, trials=1).begin() is None
+    assert study(tmp_path, trials=1).begin_trial() is None
     assert read_status(tmp_path / "1")["reason"] == "killed twice"
 
 
@@ -107,14 +107,14 @@ def test_a_hopeless_trial_is_pruned_where_the_median_says_so(tmp_path: Path) -> 
     verdicts = []
     for distances in ([4.0, 3.0], [6.0, 5.0], [5.5, 5.0], [4.5, 4.5], [9.0, 1.0]):
         trial, _, lock = search.begin() or pytest.fail("no trial")
-        judge = Judge(trial, every=1000)
+        judge = PrunerLink(trial, every=1000)
         for k, distance in enumerate(distances):
             if judge(1000 * (k + 1) + trial.number, distance):  # no two trials alike
                 verdicts.append((trial.number, k))
                 break
         search.study.tell(trial, state=TrialState.PRUNED) if judge.pruned else search.study.tell(trial, distances[-1])
         lock.close()
-    # Medians of the finished before them: 5, 4 at trial 2; at 3 (trial 2 told 5.5 only) 5.5, 4; at 4: 5, 4.
+    # Medians of the finished before them: 5, 4 at trial 2; at 3 trial 2 has 5.5 only 5.5, 4; at 4: 5, 4.
     assert verdicts == [(2, 0), (3, 1), (4, 0)]
 
 
@@ -123,7 +123,7 @@ def test_where_higher_is_better_the_best_and_the_hopeless_are_the_other_ends(tmp
     pruned = []
     for value in (5.0, 7.0, 1.0, 9.0):
         trial, _, lock = search.begin() or pytest.fail("no trial")
-        judge = Judge(trial, every=1000)
+        judge = PrunerLink(trial, every=1000)
         if judge(1000, value):
             pruned.append(value)
         search.study.tell(trial, state=TrialState.PRUNED) if judge.pruned else search.study.tell(trial, value)
@@ -138,15 +138,15 @@ def test_how_often_a_trial_is_measured_and_what_is_better_come_from_its_metrics(
     """metrics=auto counts as what it finds on this machine."""
     space = Space("mine", [], {"seed": Range(1, 2)})
     plan = Plan(space, [*SMALL[:-1], "metrics=digits"], here, 2, "none", seed=0)
-    assert refuse_bad(plan) == Measured(2, higher_is_better=False)
+    assert check_corners(plan) == Measured(2, higher_is_better=False)
     modes = dataclasses.replace(plan, overrides=[*plan.overrides, "metrics.primary=modes_digits", "kimg=0.2"])
-    assert refuse_bad(modes) == Measured(7, higher_is_better=True)
+    assert check_corners(modes) == Measured(7, higher_is_better=True)
     auto = dataclasses.replace(plan, overrides=[*SMALL[:-1], "metrics=auto"])
     monkeypatch.setattr("seesaw.metrics.auto.choose", lambda: Choice("fid", "chosen"))
-    assert refuse_bad(auto) == Measured(2, higher_is_better=False)
+    assert check_corners(auto) == Measured(2, higher_is_better=False)
     monkeypatch.setattr("seesaw.metrics.auto.choose", lambda: Choice("none", "nothing", warns=True))
     with pytest.warns(Notice, match="nothing"), pytest.raises(UserError, match="metrics=none measures none"):
-        refuse_bad(auto)
+        check_corners(auto)
 
 
 def test_a_configuration_is_composed_with_its_choices() -> None:

@@ -63,12 +63,12 @@ def job(cfg: Any, said: list[str]) -> float | None:
     why a single run failed goes to `said`."""
     from hydra.core.hydra_config import HydraConfig
 
-    from seesaw.sweeps.multirun import elsewhere
+    from seesaw.sweeps.multirun import in_other_process
 
     plain_notices()
     described = describe(cfg)
     if described.folder is not None:
-        with elsewhere(described, HydraConfig.get().launcher):
+        with in_other_process(described, HydraConfig.get().launcher):
             return swept(cfg, described)
         return None
     try:
@@ -82,14 +82,14 @@ def job(cfg: Any, said: list[str]) -> float | None:
 
 def swept(cfg: Any, described: Job) -> float | None:
     """One job of a sweep: its folder tells how it ended, and the others go on."""
-    from seesaw.sweeps.multirun import STOP, note, note_failure
+    from seesaw.sweeps.multirun import STOP, record_failure, record_state
 
     assert described.sweep_dir is not None
     if (described.sweep_dir / STOP).exists():
-        note(described, "stopped")
+        record_state(described, "stopped")
         return None
     state = "interrupted"
-    note(described, "running")
+    record_state(described, "running")
     try:
         best = checked_run(cfg, described)
         state = "finished"
@@ -98,11 +98,11 @@ def swept(cfg: Any, described: Job) -> float | None:
         state = "failed"
         if traces():
             raise
-        note_failure(described, error_message(error, described.overrides, described.folder), error)
+        record_failure(described, error_message(error, described.overrides, described.folder), error)
         return None
     finally:
         if state != "failed":
-            note(described, state)
+            record_state(described, state)
 
 
 def describe(cfg: Any) -> Job:

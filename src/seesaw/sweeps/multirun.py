@@ -1,4 +1,4 @@
-"""The jobs of a sweep: each tells in a file of its own how it ended, so that it may have run in any process.
+"""The jobs of a sweep: each records in a file of its own how it ended, so that it may have run in any process.
 
 Imports neither torch nor Lightning: it is loaded before the names in the command line are known to be right.
 """
@@ -40,7 +40,7 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         SweepCallback.folder = folder = Path(config.hydra.sweep.dir)
-        for file in [folder / STOP, *folder.glob(f"*/{FILE}")]:  # of an attempt before: what it said is settled anew
+        for file in [folder / STOP, *folder.glob(f"*/{FILE}")]:  # of an earlier attempt
             file.unlink(missing_ok=True)
         self.keys = varied(config)
         if not in_this_process(config.hydra.launcher):
@@ -87,9 +87,17 @@ def in_this_process(launcher: Mapping[str, Any]) -> bool:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a job says of itself: state running, finished, interrupted, stopped (before it began) or failed; the reason of a
-    failure; the process that it runs in."""
+class JobStatus:
+    """How a job stands, as its job.json records it.
+
+    Args:
+        number: of the job in its sweep.
+        name: the overrides that vary.
+        state: running, finished, interrupted, stopped (before it began) or failed.
+        reason: of a failure.
+        pid: process that the job runs in.
+        host: machine of that process.
+    """
 
     number: int
     name: str
@@ -99,15 +107,15 @@ class Told:
     host: str = ""
 
 
-def note(job: Job, state: str, reason: str | None = None) -> None:
+def record_state(job: Job, state: str, reason: str | None = None) -> None:
     """Write <sweep>/<n>/job.json."""
     assert job.folder is not None
     assert job.number is not None
-    told = Told(job.number, job.name, state, reason, os.getpid(), socket.gethostname())
-    write(job.folder / FILE, json.dumps(asdict(told), indent=2) + "\n")
+    status = JobStatus(job.number, job.name, state, reason, os.getpid(), socket.gethostname())
+    write(job.folder / FILE, json.dumps(asdict(status), indent=2) + "\n")
 
 
-def note_failure(job: Job, reason: str, error: BaseException) -> None:
+def record_failure(job: Job, reason: str, error: BaseException) -> None:
     """The reason in job.json and status.json, the whole trace in log.txt. The status of another run that holds the folder is
     left alone."""
     assert job.folder is not None
@@ -116,20 +124,20 @@ def note_failure(job: Job, reason: str, error: BaseException) -> None:
     if status.get("pid") == os.getpid() or not (job.folder / "checkpoints" / "last.ckpt").is_file():
         failed = {"state": "failed", "updated": now(), "exit_code": 1, "reason": reason, "overrides": job.overrides}
         write(job.folder / "status.json", json.dumps(status | failed, indent=2) + "\n")
-    note(job, "failed", reason)
+    record_state(job, "failed", reason)
 
 
-def jobs_of(sweep: Path) -> list[Told]:
-    """What each job that was begun says, by number."""
+def jobs_of(sweep: Path) -> list[JobStatus]:
+    """The status of each job that was begun, by number."""
     found = []
     for file in sweep.glob(f"*/{FILE}"):
         with contextlib.suppress(OSError, ValueError, TypeError):  # TypeError: another version wrote it
-            found.append(Told(**json.loads(file.read_text())))
+            found.append(JobStatus(**json.loads(file.read_text())))
     return sorted(found, key=lambda job: job.number)
 
 
 def failures(sweep: Path) -> str | None:
-    """A line for each job that failed, or None. A job that still says "running" was killed: the sweep is over."""
+    """A line for each job that failed, or None. A job that is still recorded as running was killed, since the sweep is over."""
     jobs = jobs_of(sweep)
     gone = "it ended without a word: killed, or out of memory"
     failed = [job for job in jobs if job.state in ("failed", "running")]
@@ -140,7 +148,7 @@ def failures(sweep: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def elsewhere(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
+def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
     """Around a job in another process. What it prints goes to its own log.txt, since the lines of several would mix; on the
     terminal is one line when it ends. A signal ends the job, not its process, in which others may follow."""
     if job.folder is None or in_this_process(launcher):
@@ -158,7 +166,7 @@ def elsewhere(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
         ):
             yield
     signal.signal(signal.SIGTERM, former)
-    (this,) = [told for told in jobs_of(job.folder.parent) if told.number == job.number]
+    (this,) = [status for status in jobs_of(job.folder.parent) if status.number == job.number]
     print(f"job {job.number} {this.state}: {job.name}", file=terminal, flush=True)
 
 
@@ -177,7 +185,7 @@ def lost(error: BaseException) -> str | None:
 
 
 def need_launcher(arguments: list[str]) -> None:
-    """UserError where a launcher is asked for whose package is not installed; Hydra would only say that there is none."""
+    """UserError where a launcher is asked for whose package is not installed; Hydra's own message names no package."""
     from importlib.util import find_spec
 
     for argument in arguments:

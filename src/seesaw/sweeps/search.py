@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from seesaw.errors import UserError
-from seesaw.sweeps.multirun import note_failure
+from seesaw.sweeps.multirun import record_failure
 from seesaw.sweeps.space import Space, read_space
 from seesaw.training.run_folder import Job, now, read_status, write
 
 if TYPE_CHECKING:
     import optuna
 
-AGAIN = "again"
+REPEATS = "again"
 """The attribute of a trial that repeats a killed one: that one's number."""
 
 
@@ -71,8 +71,8 @@ def search(space: str, overrides: list[str], trials: int, out: Path | None, prun
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     plan = planned(read_space(space), overrides, trials, out, prune, seed)
-    measured = refuse_bad(plan)
-    agree(plan)
+    measured = check_corners(plan)
+    check_same_settings(plan)
     found = Search(plan, measured)
     found.run()
     return found.summary(program)
@@ -92,7 +92,7 @@ class Measured(NamedTuple):
     higher_is_better: bool
 
 
-def refuse_bad(plan: Plan) -> Measured:
+def check_corners(plan: Plan) -> Measured:
     """How a trial is measured. UserError where a corner of the space does not compose or fit."""
     from seesaw.config.compose import compose_checked
     from seesaw.training.start import auto_metrics
@@ -126,7 +126,7 @@ def primary_direction(config: dict[str, Any]) -> bool | None:
     return higher
 
 
-def agree(plan: Plan) -> None:
+def check_same_settings(plan: Plan) -> None:
     """Keep the settings in search.yaml. UserError where they are not those with which the folder was begun."""
     path = plan.out / "search.yaml"
     ranges = {key: {"kind": type(among).__name__, **vars(among)} for key, among in plan.space.varied.items()}
@@ -198,15 +198,15 @@ class Search:
     def run(self) -> None:
         """Trials until as many are begun as were asked for."""
         print(f"search folder: {self.plan.out}, {self.counted()} of {self.plan.trials} trials are there", flush=True)
-        while (begun := self.begin()) is not None:
+        while (begun := self.begin_trial()) is not None:
             trial, drawn, held = begun
             with held:
-                self.attempt(trial, drawn)
+                self.run_trial(trial, drawn)
 
-    def begin(self) -> tuple["optuna.trial.Trial", list[str], contextlib.ExitStack] | None:
-        """The next trial, its overrides, and the lock that tells other processes that it is alive; None when all are begun."""
+    def begin_trial(self) -> tuple["optuna.trial.Trial", list[str], contextlib.ExitStack] | None:
+        """The next trial, its overrides, and the lock that shows other processes that it is alive; None when all are begun."""
         with locked(self.plan.out / "lock"):
-            self.bury()
+            self.reap_dead_trials()
             if self.counted() >= self.plan.trials:
                 return None
             trial, drawn = self.draw()
@@ -217,35 +217,35 @@ class Search:
     def lock_of(self, number: int) -> Path:
         return self.plan.out / str(number) / ".lock"
 
-    def bury(self) -> None:
+    def reap_dead_trials(self) -> None:
         """Of the trials that count as running, those whose process is gone are to be tried again, once."""
         import optuna
 
         for trial in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             with locked(self.lock_of(trial.number), wait=False) as dead:
-                if dead and AGAIN in trial.user_attrs:
+                if dead and REPEATS in trial.user_attrs:
                     self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-                    self.leave(trial.number, "failed", "killed twice")
+                    self.mark_ended(trial.number, "failed", "killed twice")
                 elif dead:
-                    self.again(trial)
+                    self.requeue(trial)
 
-    def again(self, trial: Any) -> None:
+    def requeue(self, trial: Any) -> None:
         """Enqueue the parameters of a trial that was killed or interrupted, and end it."""
         import optuna
 
         if trial.number not in self.repeated():
-            self.study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+            self.study.enqueue_trial(trial.params, user_attrs={REPEATS: trial.number})
         self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        self.leave(trial.number, "interrupted", "killed or interrupted; tried again under another number")
+        self.mark_ended(trial.number, "interrupted", "killed or interrupted; tried again under another number")
 
-    def leave(self, number: int, state: str, reason: str) -> None:
+    def mark_ended(self, number: int, state: str, reason: str) -> None:
         folder = self.plan.out / str(number)
         ended = {"state": state, "updated": now(), "reason": reason}
         write(folder / "status.json", json.dumps(read_status(folder) | ended, indent=2) + "\n")
         print(f"trial {number} {state}: {reason}", flush=True)
 
     def repeated(self) -> set[int]:
-        return {t.user_attrs[AGAIN] for t in self.study.get_trials(deepcopy=False) if AGAIN in t.user_attrs}
+        return {t.user_attrs[REPEATS] for t in self.study.get_trials(deepcopy=False) if REPEATS in t.user_attrs}
 
     def counted(self) -> int:
         import optuna
@@ -263,8 +263,8 @@ class Search:
         trial = self.study.ask()
         return trial, self.plan.space.draw(trial)
 
-    def attempt(self, trial: "optuna.trial.Trial", drawn: list[str]) -> None:
-        """One run, and what came of it told to the study."""
+    def run_trial(self, trial: "optuna.trial.Trial", drawn: list[str]) -> None:
+        """Train one run and report its result to the study."""
         import optuna
 
         from seesaw.config.compose import compose
@@ -272,21 +272,21 @@ class Search:
         from seesaw.training.start import checked_run
 
         cfg, choices = compose([*self.plan.fixed, *drawn])
-        judge = Judge(trial, max(round(cfg.evaluate_kimg * 1000), 1))
+        judge = PrunerLink(trial, max(round(cfg.evaluate_kimg * 1000), 1))
         job = Job(choices, [*self.plan.fixed, *drawn], None, self.plan.out, trial.number, drawn, "search", judge)
         try:
             value = checked_run(cfg, job)
             if value is None or not math.isfinite(value):
                 raise UserError(f"the distance is {value}")
         except SystemExit:
-            self.again(trial)
+            self.requeue(trial)
             raise
         except Exception as error:
             if traces():
                 raise
             assert job.folder is not None
             reason = error_message(error, drawn, job.folder)
-            note_failure(job, reason, error)
+            record_failure(job, reason, error)
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             print(f"trial {trial.number} failed: {' '.join(drawn)}: {reason}", flush=True)
             return
@@ -294,9 +294,9 @@ class Search:
             self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             self.study.tell(trial, value)
-        self.say(trial.number, value, "pruned" if judge.pruned else "finished", drawn)
+        self.report(trial.number, value, "pruned" if judge.pruned else "finished", drawn)
 
-    def say(self, number: int, value: float, how: str, drawn: list[str]) -> None:
+    def report(self, number: int, value: float, how: str, drawn: list[str]) -> None:
         best = self.best()
         beside = "" if best is None else f" (best {best.value:.5g}, trial {best.number})"
         print(f"trial {number} {how}: {value:.5g}{beside}  {' '.join(drawn)}", flush=True)
@@ -316,28 +316,28 @@ class Search:
         counts = {"finished": states.count("complete"), "pruned": states.count("pruned"),
                   "failed": states.count("fail") - again, "killed and tried again": again,
                   "running in another process": states.count("running")}  # fmt: skip
-        told = f"{self.plan.out}: " + ", ".join(f"{n} {how}" for how, n in counts.items() if n)
+        counted = f"{self.plan.out}: " + ", ".join(f"{n} {how}" for how, n in counts.items() if n)
         best = self.best()
         if best is None:
-            raise UserError(f"{told}; none gave a distance: see log.txt and status.json of the trials")
-        drawn = self.plan.space.draw(best_again(best))
+            raise UserError(f"{counted}; none gave a distance: see log.txt and status.json of the trials")
+        drawn = self.plan.space.draw(fixed_trial(best))
         name = next(
             (k for k in read_status(self.plan.out / str(best.number)) if k.startswith("best/")), "best/distance"
         )
         line = shlex.join([*shlex.split(program), *self.plan.fixed, *drawn])
-        return f"{told}\n{name} {best.value:.5g} in {self.plan.out / str(best.number)}:\n{line}"
+        return f"{counted}\n{name} {best.value:.5g} in {self.plan.out / str(best.number)}:\n{line}"
 
 
-def best_again(trial: Any) -> Any:
+def fixed_trial(trial: Any) -> Any:
     """A trial that draws what that one drew."""
     import optuna
 
     return optuna.trial.FixedTrial(trial.params)
 
 
-class Judge:
-    """Tells the pruner each distance, and whether it finds the trial hopeless. A step is one evaluation, since the images shown
-    at an evaluation depend on the batch size."""
+class PrunerLink:
+    """Reports each distance to the pruner and returns whether it finds the trial hopeless. A step is one evaluation, since the
+    images shown at an evaluation depend on the batch size."""
 
     def __init__(self, trial: "optuna.trial.Trial", every: int) -> None:
         self.trial, self.every, self.pruned = trial, every, False

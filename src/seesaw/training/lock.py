@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from seesaw.errors import UserError
 
-FILE = ".lock"
+FILE = ".run_lock"
 """In the run folder. The system releases the lock when its holder ends, however it ends; the file stays."""
 
 
