@@ -65,11 +65,11 @@ def test_a_killed_trial_is_tried_again_and_not_counted(tmp_path: Path) -> None:
     last = study(tmp_path)
     last.study.tell(2, 4.0)
     assert last.counted() == 2
-    third = last.begin()
+    third = last.begin_trial()
     assert third is not None
     assert third[1] not in (drawn, other[1])
     last.study.tell(third[0], 6.0)
-    assert last.begin() is None
+    assert last.begin_trial() is None
     summary = last.summary("python train.py")
     assert "3 finished, 1 killed and tried again" in summary
     assert summary.splitlines()[-1] == f"python train.py penalty=r1 {' '.join(SMALL)} {drawn[0]}"
@@ -90,7 +90,7 @@ def test_draws_follow_the_seed_and_the_number_of_trials(tmp_path: Path) -> None:
         search, found = study(out, trials=4), []
         for _ in range(4):
             search = study(out, trials=4) if restarts else search
-            begun = search.begin()
+            begun = search.begin_trial()
             assert begun is not None
             search.study.tell(begun[0], float(begun[0].number))
             begun[2].close()
@@ -106,7 +106,7 @@ def test_a_hopeless_trial_is_pruned_where_the_median_says_so(tmp_path: Path) -> 
     search = study(tmp_path, trials=8, prune="median")  # the first two are never pruned
     verdicts = []
     for distances in ([4.0, 3.0], [6.0, 5.0], [5.5, 5.0], [4.5, 4.5], [9.0, 1.0]):
-        trial, _, lock = search.begin() or pytest.fail("no trial")
+        trial, _, lock = search.begin_trial() or pytest.fail("no trial")
         judge = PrunerLink(trial, every=1000)
         for k, distance in enumerate(distances):
             if judge(1000 * (k + 1) + trial.number, distance):  # no two trials alike
@@ -122,7 +122,7 @@ def test_where_higher_is_better_the_best_and_the_hopeless_are_the_other_ends(tmp
     search = study(tmp_path, trials=8, prune="median", higher=True)
     pruned = []
     for value in (5.0, 7.0, 1.0, 9.0):
-        trial, _, lock = search.begin() or pytest.fail("no trial")
+        trial, _, lock = search.begin_trial() or pytest.fail("no trial")
         judge = PrunerLink(trial, every=1000)
         if judge(1000, value):
             pruned.append(value)

@@ -10,9 +10,9 @@ from optuna.trial import FixedTrial
 from seesaw.config.compose import compose_checked
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
-from seesaw.sweeps.space import read_space, written
+from seesaw.sweeps.space import SPACES, read_space, written
 
-READY = sorted(file.stem for file in (config_dir() / "search").glob("*.yaml"))
+READY = sorted(file.stem for file in SPACES.glob("*.yaml"))
 WITH_KNOBS = sorted(  # a balance file that sets a value has something to search
     file.stem for file in (config_dir() / "balance").glob("*.yaml") if yaml.safe_load(file.read_text())
 )
@@ -90,7 +90,7 @@ def test_a_bad_space_is_one_sentence(text: str, words: str, tmp_path: Path) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_a_name_that_is_none_is_told() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         UserError, match=r"learning_rate: there is no such space or file; did you mean 'learning_rates'\?"
     ):
