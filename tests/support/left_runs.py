@@ -4,6 +4,7 @@ import json
 
 import yaml
 
+from seesaw.analysis.compare import text
 from seesaw.analysis.compare.groups import compare_runs
 from seesaw.analysis.compare.reading import column_of, find, parent_of, read
 from seesaw.training.loggers.csv_log import CSVLog
@@ -52,3 +53,8 @@ def compared(*paths, metric=None):
     folders = find(paths)
     runs, broken = read(folders)
     return compare_runs(parent_of(folders), runs, broken, None if metric is None else column_of(metric, runs))
+
+
+def report(*paths, metric=None):
+    """What `seesaw compare` prints of the runs, without drawing anything."""
+    return text.report(compared(*paths, metric=metric))

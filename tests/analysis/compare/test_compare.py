@@ -1,5 +1,7 @@
+import datetime
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -7,8 +9,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from left_runs import compared, config, leave, note
+from left_runs import compared, config, leave, note, report
 from PIL import Image
 
 from seesaw.analysis.compare import compare, plots
@@ -21,11 +24,21 @@ from seesaw.training.loggers.csv_log import read_metrics
 VALUES = {("none", 1): [40, 12, 20], ("none", 2): [50, 30, 25], ("none", 3): [45, 16, 18], ("ttur", 1): [30, 9, 35]}
 
 
-@pytest.fixture
-def sweep(tmp_path):
+def counts(table):
+    return list(zip(table.groups.counted, table.groups.runs, strict=True))
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("left")
     for number, ((balance, seed), distances) in enumerate(VALUES.items()):
-        leave(tmp_path / "sweep" / str(number), config(balance, seed), distances)
-    return tmp_path / "sweep"
+        leave(folder / str(number), config(balance, seed), distances)
+    return folder
+
+
+@pytest.fixture
+def sweep(left, tmp_path):
+    return shutil.copytree(left, tmp_path / "sweep")
 
 
 def test_medians_ranges_and_ranks_are_those_of_the_runs(sweep):
@@ -35,15 +48,14 @@ def test_medians_ranges_and_ranks_are_those_of_the_runs(sweep):
         "frechet_digits",
         "digits, 1797 against 1797",
     )
-    assert [g.name for g in table.groups] == ["balance=ttur", "balance=none"]
-    none = table.groups[1]
+    assert list(table.groups.index) == ["balance=ttur", "balance=none"]
+    none = table.groups.loc["balance=none"]
     best = [min(v) for (b, _), v in VALUES.items() if b == "none"]
-    assert (none.best.median, none.best.low, none.best.high) == (statistics.median(best), min(best), max(best))
-    assert (none.best.kimg, none.last.kimg) == (20.0, 30.0)
-    assert (none.last.median, none.last.low, none.last.high) == (20.0, 18.0, 25.0)
-    assert (none.modes, none.seeds, none.median_of(lambda r: r.final("train/updates/D"))) == (8.0, 3, 240.0)
-    assert none.median_run.seed == 3
-    assert none.median_of(lambda r: r.final("not there")) != 0
+    assert (none.best, none.best_low, none.best_high) == (statistics.median(best), min(best), max(best))
+    assert (none.best_kimg, none.last_kimg) == (20.0, 30.0)
+    assert (none["last"], none.last_low, none.last_high) == (20.0, 18.0, 25.0)
+    assert (none.modes, none.seeds, none.updates_D) == (8.0, 3, 240.0)
+    assert table.median_run("balance=none").seed == 3
 
 
 def test_the_report_is_a_table(sweep):
@@ -60,8 +72,8 @@ def test_the_report_is_a_table(sweep):
 def test_different_protocols_are_never_ranked_together(sweep):
     leave(sweep / "4", config("none", 4), [1, 1, 1], protocol="digits, 500 against 1797")
     first, second = compared(sweep).tables
-    assert [(g.name, len(g.runs)) for g in first.groups] == [("balance=ttur", 1), ("balance=none", 3)]
-    assert [(g.name, len(g.runs)) for g in second.groups] == [("balance=none", 1)]
+    assert dict(first.groups.runs) == {"balance=ttur": 1, "balance=none": 3}
+    assert dict(second.groups.runs) == {"balance=none": 1}
     text = compare([sweep])
     assert text.count("\n1  balance=") == 2
     assert (sweep / "compare-2.png").is_file()
@@ -75,11 +87,11 @@ def test_what_did_not_finish_is_named_and_left_out_of_medians(sweep):
     (sweep / "10" / "status.json").write_text(json.dumps(status))
     (sweep / "10" / "job.json").write_text(json.dumps({"name": "balance=ttur lr=hot", "state": "failed"}))
     (table,) = compared(sweep).tables
-    assert [(len(g.counted), len(g.runs)) for g in table.groups] == [(1, 2), (3, 4)]
-    assert table.groups[1].best.median == 16
-    text = compare([sweep])
+    assert counts(table) == [(1, 2), (3, 4)]
+    assert table.groups.best["balance=none"] == 16
+    text = report(sweep)
     assert "3 of 4" in text
-    end = text.splitlines()[-7:]
+    end = text.splitlines()[-4:]
     assert end[0] == "Not finished, and not in the medians:"
     assert end[1] == "  4: failed at 20 kimg: FloatingPointError: loss/D is nan [31m"
     assert re.fullmatch(r"  5: running at 10 kimg; last sign of life \S+", end[2])
@@ -93,10 +105,10 @@ def test_what_has_not_finished_is_shown_under_its_own_protocol(sweep):
         leave(sweep / f"{number}", config("none", number), distances, state="running")
         note(sweep / f"{number}", metric="frechet_digits", protocol=protocol)
     first, second = compared(sweep).tables
-    assert (first.protocol, [(len(g.counted), len(g.runs)) for g in first.groups]) == (same, [(1, 1), (3, 4)])
-    assert (second.protocol, [(len(g.counted), len(g.runs)) for g in second.groups]) == (other, [(0, 2)])
-    assert first.groups[1].best.median == 16
-    text = compare([sweep])
+    assert (first.protocol, counts(first)) == (same, [(1, 1), (3, 4)])
+    assert (second.protocol, counts(second)) == (other, [(0, 2)])
+    assert first.groups.best["balance=none"] == 16
+    text = f"{report(sweep)}\n"
     assert f"no run has finished, so nothing is ranked\nprotocol: {other}\n" in text
     assert re.search(r"^  5: running at 20 kimg, frechet_digits 61; last sign of life \S+$", text, re.MULTILINE)
     assert re.search(r"^  6: running at 10 kimg; last sign of life \S+$", text, re.MULTILINE)
@@ -112,15 +124,15 @@ def test_what_all_have_and_what_was_typed_is_named(sweep):
     lines = compare([sweep]).splitlines()
     assert lines[:2] == ["All have model=mlp data=digits loss=hinge.", "Groups differ in balance."]
     assert "<code>model=mlp data=digits loss=hinge</code>" in (sweep / "compare.html").read_text()
-    (alone, *_) = compare([sweep / "3"]).splitlines()
+    (alone, *_) = report(sweep / "3").splitlines()
     assert (
         alone
         == "One run, model=mlp data=digits loss=hinge balance=ttur; give several, or a folder that holds them, to compare."
     )
     note(sweep / "3", choices={"model": "<b>\x1b[31m", "loss": 7})
-    assert compare([sweep]).splitlines()[0] == "Groups differ in balance."
+    assert report(sweep).splitlines()[0] == "Groups differ in balance."
     note(sweep / "3", choices=["loss"])
-    assert compare([sweep]).splitlines()[0] == "Groups differ in balance."
+    assert report(sweep).splitlines()[0] == "Groups differ in balance."
 
 
 def test_pictures_of_a_comparison_before_do_not_stay(sweep):
@@ -154,15 +166,14 @@ def test_a_diverged_run_is_the_worst_and_breaks_nothing(sweep):
     leave(sweep / "4", config("hinge", 1), [float("nan"), float("inf"), float("nan")])
     leave(sweep / "5", config("hinge", 2), [30, 8, float("nan")])
     (table,) = compared(sweep).tables
-    assert [g.name for g in table.groups] == ["balance=ttur", "balance=none", "balance=hinge"]
-    assert table.groups[2].best_of(table.groups[2].runs[1]) == (20.0, 8.0)
-    assert "∞ (8 to ∞)" in compare([sweep])
+    assert list(table.groups.index) == ["balance=ttur", "balance=none", "balance=hinge"]
+    assert (table.groups.best_low["balance=hinge"], table.groups.best_kimg["balance=hinge"]) == (8.0, 15.0)
+    assert "∞ (8 to ∞)" in report(sweep)
 
 
 def test_another_metric_and_its_direction(sweep):
     (table,) = compared(sweep, metric="modes_digits").tables
-    assert table.groups[0].best.median == 10  # ttur saw 10 modes once; none 9, 8 and 9
-    assert [g.best.median for g in table.groups] == [10, 9]
+    assert list(table.groups.best) == [10, 9]  # ttur saw 10 modes once; none 9, 8 and 9
     assert table.pools[1].curve == [pytest.approx((9 + 8 + 9) / 3), 9, 9]
     (speed,) = compared(sweep, metric="train/images_per_sec").tables
     assert (speed.protocol, speed.higher_is_better) == ("statistics of training", True)
@@ -224,10 +235,10 @@ def test_the_direction_is_what_the_runs_note_and_not_in_the_name(tmp_path):
         for number in (0, 1):
             note(tmp_path / str(number), metric="frechet_digits", higher_is_better={"frechet_digits": higher})
         (table,) = compared(tmp_path).tables
-        ranks[higher] = [g.name for g in table.groups]
+        ranks[higher] = list(table.groups.index)
         assert table.pools[0].curve == [12 if higher else 9]
         words = "larger" if higher else "smaller"
-        assert f"frechet_digits, {words} is better" in compare([tmp_path])
+        assert f"frechet_digits, {words} is better" in report(tmp_path)
     assert ranks == {True: ["balance=none", "balance=ttur"], False: ["balance=ttur", "balance=none"]}
     note(tmp_path / "0", higher_is_better={"frechet_digits": True})  # of a class of that name that means something else
     assert len(compared(tmp_path).tables) == 2
@@ -238,20 +249,82 @@ def test_the_direction_is_what_the_runs_note_and_not_in_the_name(tmp_path):
 
 def test_reads_as_the_log_itself_does(sweep):
     file = sweep / "0" / "metrics.csv"
-    with open(file, "a") as torn:
-        torn.write("31,31000,0.1")
-    assert read_rows(file) == read_metrics(file)
-    with open(file, "a") as torn:
-        torn.write("\n")
-    assert read_rows(file) == read_metrics(file)
+    for more in ("31,31000,0.1", "\n"):
+        with open(file, "a") as torn:
+            torn.write(more)
+        rows = read_rows(file)
+        assert [row.dropna().to_dict() for _, row in rows.iterrows()] == read_metrics(file)
+        assert len(rows) == 30
+
+
+def test_what_was_measured_but_is_no_number_is_infinite_and_what_was_not_measured_is_absent(tmp_path):
+    (tmp_path / "metrics.csv").write_text("kimg,eval/a,eval/b\n1,nan,\n2,,-inf\n3,1e999,4\n")
+    rows = read_rows(tmp_path / "metrics.csv")
+    assert list(rows["eval/a"].dropna()) == [float("inf"), float("inf")]
+    assert list(rows["eval/b"].dropna()) == [-float("inf"), 4]
+
+
+@pytest.mark.parametrize("text", [
+    "images,a\n1,2\n", "kimg,a\n,2\n3,4\n", "kimg,a\nnan,2\n", "kimg,a\n1e999,2\n", "kimg,a\n1\n3,4\n", "kimg,a\n1,2,3\n2,3,4\n",
+    'kimg,a\n1,"2\n3,4\n', "kimg,a\n1,\x00\n",
+])  # fmt: skip
+def test_a_table_that_no_run_wrote_is_one_sentence(tmp_path, text):
+    (tmp_path / "metrics.csv").write_text(text)
+    with pytest.raises(UserError, match=r"metrics.csv cannot be read: [^\n]+$"):
+        read_rows(tmp_path / "metrics.csv")
+
+
+ODD = {
+    "a list": ("- 1\n- 2\n", "it holds no mapping of options"),
+    "nested": (f"a: {'[' * 5000}{']' * 5000}\n", "nesting depth"),
+    "nested mappings": (f"{'{a: ' * 300}1{'}' * 300}\n", "it is nested more than 60 levels deep"),
+    "itself": ("a: &a [*a]\n", "it is nested more than 60 levels deep"),
+    "multiplied": (
+        "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else '1'] * 10)}]\n" for i in range(9)),
+        "it holds more than 100,000 values",
+    ),
+    "an object": ("a: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
+    "a list as a key": ("? [1, 2]\n: 3\n", "unhashable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_configuration_is_one_sentence_and_the_others_are_compared(sweep, capsys, kind):
+    text, words = ODD[kind]
+    (sweep / "1" / "config.yaml").write_text(text)
+    assert re.search(rf"^  .*/1/config.yaml cannot be read: .*{words}", report(sweep), re.MULTILINE)
+    assert main(["compare", str(sweep / "1")]) == 1
+    error = capsys.readouterr().err
+    assert "unexpected" not in error
+    assert len(error.splitlines()) == 1
+
+
+def test_huge_and_odd_values_of_configurations_and_statuses_are_compared(sweep, recwarn):
+    odd = config("none", 10**400) | {
+        1: {None: 2},
+        "kimg": 10**400,
+        "when": datetime.date(2026, 1, 1),
+        "list": [10**400],
+    }
+    leave(sweep / "4", odd, [1e300, 1e-300])
+    note(sweep / "4", kimg=10**400)
+    note(
+        sweep / "0", kimg=float("nan"), state=["finished"], reason={"a": 1}, choices=7, higher_is_better=3, metric=["x"]
+    )
+    (sweep / "1" / "status.json").write_text("[" * 100_000)
+    assert "/1/status.json cannot be read: it is nested too deep" in report(sweep)
+    compare([sweep])
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_curves_are_joined_where_runs_were_measured_at_other_times():
-    spread = plots.spreads([[(0, 0), (10, 10)], [(5, 9), (10, 20), (15, 1)], [(5, float("nan"))], []])
-    assert spread.runs == 2
-    assert spread.kimg.tolist() == [0, 5, 10, 15]
-    np.testing.assert_allclose([spread.low, spread.median, spread.high], [[0, 5, 10, 1], [0, 7, 15, 1], [0, 9, 20, 1]])
-    assert plots.spreads([[(1, float("inf"))]]) is None
+    nan = float("nan")
+    runs = [{0: 0, 10: 10}, {5: 9, 10: 20, 15: 1}, {5: nan}, {}]
+    found = plots.spread([pd.Series(run, dtype=float) for run in runs])
+    assert list(found.index) == [0, 5, 10, 15]
+    assert set(found.runs) == {2}
+    np.testing.assert_allclose(found[["low", "median", "high"]].T, [[0, 5, 10, 1], [0, 7, 15, 1], [0, 9, 20, 1]])
+    assert plots.spread([pd.Series({1: float("inf")})]).empty
 
 
 class Tags(HTMLParser):
