@@ -112,6 +112,6 @@ def svg(figure: Figure, label: str) -> Markup:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "path.simplify": True}):
         save(figure, out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = out.getvalue()
-    body = re.sub(r'(?<=<g) id="[^"]*"', "", text[text.index("<svg") + len("<svg") :])  # alike in all figures of a page
+    body = re.sub(r'(?<=<g) id="[^"]*"', "", text[text.index("<svg") + len("<svg") :])  # every figure has the same
     body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)  # a third of the page's size
     return Markup(f'<svg role="img" aria-label="{escape(printable(label))}"{body}')

@@ -89,14 +89,14 @@ class Table:
         others = ["modes", "updates_G", "updates_D", "images_per_sec"]
         found = found.join(self.runs[whole].groupby("group")[others].median())
         order = pd.DataFrame({
-            "median": self.badness(found.best), "uncounted": found.counted == 0,
-            "top": self.badness(found.best_high if self.higher_is_better else found.best_low), "name": found.index,
+            "median": self.sort_key(found.best), "uncounted": found.counted == 0,
+            "top": self.sort_key(found.best_high if self.higher_is_better else found.best_low), "name": found.index,
         })  # fmt: skip
         found = found.loc[order.sort_values(list(order)).index]
         ranked = (found.counted > 0) & (self.protocol != NOT_RANKED)
         return found.assign(rank=ranked.cumsum().astype(str).where(ranked, ""))
 
-    def badness(self, values: pd.Series) -> pd.Series:
+    def sort_key(self, values: pd.Series) -> pd.Series:
         """Values of the metric so that smaller is better; what is not finite is worse than any other."""
         signed = -values if self.higher_is_better else values
         return signed.where(np.isfinite(signed), math.inf)
@@ -109,7 +109,7 @@ class Table:
         runs = self.runs[self.runs.group == group]
         if not runs.counted.any():
             return max(runs.run, key=lambda run: run.kimg)
-        ordered = self.badness(runs.best[runs.counted]).sort_values(kind="stable")
+        ordered = self.sort_key(runs.best[runs.counted]).sort_values(kind="stable")
         middle: Run = runs.run[ordered.index[(len(ordered) - 1) // 2]]
         return middle
 
@@ -119,7 +119,7 @@ class Table:
         found = []
         if self.protocol != NOT_RANKED:
             for name, groups in self.groups.assign(at=range(len(self.groups))).groupby("pool", sort=False):
-                values = self.badness(self.runs.best[self.runs.counted & (self.runs.pool == name)])
+                values = self.sort_key(self.runs.best[self.runs.counted & (self.runs.pool == name)])
                 curve = [-v if self.higher_is_better else v for v in expected_best(values.tolist())]
                 found.append(Pool(str(name), curve, int(groups["at"].min()), len(groups)))
         return found

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class Run:
             return bool(noted.get(metric.removeprefix(EVAL), False))
         return metric.startswith(former.HIGHER)
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """The columns with at least one value."""
         return list(self.rows.dropna(axis="columns", how="all"))
@@ -250,10 +251,10 @@ def read_rows(path: Path) -> pd.DataFrame:
         cells = lines.iloc[1:-1] if lines.iloc[-1].isna().any() else lines.iloc[1:]
         if cells.isna().any(axis=None):
             raise ValueError("a line has fewer cells than the first")
-        rows = cells.where(cells != "", "nan").astype(float)
-        rows = rows.mask(rows.isna() & (cells != ""), math.inf).set_axis(
-            lines.iloc[0].map(former.column), axis="columns"
-        )
+        measured = (cells != "").to_numpy()
+        values = np.where(measured, cells.to_numpy(), "nan").astype(float)
+        values[measured & np.isnan(values)] = math.inf
+        rows = pd.DataFrame(values, columns=[former.column(name) for name in lines.iloc[0]])
         if len(rows) and not ("kimg" in rows and np.isfinite(rows["kimg"]).all(axis=None)):
             raise ValueError("it has no column kimg, or a row without it")
     except (OSError, ValueError) as error:
