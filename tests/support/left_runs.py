@@ -6,6 +6,7 @@ import yaml
 
 from seesaw.analysis.compare import text
 from seesaw.analysis.compare.groups import compare_runs
+from seesaw.analysis.compare.page import page
 from seesaw.analysis.compare.reading import column_of, find, parent_of, read
 from seesaw.training.loggers.csv_log import CSVLog
 from seesaw.training.loggers.tracker import RunInfo
@@ -58,3 +59,9 @@ def compared(*paths, metric=None):
 def report(*paths, metric=None):
     """What `seesaw compare` prints of the runs, without drawing anything."""
     return text.report(compared(*paths, metric=metric))
+
+
+def page_without_plots(folder):
+    """compare.html of the runs in a folder, without drawing anything."""
+    comparison = compared(folder)
+    return page(comparison, [[] for _ in comparison.tables], folder)
