@@ -110,10 +110,13 @@ def curve(folder: Path, rule: str, key: str) -> tuple[list[float], list[float]]:
     if key.startswith("none:"):
         rule, key = "none", key.removeprefix("none:")
     part, key = key.startswith("part "), key.removeprefix("part ")
-    rows = [row for row in read_rows(folder / f"digits-non_saturating-{rule}-1" / "metrics.csv") if key in row]
-    x, y = [row["kimg"] for row in rows], [row[key] for row in rows]
+    rows = read_rows(folder / f"digits-non_saturating-{rule}-1" / "metrics.csv")
+    if key not in rows:
+        return [], []
+    rows = rows.dropna(subset=key)
+    x, y = rows["kimg"].tolist(), rows[key].tolist()
     if part:
-        updates = [row[f"train/updates/{key.rpartition('/')[2]}"] for row in rows]
+        updates = rows[f"train/updates/{key.rpartition('/')[2]}"].tolist()
         steps = [now - before for before, now in zip([0.0, *updates], updates, strict=False)]
         y = [skipped / max(skipped + made, 1) for skipped, made in zip(y, steps, strict=True)]
     return x, y

@@ -129,8 +129,9 @@ def figures(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
     last = {k.removeprefix("last/"): v for k, v in status.items() if k.startswith("last/")}
     row |= {"judged_by": judged_by, "value": last.get(judged_by)}
     row |= {name: next((v for k, v in last.items() if k.startswith(start)), None) for name, start in short.items()}
-    newest = {key: value for line in read_rows(folder / "metrics.csv") for key, value in line.items()}
-    row |= {f"updates_{p}": round(newest[f"train/updates/{p}"]) for p in "GD" if f"train/updates/{p}" in newest}
+    rows = read_rows(folder / "metrics.csv")
+    updates = {p: rows[f"train/updates/{p}"].dropna() for p in "GD" if f"train/updates/{p}" in rows}
+    row |= {f"updates_{p}": round(values.iloc[-1]) for p, values in updates.items() if len(values)}
     return row | {"overrides": config}
 
 

@@ -140,7 +140,7 @@ def train(name: str, folder: Path, overrides: list[str]) -> None:
 def figures(folder: Path, name: str, overrides: list[str]) -> dict[str, Any]:
     """What a run ended with, and its curve. Names are those of the logs; metrics stand without eval/, as in status.json."""
     found = read_run(folder, name)  # a run of an older version comes under the names of today
-    last = {shown(key): value for row in found.rows for key, value in row.items()}  # the newest figure of each name
+    last = {shown(name): found.final(name) for name in found.columns}
     left_out = ("train/loss", "train/lr", "train/images", "images", "kimg")
     return {
         "overrides": overrides,
@@ -148,8 +148,8 @@ def figures(folder: Path, name: str, overrides: list[str]) -> dict[str, Any]:
         "protocol": found.protocol,
         "best": {key: value for key, value in found.status.items() if key.startswith("best/")},
         "last": {key: value for key, value in last.items() if not key.startswith(left_out)},
-        "curve": {f"{kimg:.10g}": value for kimg, value in found.curve(found.primary or "")},
-        "images_per_sec": statistics.median(speed for _, speed in found.curve("train/images_per_sec")),
+        "curve": {f"{kimg:.10g}": value for kimg, value in found.curve(found.primary or "").items()},
+        "images_per_sec": statistics.median(found.curve("train/images_per_sec")),
     }
 
 

@@ -166,6 +166,8 @@ def test_the_wheel_holds_the_configuration_and_trains_without_the_repository(tmp
     conf = {str(p.relative_to(ROOT)) for p in (ROOT / "conf").rglob("*.yaml")}
     package = tmp_path / "installed" / "seesaw"
     assert conf == {str(p.relative_to(package)) for p in (package / "conf").rglob("*.yaml")}
+    templates = {p.name for p in (ROOT / "src/seesaw/analysis/templates").iterdir()}
+    assert templates == {p.name for p in (package / "analysis" / "templates").iterdir()} != set()
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r}); import seesaw; assert 'installed' in seesaw.__file__; "
         "from seesaw.cli.main import main; sys.exit(main(['train', 'kimg=0.1', 'logger=none', 'data.resolution=16', "

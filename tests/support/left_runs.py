@@ -4,11 +4,16 @@ import json
 
 import yaml
 
+from seesaw.analysis.compare import text
 from seesaw.analysis.compare.groups import compare_runs
+from seesaw.analysis.compare.page import page
 from seesaw.analysis.compare.reading import column_of, find, parent_of, read
 from seesaw.training.loggers.csv_log import CSVLog
 from seesaw.training.loggers.tracker import RunInfo
 from seesaw.training.run_folder import Status
+
+VALUES = {("none", 1): [40, 12, 20], ("none", 2): [50, 30, 25], ("none", 3): [45, 16, 18], ("ttur", 1): [30, 9, 35]}
+"""(balance, seed) -> the distances of a run."""
 
 HIGHER = {"frechet_digits": False, "modes_digits": True}
 
@@ -52,3 +57,14 @@ def compared(*paths, metric=None):
     folders = find(paths)
     runs, broken = read(folders)
     return compare_runs(parent_of(folders), runs, broken, None if metric is None else column_of(metric, runs))
+
+
+def report(*paths, metric=None):
+    """What `seesaw compare` prints of the runs, without drawing anything."""
+    return text.report(compared(*paths, metric=metric))
+
+
+def page_without_plots(folder):
+    """compare.html of the runs in a folder, without drawing anything."""
+    comparison = compared(folder)
+    return page(comparison, [[] for _ in comparison.tables], folder)

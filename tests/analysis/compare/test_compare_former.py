@@ -5,9 +5,9 @@ import json
 
 import pytest
 import yaml
-from left_runs import compared, leave
+from left_runs import compared, leave, report
 
-from seesaw.analysis.compare import compare, former
+from seesaw.analysis.compare import former
 from seesaw.analysis.compare.keys import fingerprint
 from seesaw.analysis.compare.reading import read_rows
 
@@ -100,11 +100,11 @@ def test_columns_have_their_names_of_today(then, now):
 
 def test_rows_are_read_under_the_names_of_today(tmp_path, today):
     leave_then(tmp_path / "a", as_then(today))
-    last = read_rows(tmp_path / "a" / "metrics.csv")[-1]
+    last = read_rows(tmp_path / "a" / "metrics.csv").iloc[-1]
     assert {name: last[name] for name in ("kimg", "train/loss/D", "balance/skipped/D", "eval/frechet_digits")} == {
         "kimg": 30, "train/loss/D": 1.4, "balance/skipped/D": 2, "eval/frechet_digits": 67.9,
     }  # fmt: skip
-    assert all(name in ("kimg", "images") or "/" in name for name in last)
+    assert all(name in ("kimg", "images") or "/" in name for name in last.index)
 
 
 def test_a_configuration_of_then_equals_the_same_of_today(today):
@@ -141,14 +141,15 @@ def test_old_and_new_runs_of_the_same_settings_are_repeats(tmp_path, today):
           choices=CHOICES | {"optimizer": "adam", "dynamics": "alternating", "callbacks": "none", "debug": "none"})  # fmt: skip
     comparison = compared(tmp_path)
     (table,) = comparison.tables
-    (group,) = table.groups
-    assert (table.metric, comparison.keys, len(group.counted)) == ("eval/frechet_digits", [], 2)
-    assert (group.best.low, group.best.high) == (60, 67.9)
+    assert len(table.groups) == 1
+    group = table.groups.iloc[0]
+    assert (table.metric, comparison.keys, group.counted) == ("eval/frechet_digits", [], 2)
+    assert (group.best_low, group.best_high) == (60, 67.9)
     assert group.modes == 6.5  # 9, and 10 - 65 // 10
-    text = compare([tmp_path])
+    text = report(tmp_path)
     assert text.startswith("All have model=mlp data=digits loss=non_saturating penalty=r1 balance=ttur+skip_d.\n")
     for name in ("rests/D", "balance/skipped/D"):  # by its former name too; the run of today had no gate
-        assert [len(g.counted) for g in compared(tmp_path / "then", metric=name).tables[0].groups] == [1]
+        assert list(compared(tmp_path / "then", metric=name).tables[0].groups.counted) == [1]
 
 
 def test_directions_of_then_are_in_the_frozen_table_alone(tmp_path, today):
@@ -165,7 +166,7 @@ def test_a_run_of_then_that_has_not_ended_is_shown_by_its_distance(tmp_path, tod
     del status["metric"], status["protocol"]
     (tmp_path / "then" / "status.json").write_text(json.dumps(status))
     (table,) = compared(tmp_path).tables
-    assert [group.metric for group in table.groups] == ["eval/frechet_digits"]
+    assert list(table.groups["metric"]) == ["eval/frechet_digits"]
 
 
 def test_what_cannot_be_understood_is_shown_as_it_is(today):

@@ -13,6 +13,20 @@ from seesaw.gan.schedules import Cosine
 from seesaw.nets.dcgan import Discriminator
 from seesaw.training.callbacks.evaluate import Evaluate
 
+
+@pytest.fixture(scope="module")
+def composed(composed_once):
+    """overrides -> a copy of the configuration, which is composed once."""
+    kept = {}
+
+    def compose(*overrides):
+        if overrides not in kept:
+            kept[overrides] = composed_once(*overrides)
+        return copy.deepcopy(kept[overrides])
+
+    return compose
+
+
 LITERALS = (int, float, str, bool, list, tuple, dict, type(None))
 
 

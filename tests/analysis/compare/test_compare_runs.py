@@ -25,7 +25,7 @@ def compared(path: Path) -> Comparison:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv[:])
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
@@ -38,9 +38,9 @@ def test_a_real_sweep_is_named_as_it_was_typed(here: Path) -> None:
     assert train([*TINY, "loss=hinge", "seed=5", "run_dir=sweep/alone"]) == 0
     comparison = compared(here / "sweep")
     (table,) = comparison.tables
-    assert {(g.name, len(g.counted)) for g in table.groups} == {
-        ("loss=hinge balance=none", 2), ("loss=hinge balance=ttur+skip_d", 1),
-        ("loss=minimax balance=none", 1), ("loss=minimax balance=ttur+skip_d", 1),
+    assert dict(table.groups.counted) == {
+        "loss=hinge balance=none": 2, "loss=hinge balance=ttur+skip_d": 1,
+        "loss=minimax balance=none": 1, "loss=minimax balance=ttur+skip_d": 1,
     }  # fmt: skip
     assert comparison.same == "model=mlp data=digits"
     assert [key.path for key in comparison.keys] == ["loss", "balance"]
@@ -53,11 +53,11 @@ def test_parts_of_a_model_are_named_as_they_were_typed_and_what_was_not_measured
     assert train(["-m", *style, *rest, "model/style=gram,wasserstein"]) == 0
     comparison = compared(here / "sweep")
     (table,) = comparison.tables
-    assert [text.cells(g, "")[1:3] for g in table.groups] == [["style=gram", "1"], ["style=wasserstein", "1"]]
+    assert text.cells(table)[["group", "runs"]].values.tolist() == [["style=gram", "1"], ["style=wasserstein", "1"]]
     assert comparison.same == "model=style_transfer data=style_pair"
     assert [key.path for key in comparison.keys] == ["model.style", "model.style.weight"]
     assert train([*TINY, "data.resolution=32", "run_dir=sweep/gan"]) == 0  # beside it their loss is none
-    found = [g.name for table in compared(here / "sweep").tables for g in table.groups]
+    found = [name for table in compared(here / "sweep").tables for name in table.groups.index]
     assert found == ["model=mlp", "model=style_transfer style=gram", "model=style_transfer style=wasserstein"]
 
 
@@ -80,4 +80,4 @@ def test_a_killed_run_has_noted_its_protocol(here: Path) -> None:
     assert (killed["metric"], killed["choices"]) == ("frechet_digits", whole["choices"])
     (table,) = compared(here / "runs").tables
     assert table.protocol == whole["protocol"]
-    assert [(len(g.counted), len(g.runs)) for g in table.groups] == [(1, 1), (0, 1)]
+    assert table.groups[["counted", "runs"]].values.tolist() == [[1, 1], [0, 1]]

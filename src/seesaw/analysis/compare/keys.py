@@ -1,4 +1,4 @@
-"""In which keys configurations differ, as shortly as a reader can bear."""
+"""In which keys configurations differ, named as briefly as possible."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,51 +8,53 @@ from seesaw.analysis.compare.defaults import of_node
 from seesaw.training.run_folder import flat
 
 LEAVES = ("seed", "cache_dir", "log_kimg", "checkpoint_kimg", "sample_kimg")
-"""Keys that make no other experiment, wherever they stand: repeats, places, and how often something is written."""
+"""Keys that make no other experiment, at any depth: repeats, places, and how often something is written."""
 PLACES = ("run_dir", "logger", "resume", "dry_run", "trainer", "packages", "data.memory")
 """Likewise, with all that is below them: where a run ran, which may change when it is resumed, and which packages it allowed."""
 PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dynamics")
 """The groups that a model takes, or does not."""
 FIRST = ("model", "data", *PARTS)
-"""The groups in the order in which people speak of them."""
+"""The groups in the order in which names list them."""
 ABSENT = "-"
+"""The value, as text, of a key that a configuration does not have."""
+MISSING = object()
+"""The value itself."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key and its value, as text, in each of the configurations. `named`: the values are classes or names of parts, which
-    a person chose among; else they are numbers that a person tuned."""
+    """A key and its value, as text, in each of the configurations.
+
+    Attributes:
+        named: whether the values are classes or names of parts, which a person chose; else they are numbers that a person tuned.
+    """
 
     path: str
     values: tuple[str, ...]
     named: bool
 
 
-def matters(config: dict[str, Any]) -> dict[str, Any]:
+def matters(node: dict[str, Any], path: str = "") -> dict[str, Any]:
     """The configuration without what makes no other experiment."""
-    return _without(config, "")
-
-
-def _without(node: dict[str, Any], path: str) -> dict[str, Any]:
     kept = {}
     for key, value in node.items():
-        name = f"{path}.{key}" if path else str(key)
-        if str(key) not in LEAVES and name not in PLACES:
-            kept[str(key)] = _without(value, name) if isinstance(value, dict) else value
+        name = f"{path}.{key}" if path else key
+        if key not in LEAVES and name not in PLACES:
+            kept[key] = matters(value, name) if isinstance(value, dict) else value
     return kept
 
 
 def fingerprint(config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Equal for configurations that differ in nothing that matters."""
-    leaves = flat(_named(matters(config))).items()
+    leaves = flat(_without_defaults(matters(config))).items()
     return tuple(sorted((key, repr(_number(value))) for key, value in leaves if value is not None))
 
 
-def _named(node: dict[str, Any]) -> dict[str, Any]:
-    """Without the options that have their default: a run of an older version could not name those that came later."""
+def _without_defaults(node: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the options that have their default: an older version could not name those that came later."""
     usual = of_node(node)
     kept = {key: value for key, value in node.items() if key not in usual or value != usual[key]}
-    return {key: _named(value) if isinstance(value, dict) else value for key, value in kept.items()}
+    return {key: _without_defaults(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _number(value: Any) -> Any:
@@ -60,14 +62,15 @@ def _number(value: Any) -> Any:
 
 
 def differing_keys(configs: Sequence[dict[str, Any]], choices: Sequence[Mapping[str, str]] = ()) -> list[Key]:
-    """The keys in which the configurations differ, the groups of options first. What interpolation copied is named once, and
-    what only comes along with another class not at all.
+    """The keys in which the configurations differ, the groups of options first.
+
+    What interpolation copied is named once; what only comes along with another class is not named.
 
     Args:
-        choices: of each configuration, group -> option as it was typed, which then names the group in the place of the classes
-            that it stands for. Those of runs of older versions are empty; then classes name all.
+        choices: of each configuration, group -> option as it was typed, which then names the group in place of the classes for
+            which it stands. Those of runs of older versions are empty; then classes name all.
     """
-    keys = list(_walk([matters(config) for config in configs], "", len(configs), list(range(len(configs)))))
+    keys = _walk([matters(config) for config in configs], "")
     return _as_typed(_named_once(sorted(keys, key=_order)), choices)
 
 
@@ -90,58 +93,63 @@ def _follows(values: tuple[str, ...], options: tuple[str, ...]) -> bool:
     return len(set(zip(options, values, strict=True))) == len(set(options))
 
 
-def _walk(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> list[Key]:
-    """`nodes` are the values at `path` of those configurations, by their places among `total`, that have any."""
-    if all(node == nodes[0] and isinstance(node, bool) == isinstance(nodes[0], bool) for node in nodes):
+def _walk(nodes: Sequence[Any], path: str) -> list[Key]:
+    """The differing keys at `path` and below.
+
+    Args:
+        nodes: the value at `path` of each configuration; MISSING if it has none.
+    """
+    there = [node for node in nodes if node is not MISSING]
+    if all(node == there[0] and isinstance(node, bool) == isinstance(there[0], bool) for node in there):
         return []
-    if not all(isinstance(node, dict) for node in nodes):
-        return [
-            _key(path, [text(node) for node in nodes], total, places, all(isinstance(n, dict | None) for n in nodes))
-        ]
-    found = _networks(nodes, path, total, places)
-    targets = [text(node) if "_target_" in node else "" for node in nodes]
-    if len(set(targets)) > 1:
-        found.append(_key(path, targets, total, places, True))
-    every = list(dict.fromkeys(k for node in nodes for k in node if k != "_target_"))
-    null = [k for k in every if any(k in node and node[k] is None for node in nodes)]
-    nodes = [dict.fromkeys(null) | node for node in nodes]  # an absent key is as good as null, or as its default
-    nodes = [{k: v for k, v in of_node(node).items() if k in every} | node for node in nodes]
-    uncommon = [k for k in every if not all(k in node for node in nodes)]
-    parts = [k for k in uncommon if any(isinstance(node.get(k), dict) for node in nodes)]
-    if parts and path and len(set(targets)) == 1:  # at the top a model of another kind takes other groups
-        found.append(
-            _key(path, ["+".join(k for k in node if k in parts) or "none" for node in nodes], total, places, True)
-        )
+    if not all(isinstance(node, dict) for node in there):
+        return [Key(path, tuple(map(text, nodes)), all(isinstance(node, dict | None) for node in there))]
+    found = _networks(nodes) if path == "model" else []
+    classes = [text(node) if node is MISSING or "_target_" in node else "" for node in nodes]
+    one_class = len(set(classes) - {ABSENT}) == 1
+    if not one_class:
+        found.append(Key(path, tuple(classes), True))
+    every = list(dict.fromkeys(k for node in there for k in node if k != "_target_"))
+    null = [k for k in every if any(k in node and node[k] is None for node in there)]
+    nodes = [node if node is MISSING else _filled(node, every, null) for node in nodes]
+    uncommon = [k for k in every if not all(k in node for node in nodes if node is not MISSING)]
+    parts = [k for k in uncommon if any(isinstance(node.get(k), dict) for node in nodes if node is not MISSING)]
+    if parts and path and one_class:  # at the top a model of another kind takes other groups
+        chosen = [ABSENT if n is MISSING else "+".join(k for k in n if k in parts) or "none" for n in nodes]
+        found.append(Key(path, tuple(chosen), True))
     for k in every:
-        having = [i for i, node in enumerate(nodes) if k in node]
-        values, where = [nodes[i][k] for i in having], [places[i] for i in having]
+        values = [MISSING if node is MISSING else node.get(k, MISSING) for node in nodes]
+        having = [value for value in values if value is not MISSING]
         below = f"{path}.{k}" if path else k
-        # Else it comes with a part or class; it may differ among those that have it.
-        if k not in uncommon or any(v != values[0] for v in values):
-            found += _walk(values, below, total, where)
-        elif k not in parts and {targets[i] for i in having} & {t for i, t in enumerate(targets) if i not in having}:
-            found.append(_key(below, [text(v) for v in values], total, where, False))
+        # An uncommon key comes with a part or class; it may still differ among those that have it.
+        if k not in uncommon or any(value != having[0] for value in having):
+            found += _walk(values, below)
+        elif k not in parts:
+            with_key = {c for c, value in zip(classes, values, strict=True) if value is not MISSING}
+            if with_key & {c for c, value in zip(classes, values, strict=True) if value is MISSING}:
+                found.append(Key(below, tuple(map(text, values)), False))
     return found
 
 
-def _networks(nodes: Sequence[Any], path: str, total: int, places: list[int]) -> list[Key]:
+def _filled(node: dict[str, Any], every: list[str], null: list[str]) -> dict[str, Any]:
+    """The mapping with null and defaults for the keys of others that it lacks: an absent key means the same."""
+    usual = {key: value for key, value in of_node(node).items() if key in every}
+    return usual | dict.fromkeys(null) | node
+
+
+def _networks(nodes: Sequence[Any]) -> list[Key]:
     """The files of G and D in seesaw.nets, as one key `model`."""
-    if path != "model":
-        return []
-    names = [[text(node[player]) for player in "GD" if isinstance(node.get(player), dict)] for node in nodes]
-    texts = ["/".join(dict.fromkeys(pair)) or ABSENT for pair in names]
-    return [_key(path, texts, total, places, True)] if len(set(texts)) > 1 else []
-
-
-def _key(path: str, texts: list[str], total: int, places: list[int], named: bool) -> Key:
-    values = [ABSENT] * total
-    for place, value in zip(places, texts, strict=True):
-        values[place] = value
-    return Key(path, tuple(values), named)
+    texts = []
+    for node in nodes:
+        of_players = [] if node is MISSING else [text(node[p]) for p in "GD" if isinstance(node.get(p), dict)]
+        texts.append("/".join(dict.fromkeys(of_players)) or ABSENT)
+    return [Key("model", tuple(texts), True)] if len(set(texts)) > 1 else []
 
 
 def text(value: Any) -> str:
     """A value as a reader would write it; an object by its class, a network by its file. At most 48 characters."""
+    if value is MISSING:
+        return ABSENT
     if isinstance(value, dict):
         target = str(value.get("_target_", ""))
         last = target.split(".")[-2:] if target.startswith("seesaw.nets.") else target.split(".")[-1:]
@@ -160,8 +168,8 @@ def _short(words: str) -> str:
 
 
 def _order(key: Key) -> tuple[bool, int, int]:
-    """Choices before numbers; among them the groups in the order in which people speak of them, and the model's parts last,
-    since what stands there was often chosen in another group."""
+    """Choices before numbers; among them the groups in the order of FIRST, and the model's parts last, since their
+    values were often chosen in another group."""
     head, *rest = key.path.split(".")
     if head in ("metrics", "evaluate_kimg"):  # how it was looked at
         return (not key.named, len(FIRST) + 1, len(rest))

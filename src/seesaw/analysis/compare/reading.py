@@ -1,6 +1,5 @@
-"""Run folders on the disk. Imports no torch, so that `seesaw compare` answers at once."""
+"""Run folders on the disk. Imports no torch, so that `seesaw compare` answers fast."""
 
-import csv
 import io
 import json
 import math
@@ -12,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import yaml
 
 from seesaw.analysis.compare import former
@@ -20,40 +21,40 @@ from seesaw.config.values import did_you_mean
 from seesaw.errors import UserError
 
 EVAL = "eval/"
-"""Begins the columns of metrics."""
+"""Prefix of the columns of metrics."""
 SPEEDS = ("train/images_per_sec", "train/iterations_per_sec")
 """The columns of training that are better when larger."""
 MARKS = ("config.yaml", "metrics.csv", "status.json", "job.json")
 """A folder that holds one of these is a run; a job of a sweep that failed early may have left only the last two."""
 DIVERGED = re.compile(r"training diverged|the distance is -?(nan|inf)")
 """The reason of a run that failed because its numbers were not finite any more (seesaw.gan.checks, seesaw.sweeps.search)."""
-Row = dict[str, float]
-Point = tuple[float, float]
+MAX_DEPTH, MAX_NODES = 60, 100_000
+"""Levels and values of a configuration, above which it is not read. Real ones have below 10 levels and 300 values."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder, under the names of today.
+    """One run folder, under the present names.
 
     Attributes:
-        folder: where it lies.
+        folder: its path.
         name: distinguishes it from the others.
-        config: empty where the run ended before it wrote any.
-        status: of status.json, or of job.json where a job ended earlier.
-        rows: of metrics.csv.
-        choices: group -> chosen option, as it was typed; empty of older versions.
+        config: empty if the run ended before it wrote any.
+        status: of status.json, or of job.json if a job ended earlier.
+        rows: metrics.csv, as `read_rows` reads it.
+        choices: group -> chosen option, as it was typed; empty for older versions.
     """
 
     folder: Path
     name: str
     config: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
     choices: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
-        """running, finished, interrupted, failed, …; unknown where no file has it."""
+        """running, finished, interrupted, failed, …; unknown if no file has it."""
         return str(self.status.get("state") or "unknown")
 
     @property
@@ -62,7 +63,7 @@ class Run:
 
     @property
     def diverged(self) -> bool:
-        """Whether it failed by its own doing: the experiment had a result, and it was the worst there is."""
+        """Whether it failed because its numbers were not finite: a result of the experiment, and the worst there is."""
         return self.state == "failed" and DIVERGED.search(self.reason) is not None
 
     @property
@@ -76,27 +77,25 @@ class Run:
 
     @property
     def kimg(self) -> float:
-        """How far it got: the status is as old as the last checkpoint, the rows may be newer."""
-        noted = self.status.get("kimg")
-        reached = float(noted) if isinstance(noted, int | float) else 0.0
-        return max(reached, self.rows[-1]["kimg"] if self.rows else 0.0)
+        """Its progress. The status is as old as the last checkpoint; the rows may be newer."""
+        reached = number(self.status.get("kimg"))
+        return max(reached, self.rows["kimg"].iloc[-1]) if len(self.rows) else reached
 
     @property
     def protocol(self) -> str:
-        """How its metrics were measured; empty where nothing is measured, and of older versions until they ended."""
+        """How its metrics were measured; empty if nothing is measured, and for older versions until they ended."""
         return str(self.status.get("protocol") or "")
 
     @property
     def primary(self) -> str | None:
-        """The column of the metric that the run itself is judged by, or None: where there is none, and of older versions until
-        they ended."""
+        """The column by which the run itself is judged, or None: without metrics, and for older versions until they ended."""
         if self.status.get("metric"):
             return f"{EVAL}{self.status['metric']}"
         named = [key.removeprefix("best/") for key in self.status if key.startswith("best/") and key != "best/kimg"]
         return f"{EVAL}{named[0]}" if named else None
 
     def higher_is_better(self, metric: str) -> bool:
-        """The direction of a column: as the run itself notes it in its status; of runs that did not, by the frozen table."""
+        """The direction of a column, as the run's status has it; for runs without that, by the frozen table."""
         if not metric.startswith(EVAL):
             return metric in SPEEDS
         noted = self.status.get("higher_is_better")
@@ -106,21 +105,30 @@ class Run:
 
     @cached_property
     def columns(self) -> list[str]:
-        return list(dict.fromkeys(name for row in self.rows for name in row))
+        """The columns with at least one value."""
+        return list(self.rows.dropna(axis="columns", how="all"))
 
-    def curve(self, metric: str) -> list[Point]:
-        """(kimg, value) wherever the metric was measured."""
-        return [(row["kimg"], row[metric]) for row in self.rows if metric in row]
+    def curve(self, metric: str) -> pd.Series:
+        """The measured values by kimg."""
+        if metric not in self.rows:
+            return pd.Series(dtype=float)
+        return self.rows[metric].set_axis(self.rows["kimg"].to_numpy()).dropna()
 
-    def final(self, metric: str) -> float | None:
-        """Its value in the last row that has it."""
-        return next((row[metric] for row in reversed(self.rows) if metric in row), None)
+    def final(self, metric: str) -> float:
+        """The last measured value, or NaN."""
+        return float(curve.iloc[-1]) if len(curve := self.curve(metric)) else math.nan
+
+
+def number(value: Any) -> float:
+    """A number of a file as a finite float; 0 for anything else."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else 0.0
 
 
 def find(paths: Sequence[Path]) -> list[Path]:
-    """The run folders among `paths` and one or two levels below those that are none, each once, in natural order of names.
+    """The run folders among `paths` and up to two levels below those that are none, each once, in natural order of names.
 
-    Raises UserError where a path is no folder, or nothing is found.
+    Raises:
+        UserError: a path is no folder, or nothing is found.
     """
     found: dict[Path, Path] = {}
     for path in paths:
@@ -147,17 +155,21 @@ def below(path: Path, depth: int) -> Iterator[Path]:
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part]
+    """A sort key that puts 2 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text) if part]
 
 
 def parent_of(folders: Iterable[Path]) -> Path:
-    """The deepest folder that holds all of the run folders."""
+    """The deepest folder that holds all run folders."""
     return Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
 
 
 def read(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """The runs, and a sentence for each folder whose files cannot be read. UserError where that is all of them."""
+    """The runs, and an error sentence for each folder whose files cannot be read.
+
+    Raises:
+        UserError: no folder can be read.
+    """
     parent = parent_of(folders)
     runs, broken = [], []
     for folder in folders:
@@ -171,7 +183,11 @@ def read(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def read_run(folder: Path, name: str) -> Run:
-    """What the folder holds; files that are missing leave their part empty. UserError for one that cannot be read."""
+    """One run folder; missing files leave their part empty.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
     job, status = read_json(folder / "job.json"), read_json(folder / "status.json")
     noted = {key: job[key] for key in ("state", "reason", "name") if key in job} | status
     chosen = noted.get("choices")
@@ -183,45 +199,81 @@ def read_run(folder: Path, name: str) -> Run:
 def read_json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(errors="replace"))) if path.is_file() else {}
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise unreadable(path, error) from error
 
 
 def read_config(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text() if path.is_file() else "{}"
         config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path} cannot be read: it holds no mapping of options")
-    return dict(with_moved_targets(config))
+        if not isinstance(config, dict):
+            raise ValueError("it holds no mapping of options")
+        return dict(with_moved_targets(_plain(config, MAX_DEPTH, iter(range(MAX_NODES)))))
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise unreadable(path, error) from error
 
 
-def read_rows(path: Path) -> list[Row]:
-    """As `read_metrics` of csv_log.py reads them (that module imports torch), columns under their names of today: a torn
-    last line is left out."""
+def _plain(node: Any, depth: int, budget: Iterator[int]) -> Any:
+    """The configuration of mappings with text as keys, lists, numbers, text, true, false and null. ValueError if it is too deep
+    or too large: aliases of YAML can contain themselves, and multiply."""
+    if next(budget, None) is None:
+        raise ValueError(f"it holds more than {MAX_NODES:,} values")
+    if isinstance(node, dict | list) and not depth:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(node, dict):
+        return {str(key): _plain(value, depth - 1, budget) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value, depth - 1, budget) for value in node]
+    if isinstance(node, int) and abs(node) >= 1e300:  # no float can hold it
+        return math.inf if node > 0 else -math.inf
+    return node if isinstance(node, float | int | None) else str(node)
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """The rows of a metrics.csv under the present names of the columns; a torn last line is left out.
+
+    `read_metrics` of csv_log.py, which imports torch, reads the same.
+
+    Returns:
+        Floats; NaN was not measured. A measured value that is not a number is infinite. Without a file no rows.
+
+    Raises:
+        UserError: a line is torn other than the last, a cell is no number, or a row has no kimg.
+    """
     try:
         text = path.read_text() if path.is_file() else ""
-        columns, *lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))) or [[]]
-        if lines and len(lines[-1]) != len(columns):
-            lines.pop()
-        names = [former.column(c) for c in columns]
-        rows = [{c: float(v) for c, v in zip(names, line, strict=True) if v} for line in lines]
-        if any("kimg" not in row for row in rows):
+        whole = text[: text.rfind("\n") + 1]
+        if not whole.strip():
+            return pd.DataFrame(columns=["kimg"], dtype=float)
+        # The Python engine fills short rows by NaN and leaves empty cells empty; the C engine does not distinguish them.
+        lines = pd.read_csv(io.StringIO(whole), header=None, dtype=str, keep_default_na=False, engine="python")
+        cells = lines.iloc[1:-1] if lines.iloc[-1].isna().any() else lines.iloc[1:]
+        if cells.isna().any(axis=None):
+            raise ValueError("a line has fewer cells than the first")
+        measured = (cells != "").to_numpy()
+        values = np.where(measured, cells.to_numpy(), "nan").astype(float)
+        values[measured & np.isnan(values)] = math.inf
+        rows = pd.DataFrame(values, columns=[former.column(name) for name in lines.iloc[0]])
+        if len(rows) and not ("kimg" in rows and np.isfinite(rows["kimg"]).all(axis=None)):
             raise ValueError("it has no column kimg, or a row without it")
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
-    return rows
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    return rows.loc[:, ~rows.columns.duplicated(keep="last")]
 
 
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def unreadable(path: Path, error: Exception) -> UserError:
+    """The sentence for a file that cannot be read."""
+    why = "it is nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
+    return UserError(f"{path} cannot be read: {why or type(error).__name__}")
 
 
 def metric_of(run: Run, asked: str | None, primaries: Sequence[str]) -> str | None:
-    """The column to compare the run by: the one asked for; its own; for one of an older version that has not ended, the others',
-    or any distance. None where it has not measured it."""
+    """The column by which a run is compared, or None if the run has not measured it.
+
+    It is the one that was asked for, else the run's own. For a run of an older version that has not ended, it is that of the
+    other runs, or any distance.
+    """
     if asked is not None:
         return asked if asked in run.columns else None
     known = [name for name in (run.primary, *primaries) if name in run.columns]
@@ -231,8 +283,11 @@ def metric_of(run: Run, asked: str | None, primaries: Sequence[str]) -> str | No
 
 
 def column_of(metric: str, runs: Sequence[Run]) -> str:
-    """The column that `metric` names, with or without eval/ or train/, also by its former name. UserError, with those there are,
-    where no run has measured it."""
+    """The column that `metric` names, with or without eval/ or train/, also by its former name.
+
+    Raises:
+        UserError: no run has measured it; names those that were measured.
+    """
     known = list(dict.fromkeys(c for run in runs for c in run.columns if c not in ("kimg", "images")))
     for name in (metric, f"{EVAL}{metric}", f"train/{metric}", former.column(metric)):
         if name in known:
@@ -242,12 +297,5 @@ def column_of(metric: str, runs: Sequence[Run]) -> str:
 
 
 def shown(metric: str) -> str:
-    """The name of a column in tables: metrics without eval/, as status.json and W&B's summary have them."""
+    """The name of a column in tables: metrics without eval/, as in status.json and W&B's summary."""
     return metric.removeprefix(EVAL)
-
-
-def sort_key(value: float, higher_is_better: bool) -> float:
-    """What is smaller when better; a value that is not finite is worse than any."""
-    if not math.isfinite(value):
-        return math.inf
-    return -value if higher_is_better else value
