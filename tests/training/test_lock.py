@@ -10,13 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from seesaw.cli.train import main
 from seesaw.errors import UserError
-from seesaw.training.lock import FILE, held, is_held
+from seesaw.training.lock import FILE, RunLock, is_held
+
+SMALL = (
+    "model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", "batch_size=16", "kimg=0.032", "metrics=none",
+    "logger=none", "trainer=cpu",
+)  # fmt: skip
 
 HOLD = """
 import pathlib, sys, time
-from seesaw.training.lock import held
-with held(pathlib.Path(sys.argv[1])):
+from seesaw.training.lock import RunLock
+with RunLock(pathlib.Path(sys.argv[1])) as lock:
+    lock.create()
     print("in", flush=True)
     time.sleep(60)
 """
@@ -37,7 +44,7 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def test_second_process_is_refused_and_learns_who_holds_the_folder(tmp_path: Path) -> None:
     with holder(tmp_path / "run") as process:
         words = rf"run is in use: process {process.pid} on \S+ trains in it since 20.*; wait for it, stop it, or choose another"
-        with pytest.raises(UserError, match=words), held(tmp_path / "run"):
+        with pytest.raises(UserError, match=words), RunLock(tmp_path / "run"):
             pass
         assert is_held(tmp_path / "run")
 
@@ -48,7 +55,7 @@ def test_lock_ends_with_its_holder_also_by_sigkill(tmp_path: Path) -> None:
         process.wait()
         time.sleep(0.05)
         assert not is_held(tmp_path)
-        with held(tmp_path):
+        with RunLock(tmp_path):
             assert is_held(tmp_path)
     assert not is_held(tmp_path)
 
@@ -57,11 +64,35 @@ def test_folder_without_a_lock_is_free_and_a_damaged_file_names_nobody(tmp_path:
     assert not is_held(tmp_path / "absent")
     with holder(tmp_path):
         (tmp_path / FILE).write_text("[]")
-        with pytest.raises(UserError, match="is in use: another process trains in it;"), held(tmp_path):
+        with pytest.raises(UserError, match="is in use: another process trains in it;"), RunLock(tmp_path):
             pass
 
 
 def test_same_process_may_take_it_again_after_the_end(tmp_path: Path) -> None:
     for _ in range(2):
-        with held(tmp_path):
+        with RunLock(tmp_path):
             assert is_held(tmp_path)
+
+
+def test_folder_is_made_when_the_run_begins_and_not_before(tmp_path: Path) -> None:
+    with RunLock(tmp_path / "new") as lock:
+        assert not (tmp_path / "new").exists()
+        lock.create()
+        assert is_held(tmp_path / "new")
+    with RunLock(tmp_path / "none", wanted=False) as lock:
+        lock.create()
+    assert not (tmp_path / "none").exists()
+
+
+def test_run_in_a_folder_that_is_in_use_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with holder(tmp_path / "run") as process:
+        command = [*SMALL, "run_dir=run", "resume=auto"]
+        assert main(command) == 1
+        assert f"seesaw: run is in use: process {process.pid} on" in capsys.readouterr().err
+        assert {path.name for path in (tmp_path / "run").iterdir()} == {FILE}
+        assert main([*command, "dry_run=true"]) == 0
+    assert main(command) == 0
+    assert not is_held(tmp_path / "run")

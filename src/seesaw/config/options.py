@@ -27,6 +27,9 @@ class RunConfig:
     cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}", "folder of what outlives a run: prepared data, statistics")
     resume: str | None = option(None, "null: start anew; auto: go on where the run stopped; or a checkpoint's path")
     precision: Literal["auto", "exact"] = option("auto", "auto, or exact: float32 and bit-reproducible")
+    threads: int | Literal["auto"] = option(
+        "auto", "threads on a CPU; auto: the free cores, or one where it is faster", least=1
+    )
     log_kimg: float = option(1, "thousands of images between two points of a curve", above=0)
     checkpoint_kimg: float = option(25, "thousands of images between two writes of checkpoints/last.ckpt", above=0)
     evaluate_kimg: float = option(25, "thousands of images between two measurements of the distance", above=0)

@@ -1,41 +1,68 @@
 """The lock of a run folder: one process writes in it at a time."""
 
-import contextlib
 import fcntl
 import json
 import os
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from seesaw.errors import UserError
+from seesaw.util import disk_error
 
 FILE = ".run_lock"
 """In the run folder. The system releases the lock when its holder ends, however it ends; the file stays."""
 
 
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run folder for the life of a run. The folder is created.
+class RunLock:
+    """Holds the lock of a run folder for the life of a run: a context manager.
+
+    A folder that is there is locked at once, one that is not when `create` makes it, so that a run that is refused before
+    leaves no folder.
+
+    Args:
+        folder: the run folder.
+        wanted: False: of a process that does not write, such as rank 1 or a dry run; nothing is locked.
 
     Raises:
-        UserError: another process holds it: which, where, since when.
+        UserError: another process holds the lock: which, where, since when.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = open(folder / FILE, "a+")  # noqa: SIM115  (closed when the run ends)
-    try:
+
+    def __init__(self, folder: Path, wanted: bool = True) -> None:
+        self.folder, self.wanted = folder, wanted
+        self.file: IO[str] | None = None
+
+    def __enter__(self) -> "RunLock":
+        if self.folder.is_dir():
+            self.create()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def create(self) -> None:
+        """Make the folder where there is none, and hold its lock; nothing where it is held already."""
+        if not self.wanted or self.file is not None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = open(self.folder / FILE, "a+")  # noqa: SIM115  (closed when the run ends)
+        except OSError as error:
+            reason = f"{self.folder} cannot be written: {disk_error(error)}; choose another place by run_dir=…"
+            raise UserError(reason) from error
         if not _locks(file):
-            raise UserError(f"{folder} is in use: {_holder(folder)}; wait for it, stop it, or choose another run_dir")
+            file.close()
+            raise UserError(
+                f"{self.folder} is in use: {_holder(self.folder)}; wait for it, stop it, or choose another run_dir"
+            )
+        self.file = file
         file.truncate(0)
-        file.write(
-            json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
-        )
+        noted = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        file.write(json.dumps(noted))
         file.flush()
-        yield
-    finally:
-        file.close()
 
 
 def _locks(file: IO[str]) -> bool:

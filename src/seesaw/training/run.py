@@ -21,11 +21,13 @@ from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
 from seesaw.training.callbacks.stop import Judged, Life, MemoryCheck
+from seesaw.training.callbacks.threads import ThreadTuner
 from seesaw.training.checkpoints import AtomicIO, Checkpoints, load
 from seesaw.training.curves import curves
 from seesaw.training.distributed import check_divisible, place, strategy
 from seesaw.training.dry_run import check_optimizers, check_step
 from seesaw.training.launcher import last_words, started_in
+from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
 from seesaw.training.loggers.naming import configuration_name, run_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker
@@ -40,6 +42,7 @@ from seesaw.training.run_folder import (
     refuse_differences,
     write,
 )
+from seesaw.training.threads import may_tune, on_cpu, start_threads
 
 say = rank_zero_only(print)
 
@@ -62,15 +65,35 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     """
     quiet()
     folder = started_in() or decide(cfg, job)
-    shown = shown_before(cfg, job, folder)
-    # The checkpoint tells, not the status: a failed run may have got further.
-    if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
-        print(f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)")
-        return next(
-            (v for k, v in read_status(folder.path).items() if k.startswith("best/") and k != "best/kimg"), None
-        )
     here = place(config["trainer"])
-    model, data = build_checked(config, here.world_size)
+    with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock:
+        shown = shown_before(cfg, job, folder)
+        # The checkpoint counts, not the status: a failed run may have got further.
+        if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
+            print(
+                f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)"
+            )
+            return best_of(folder)
+        model, data = build_checked(config, here.world_size)
+        evaluation, reals = measured(config, model, data)
+        if config["dry_run"]:
+            print(sizes(model, data, config))
+            return None
+        lock.create()
+        status = Status(folder.path, writes=here.rank == 0)
+        trackers = begin(folder, config, job, shown, evaluation) if here.rank == 0 else []
+        status.update("running", shown, choices=job.choices, **evaluation.status(reals))
+        return follow(folder, config, job, model, data, evaluation, trackers, status)
+
+
+def best_of(folder: RunFolder) -> float | None:
+    """The best value of the primary metric that the status of the run holds."""
+    status = read_status(folder.path)
+    return next((v for k, v in status.items() if k.startswith("best/") and k != "best/kimg"), None)
+
+
+def measured(config: dict[str, Any], model: Experiment, data: ImageData) -> tuple[Any, Any]:
+    """The evaluation, checked, and the reals, read. UserError where the model waits for a metric and none is measured."""
     evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
     reals = data.prepare()
     evaluation.check(download=not config["dry_run"])
@@ -78,13 +101,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         isinstance(m, ScheduleModule) and m.needs_distance for m in model.modules()
     ):
         raise UserError("schedule=plateau waits for a distance, and metrics=none measures none; choose other metrics")
-    if config["dry_run"]:
-        print(sizes(model, data, config))
-        return None
-    status = Status(folder.path, writes=here.rank == 0)
-    trackers = begin(folder, config, job, shown, evaluation) if here.rank == 0 else []
-    status.update("running", shown, choices=job.choices, **evaluation.status(reals))
-    return follow(folder, config, job, model, data, evaluation, trackers, status)
+    return evaluation, reals
 
 
 def build_checked(config: dict[str, Any], devices: int) -> tuple[Experiment, ImageData]:
@@ -138,9 +155,9 @@ def follow(
 ) -> float | None:
     """Fit, and whatever happens leave a status, curves and closed trackers behind."""
     life = Life(config["kimg"])
-    trainer = make_trainer(folder, config, job, life, evaluation, trackers, status)
     code, state, more = 1, "failed", {}
     try:
+        trainer = make_trainer(folder, config, job, life, evaluation, trackers, status)
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         model.flush_statistics(finished=life.signal is None)
         done = "pruned" if life.pruned else "finished"
@@ -188,7 +205,10 @@ def make_trainer(
 ) -> pl.Trainer:
     """The callbacks stand in the order in which they must act after a batch: the length of the run or a signal first,
     then what looks at the model, then what saves it with all that was seen."""
+    exact, devices = config["precision"] == "exact", place(config["trainer"]).world_size
+    threads = start_threads(config["threads"], exact, devices) if on_cpu(config["trainer"]) else None
     callbacks = [
+        *([ThreadTuner(threads)] if threads and config["threads"] == "auto" and may_tune(exact, devices) else []),
         life,
         MemoryCheck(),
         Samples(folder.path, config["sample_kimg"], seed=0),

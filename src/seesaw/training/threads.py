@@ -8,8 +8,10 @@ free when the run starts, and `seesaw.training.callbacks.threads` compares that 
 import math
 import os
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -116,7 +118,7 @@ def start_threads(option: int | str, exact: bool, processes: int = 1) -> int:
     """
     if option != "auto":
         threads = int(option)
-    elif exact or processes > 1 or most_threads() == 1:
+    elif not may_tune(exact, processes):
         threads = max(1, most_threads() // processes)
     else:
         load = Load()
@@ -126,3 +128,14 @@ def start_threads(option: int | str, exact: bool, processes: int = 1) -> int:
         print(f"threads: {threads} ({granted_cores():g} cores, {others:.1f} used by other programs)", flush=True)
     torch.set_num_threads(threads)
     return threads
+
+
+def may_tune(exact: bool, processes: int) -> bool:
+    """Whether the number of threads may change while the run goes on: its last bits may, and it does not wait for others."""
+    return not exact and processes == 1 and most_threads() > 1
+
+
+def on_cpu(trainer: Mapping[str, Any]) -> bool:
+    """Whether Lightning will train on the CPU."""
+    accelerator = trainer.get("accelerator", "auto")
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
