@@ -1,9 +1,16 @@
-"""Keyed randomness."""
+"""Keyed randomness and atomic writes."""
 
+import errno
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
 import torch
 
+from seesaw.errors import UserError
 from seesaw.functional.rng import reseed
-from seesaw.util import key
+from seesaw.util import atomic_write, key
 
 
 def test_keys_are_stable_and_distinct() -> None:
@@ -26,3 +33,34 @@ def test_reseed_makes_unnamed_draws_repeat() -> None:
     torch.testing.assert_close(torch.rand(3), first, rtol=0, atol=0)
     reseed(8, device)
     assert not torch.equal(torch.rand(3), first)
+
+
+def test_atomic_write_replaces_the_whole_file_and_makes_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "größe.txt"
+    for content in ("ä", b"bytes", lambda file: file.write(b"by a function")):
+        atomic_write(path, content)
+    assert path.read_bytes() == b"by a function"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_failed_write_leaves_the_former_file_alone_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    atomic_write(path, "former")
+
+    def full(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(UserError, match=r"status.json cannot be written: the disk is full; make room$"):
+        atomic_write(path, full, "make room")
+    assert path.read_text() == "former"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_unwritable_place_gives_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"x.txt cannot be written: "):
+        atomic_write(tmp_path / "file" / "x.txt", "text")
+    (tmp_path / f".x.tmp{os.getpid()}.txt").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="the disk is full"):
+        atomic_write(tmp_path / "x.txt", "text")

@@ -1,10 +1,12 @@
 """Helpers that every layer shares: atomic writes, seeds from keys, colours, resolutions. Imports neither torch nor numpy."""
 
+import contextlib
 import errno
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from seesaw.errors import UserError
 
@@ -24,14 +26,14 @@ def key(*parts: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def atomic_write(path: Path, content: str | bytes | Callable[[Path], None], hint: str = "") -> None:
+def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object], hint: str = "") -> None:
     """Write a file so that a reader, or a run after a crash, finds either the former content or the whole new one.
 
     The content goes to a temporary file in the same folder, is synced to the disk, and is renamed. The folder is created.
 
     Args:
         path: the file.
-        content: text (as UTF-8), bytes, or a function that writes the file whose path it receives.
+        content: text (as UTF-8), bytes, or a function that writes into the open file that it receives.
         hint: what the user can do when it fails, such as "choose another place by run_dir=…"; part of the error's sentence.
 
     Raises:
@@ -40,17 +42,19 @@ def atomic_write(path: Path, content: str | bytes | Callable[[Path], None], hint
     temporary = path.with_name(f".{path.stem}.tmp{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if callable(content):
-            content(temporary)
-        else:
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        with open(temporary, "rb") as file:
+        with open(temporary, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {disk_error(error)}{f'; {hint}' if hint else ''}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def disk_error(error: OSError) -> str:

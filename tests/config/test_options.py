@@ -1,5 +1,6 @@
 """What is told of a configuration before anything that it names is imported."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from toys import Stream, task
 from seesaw.config.options import AUTOMATIC, DECIDED, check_data, check_trainer
 from seesaw.data.sources.digits import Digits
 from seesaw.training.callbacks.evaluate import NoMetrics
-from seesaw.training.callbacks.stop import Life
+from seesaw.training.callbacks.stop import GracefulStop
 from seesaw.training.run import make_trainer
 from seesaw.training.run_folder import Job, RunFolder, Status
 
@@ -25,12 +26,23 @@ def test_every_argument_that_the_run_gives_the_trainer_is_refused_to_the_user(
     parts = {"callbacks": {}, "trainer": given.update}
     monkeypatch.setattr("seesaw.training.run.construct", lambda node, where, packages: parts[where])
     job = Job({"model": "dcgan", "data": "digits", "balance": "none"})
-    make_trainer(RunFolder(tmp_path), composed("trainer=cpu"), job, Life(1), NoMetrics(), [], Status(tmp_path))
-    assert set(given) == set(DECIDED)
+    make_trainer(RunFolder(tmp_path), composed("trainer=cpu"), job, GracefulStop(1), NoMetrics(), [], Status(tmp_path))
+    assert set(given) <= set(DECIDED)
     assert check_trainer({"trainer": {"_target_": "x", "devices": 1, "precision": 16, "logger": False}}) == [
         "trainer.precision: the run sets it; give precision=auto or precision=exact",
         "trainer.logger: the run sets it; give logger=…",
     ]
+
+
+def test_every_argument_of_the_trainer_is_the_users_or_refused() -> None:
+    """A new one of Lightning's has to be looked at: it may decide the length of a run, or what it reads."""
+    of_the_user = {"accelerator", "devices", "num_nodes", "max_time", "detect_anomaly", "sync_batchnorm"}
+    unused = {"enable_autolog_hparams", "model_registry"}  # of Lightning's own service
+    known = set(inspect.signature(pl.Trainer).parameters)
+    assert known - set(DECIDED) - set(AUTOMATIC) - unused == of_the_user
+    for key in ("max_steps", "limit_train_batches", "fast_dev_run", "overfit_batches"):
+        (sentence,) = check_trainer({"trainer": {key: 1}})
+        assert sentence.startswith(f"trainer.{key}: the run sets it; give ")
 
 
 def test_what_lightning_refuses_to_a_model_that_steps_by_itself_is_refused_before(tmp_path: Path) -> None:

@@ -42,20 +42,20 @@ def test_a_full_disk_leaves_the_former_file_and_one_sentence(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(
-        UserError, match=r"last.ckpt could not be written \(the disk is full.*the checkpoint before it is"
+        UserError, match=r"last.ckpt cannot be written: the disk is full.*; the checkpoint before it is"
     ):
         AtomicIO().save_checkpoint(CONTENT, path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 
 
-def test_a_real_full_device_is_told(tmp_path: Path) -> None:
+def test_a_full_device_gives_one_sentence(tmp_path: Path) -> None:
     """/dev/full takes no byte."""
     (tmp_path / "checkpoints").mkdir()
     io, path = AtomicIO(), tmp_path / "checkpoints" / "last.ckpt"
     import os
 
-    (tmp_path / "checkpoints" / f"last.ckpt.tmp{os.getpid()}").symlink_to("/dev/full")
+    (tmp_path / "checkpoints" / f".last.tmp{os.getpid()}.ckpt").symlink_to("/dev/full")
     with pytest.raises(UserError, match="the disk is full"):
         io.save_checkpoint(CONTENT, path)
     assert not path.exists()

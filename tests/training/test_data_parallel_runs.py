@@ -161,7 +161,7 @@ def test_a_rank_that_hangs_without_the_dead_one_is_ended(tmp_path: Path) -> None
     program = (
         "import sys, time, seesaw.metrics.evaluator as e, seesaw.training.launcher as p\n"
         "e.Evaluator.features = lambda *_: (open('held', 'w').close(), time.sleep(600))\n"
-        "p.GRACE = 2.0\n"
+        "p.GRACE_SECONDS = 2.0\n"
         "from seesaw.cli.train import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

@@ -18,9 +18,9 @@ from torch import nn
 from seesaw.errors import UserError
 from seesaw.functional.ranks import average_, average_buffers_, collected, in_turn
 from seesaw.training.build import check_shares
-from seesaw.training.callbacks.stop import Vote
-from seesaw.training.distributed import Place, place
-from seesaw.training.launcher import TOLD, Launcher, last_words, lost_connection, started_in
+from seesaw.training.callbacks.stop import LateMaximum
+from seesaw.training.distributed import RankInfo, rank_info
+from seesaw.training.launcher import LAUNCH_INFO, Launcher, inherited_folder, lost_connection, report_child_error
 
 
 def data(batch_size: Any) -> Any:
@@ -47,16 +47,16 @@ def test_a_growing_batch_is_looked_at_up_to_the_end_of_the_run() -> None:
 
 
 def test_place_reads_what_the_trainer_will_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert place({"accelerator": "cpu", "devices": 1}) == Place(0, 1)
-    assert place({"accelerator": "cpu", "devices": 2, "_partial_": True}) == Place(0, 2)
+    assert rank_info({"accelerator": "cpu", "devices": 1}) == RankInfo(0, 1)
+    assert rank_info({"accelerator": "cpu", "devices": 2, "_partial_": True}) == RankInfo(0, 2)
     with pytest.raises(UserError, match="devices=0 cannot be had here"):
-        place({"accelerator": "cpu", "devices": 0})
+        rank_info({"accelerator": "cpu", "devices": 0})
     monkeypatch.setenv("NODE_RANK", "1")  # the first process of the second host
     for once in (lightning_fabric.utilities.rank_zero, lightning_utilities.core.rank_zero):
         monkeypatch.setattr(
             once.rank_zero_only, "rank", 0
         )  # Lightning sets it for the process: later tests are rank 0 again
-    assert place({"accelerator": "cpu", "devices": 2, "num_nodes": 2}) == Place(2, 4)
+    assert rank_info({"accelerator": "cpu", "devices": 2, "num_nodes": 2}) == RankInfo(2, 4)
 
 
 @pytest.mark.parametrize(("n", "chunk", "processes"), [(10, 3, 2), (10, 3, 8), (6, 6, 2), (1797, 256, 3)])
@@ -74,7 +74,7 @@ def test_one_process_alone_says_nothing() -> None:
     average_buffers_(norm)
     assert torch.equal(tensor, before)
     assert collected(tensor, 3, 2) is tensor
-    assert Vote().cast(15) == 15
+    assert LateMaximum().update(15) == 15
 
 
 def launcher(program: str, tmp_path: Path) -> Launcher:
@@ -82,7 +82,7 @@ def launcher(program: str, tmp_path: Path) -> Launcher:
     import subprocess
 
     one = Launcher(SimpleNamespace(), 2, 1, [], {}, lambda reason: None)
-    one.words = tmp_path
+    one.error_folder = tmp_path
     one.procs.append(subprocess.Popen([sys.executable, "-c", program]))
     return one
 
@@ -91,34 +91,34 @@ def test_a_killed_process_is_named() -> None:
     one = launcher("import time; time.sleep(60)", Path("nowhere"))
     assert one._lost(0) is None
     os.kill(one.procs[0].pid, signal.SIGKILL)
-    said = f"rank 1 (process {one.procs[0].pid}) was killed by SIGKILL, so the run ends; go on from its last checkpoint by "
-    assert one._lost(20) == said + "resume=auto"
+    sentence = f"rank 1 (process {one.procs[0].pid}) was killed by SIGKILL, so the run ends; go on from its last checkpoint by "
+    assert one._lost(20) == sentence + "resume=auto"
 
 
-def test_the_last_words_of_a_process_are_told(tmp_path: Path) -> None:
+def test_the_error_of_a_process_reaches_the_first_one(tmp_path: Path) -> None:
     one = launcher("import sys; sys.exit(1)", tmp_path)
     (tmp_path / "1").write_text("the disk is full")
     assert one._lost(20) == "rank 1: the disk is full"
 
 
-@pytest.mark.parametrize("code", [0, 130, 143])
+@pytest.mark.parametrize("code", [0, 129, 130, 143])
 def test_an_end_in_good_order_is_no_loss(code: int, tmp_path: Path) -> None:
     one = launcher(f"import sys; sys.exit({code})", tmp_path)
     assert one.procs[0].wait(20) == code
     assert one._lost(0) is None
 
 
-def test_a_started_process_tells_the_first_one_alone(
+def test_a_started_process_reports_its_error_to_the_first_one_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = {"folder": "runs/x", "checkpoint": None, "parent": os.getppid(), "words": str(tmp_path / "1")}
-    assert started_in() is None
-    monkeypatch.setenv(TOLD, json.dumps(told))
-    folder = started_in()
+    info = {"folder": "runs/x", "checkpoint": None, "parent": os.getppid(), "error_file": str(tmp_path / "1")}
+    assert inherited_folder() is None
+    monkeypatch.setenv(LAUNCH_INFO, json.dumps(info))
+    folder = inherited_folder()
     assert folder is not None
     assert (folder.path, folder.checkpoint) == (Path("runs/x"), None)
     monkeypatch.setattr(threading.Thread, "start", lambda self: None)  # it would watch over this test's parent
-    with pytest.raises(SystemExit) as end, last_words():
+    with pytest.raises(SystemExit) as end, report_child_error():
         raise UserError("the disk is full")
     assert end.value.code == 1
     assert (tmp_path / "1").read_text() == "the disk is full"

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,7 +230,11 @@ def wait_for(condition: Any, running: subprocess.Popen[str], seconds: float = 90
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        *(pytest.param(n, 128 + n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP)),
+    ],
 )
 def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None:
     running = process("kimg=1000", "run_dir=run", "checkpoint_kimg=500", "sample_kimg=500", cwd=tmp_path)
@@ -244,6 +249,31 @@ def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None
     assert (status["state"], status["exit_code"]) == ("interrupted", code)
     saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert saved["progress"]["images_shown"] == status["images_shown"] > 0
+
+
+def test_a_time_limit_saves_and_the_run_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (
+        main([*SMALL, "kimg=1000", "run_dir=run", "+trainer.max_time={seconds: 1}", "metrics=none", "logger=none"]) == 0
+    )
+    assert "and saved; go on with resume=auto run_dir=run" in capsys.readouterr().out
+    status = read_status(tmp_path / "run")
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert status["state"] == "interrupted"
+    assert saved["progress"]["images_shown"] == status["images_shown"] > 0
+
+
+def test_a_run_in_a_thread_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes signal handlers in its main thread alone."""
+    monkeypatch.chdir(tmp_path)
+    codes: list[int] = []
+    command = [*SMALL, "kimg=0.032", "run_dir=run", "metrics=none", "logger=none"]
+    thread = threading.Thread(target=lambda: codes.append(main(command)))
+    thread.start()
+    thread.join(60)
+    assert codes == [0]
 
 
 @pytest.mark.slow

@@ -173,7 +173,7 @@ def test_a_run_s_checkpoint(tmp_path: Path) -> None:
         checkpoint_of(Path("nowhere"), "last")
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written: .*; choose another place by run_dir="):
         write(tmp_path / "file" / "config.yaml", "x")

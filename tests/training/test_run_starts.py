@@ -13,7 +13,7 @@ from tiny_run import TINY, tiny_run
 from seesaw.cli.train import main
 from seesaw.config.compose import compose_checked
 from seesaw.metrics.auto import Choice
-from seesaw.training.launcher import TOLD
+from seesaw.training.launcher import LAUNCH_INFO
 from seesaw.training.run_folder import read_status
 from seesaw.training.start import auto_metrics
 
@@ -77,10 +77,16 @@ def test_auto_is_chosen_after_everything_else_was_found_right(
 
 def test_a_started_process_takes_the_choice_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = chooses(monkeypatch, "fid")
-    launched = {"folder": "runs/x", "checkpoint": None, "metrics": "efflite0", "parent": os.getppid(), "words": "w"}
-    monkeypatch.setenv(TOLD, json.dumps(launched))
+    launched = {
+        "folder": "runs/x",
+        "checkpoint": None,
+        "metrics": "efflite0",
+        "parent": os.getppid(),
+        "error_file": "w",
+    }
+    monkeypatch.setenv(LAUNCH_INFO, json.dumps(launched))
     assert (auto_metrics(), asked) == ("efflite0", [])
-    monkeypatch.delenv(TOLD)
+    monkeypatch.delenv(LAUNCH_INFO)
     assert (auto_metrics(), asked) == ("fid", ["fid"])
 
 

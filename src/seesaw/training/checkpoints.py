@@ -1,49 +1,33 @@
 """Checkpoints that are never torn, describe themselves, and load with `weights_only`."""
 
-import errno
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins import TorchCheckpointIO
 
 from seesaw.config.renamed import with_moved_targets
 from seesaw.config.values import shown
-from seesaw.training.callbacks.base import BatchCallback
-from seesaw.training.callbacks.evaluate import Evaluate
-from seesaw.training.run_folder import Status
-from seesaw.types import UserError
+from seesaw.errors import UserError
+from seesaw.util import atomic_write
 
 FORMAT = 2
 """The layout of checkpoints and of the configuration inside. 1: up to commit fe0cea8, without the key `format`."""
 
 
 class AtomicIO(TorchCheckpointIO):
-    """Written beside, synced to the disk, renamed: whatever kills the run, the newest whole file stays."""
+    """Writes beside the file, syncs to the disk and renames: whatever kills the run, the newest whole file stays."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        path = Path(path)
-        temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
-            temporary.unlink(missing_ok=True)
-            raise UserError(
-                f"{path} could not be written ({reason(error)}); the checkpoint before it is untouched"
-            ) from error
-
-
-def reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
-    return "the disk is full, or the file system refused it"
+            atomic_write(Path(path), lambda file: torch.save(checkpoint, file))
+        except (UserError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
+            reason = (
+                error
+                if isinstance(error, UserError)
+                else f"{path} cannot be written: the disk is full, or it was refused"
+            )
+            raise UserError(f"{reason}; the checkpoint before it is untouched") from error
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -74,39 +58,3 @@ def load(path: Path) -> dict[str, Any]:
     if written < FORMAT:
         raise UserError(f"{path} was written by an earlier version (format {written}); commit fe0cea8 reads it")
     return checkpoint | {"config": with_moved_targets(config)}
-
-
-class Checkpoints(BatchCallback):
-    """checkpoints/last.ckpt every `every_kimg` and at the end, best.ckpt whenever the distance falls.
-
-    Must stand after `Life`, which says in the last batch that the run ends, and after the evaluation, which says whether the
-    distance has just improved.
-    """
-
-    def __init__(
-        self, folder: Path, every_kimg: float, config: dict[str, Any], evaluation: Callback, status: Status
-    ) -> None:
-        self.folder, self.every, self.config = folder, max(int(every_kimg * 1000), 1), config
-        self.evaluation, self.status = evaluation, status
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.before = int(pl_module.images_shown)  # type: ignore[arg-type]
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        before, self.before = self.before, int(pl_module.images_shown)  # type: ignore[arg-type]
-        self.save_best(trainer)
-        if trainer.should_stop or before // self.every != self.before // self.every:
-            self.save_last(trainer)
-
-    def save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.folder / "last.ckpt")
-        self.status.update("running", int(trainer.lightning_module.images_shown))  # type: ignore[arg-type]
-
-    def save_best(self, trainer: Trainer) -> None:
-        if isinstance(self.evaluation, Evaluate) and self.evaluation.last_improved:
-            self.evaluation.last_improved = False
-            trainer.save_checkpoint(self.folder / "best.ckpt")
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["config"] = self.config
-        checkpoint["format"] = FORMAT

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from seesaw.training.loggers.csv_log import Row, read_metrics
 from seesaw.training.run_folder import read_status
-from seesaw.util import PALETTE
+from seesaw.util import PALETTE, atomic_write
 
 KIMG = "real images shown (kimg)"
 EVAL, SCHEDULE = "eval/", "train/schedule/"
@@ -96,9 +96,8 @@ def curves(run_dir: Path | str) -> Path | None:
     for i, (panel, lines) in enumerate(drawn):
         across = f"thousands of {time}" if i + 3 >= len(drawn) else ""
         draw(figure.add_subplot(height, 3, i + 1), panel, lines, max(row["kimg"] for row in rows), across)
-    path, new = run_dir / "curves.png", run_dir / "curves.png.new"
-    figure.savefig(new, format="png")
-    new.replace(path)
+    path = run_dir / "curves.png"
+    atomic_write(path, lambda file: figure.savefig(file, format="png"))
     return path
 
 

@@ -22,14 +22,14 @@ TIMEOUT = timedelta(hours=2)
 and writes, the others wait."""
 
 
-class Place(NamedTuple):
+class RankInfo(NamedTuple):
     """Which of the run's processes this one is, and how many there are."""
 
     rank: int
     world_size: int
 
 
-def place(trainer: dict[str, Any]) -> Place:
+def rank_info(trainer: dict[str, Any]) -> RankInfo:
     """Where this process stands, as Lightning reads it from the `trainer` group and the environment (torchrun, SLURM, or our
     own launcher). Starts nothing. Raises UserError where there are not so many devices."""
     options = {k: v for k, v in trainer.items() if k in ("accelerator", "devices", "num_nodes")}
@@ -39,7 +39,7 @@ def place(trainer: dict[str, Any]) -> Place:
         first = str(error).strip().splitlines()[0].rstrip(".")
         told = " ".join(f"trainer.{k}={v}" for k, v in options.items())
         raise UserError(f"{told} cannot be had here: {first}") from error
-    return Place(probe.global_rank, probe.world_size)
+    return RankInfo(probe.global_rank, probe.world_size)
 
 
 def check_divisible(config: dict[str, Any], model: Experiment, devices: int) -> None:
@@ -56,7 +56,7 @@ def check_divisible(config: dict[str, Any], model: Experiment, devices: int) -> 
 
 def strategy(trainer: dict[str, Any], folder: RunFolder, job: Job, status: Status) -> Any:
     """What the Trainer takes: nothing of ours for a single process."""
-    if place(trainer).world_size == 1:
+    if rank_info(trainer).world_size == 1:
         return "auto"
     arguments = sys.argv[1:] if job.sweep_dir is None else job.overrides
     checkpoint = None if folder.checkpoint is None else str(folder.checkpoint)
@@ -100,7 +100,7 @@ class PlayerParallel(DDPStrategy):
         return "gloo" if self.root_device.type == "cpu" else "cpu:gloo,cuda:nccl"
 
     def setup(self, trainer: pl.Trainer) -> None:
-        # Lightning broadcasts a signal's flag before each batch and reads it from the device; `Life` does that without a wait.
+        # Lightning broadcasts a signal's flag before each batch and reads it from the device; `GracefulStop` does not wait.
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         super().setup(trainer)
 

@@ -18,35 +18,36 @@ import torch.distributed as dist
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from seesaw.errors import Notice, UserError
+from seesaw.training.callbacks.stop import SIGNALS
 from seesaw.training.error_messages import error_message
 from seesaw.training.run_folder import RunFolder
 
 PROGRAM = "import sys; from seesaw.cli.train import main; sys.exit(main(sys.argv[1:]))"
-TOLD = "SEESAW_LAUNCHED"
+LAUNCH_INFO = "SEESAW_LAUNCHED"
 """The environment variable in which a started process finds what the first one decided, as JSON."""
 LAUNCH = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-GRACE = 20.0
+GRACE_SECONDS = 20.0
 """Seconds in which a run may end by itself after one of its processes has died; then it is ended."""
-ENDINGS = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+EXPECTED_EXIT_CODES = (0, *(128 + number for number in SIGNALS))
 
 
-def told() -> dict[str, Any]:
+def launch_info() -> dict[str, Any]:
     """What the process that started this one decided: `folder`, `checkpoint`, `metrics`, `parent`, `words`; empty where none
     did."""
-    return dict(json.loads(os.environ.get(TOLD, "{}")))
+    return dict(json.loads(os.environ.get(LAUNCH_INFO, "{}")))
 
 
-def started_in() -> RunFolder | None:
+def inherited_folder() -> RunFolder | None:
     """The run folder that the process that started this one decided on; None where none did."""
-    heard = told()
-    if not heard:
+    info = launch_info()
+    if not info:
         return None
-    return RunFolder(Path(heard["folder"]), None if heard["checkpoint"] is None else Path(heard["checkpoint"]))
+    return RunFolder(Path(info["folder"]), None if info["checkpoint"] is None else Path(info["checkpoint"]))
 
 
-def metrics_of_first() -> str | None:
+def inherited_metrics() -> str | None:
     """The option of the group `metrics` that the process that started this one chose; None where none did."""
-    chosen: str | None = told().get("metrics")
+    chosen: str | None = launch_info().get("metrics")
     return chosen
 
 
@@ -58,25 +59,25 @@ def lost_connection(error: BaseException) -> bool:
 
 
 @contextmanager
-def last_words() -> Iterator[None]:
+def report_child_error() -> Iterator[None]:
     """In a started process: what ended it goes to the first one, which tells the user. So each mistake is told once."""
-    started = told()
+    started = launch_info()
     if not started:
         yield
         return
     warnings.simplefilter("ignore", Notice)
-    threading.Thread(target=_follow_parent, args=(started["parent"],), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(started["parent"],), daemon=True).start()
     try:
         yield
     except Exception as error:
         words = "" if lost_connection(error) else error_message(error, sys.argv[1:])
-        Path(started["words"]).write_text(words)
+        Path(started["error_file"]).write_text(words)
         if not words:  # time to see whether it was the first process
             time.sleep(2)
         raise SystemExit(1) from None
 
 
-def _follow_parent(parent: int) -> None:
+def _end_with_parent(parent: int) -> None:
     """End this process when the first one has ended: nobody else would, and it may hang in a reduction."""
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -105,7 +106,7 @@ class Launcher(_SubprocessScriptLauncher):
         if self.cluster_environment.creates_processes_externally:
             return self._joined(function, *args, **kwargs)
         before = {name: os.environ.get(name) for name in LAUNCH}
-        self.words = Path(tempfile.mkdtemp(prefix="seesaw-ranks-"))
+        self.error_folder = Path(tempfile.mkdtemp(prefix="seesaw-ranks-"))
         good = False
         try:
             self._call_children_scripts()
@@ -128,7 +129,7 @@ class Launcher(_SubprocessScriptLauncher):
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            reason = None if told() else self._left_alone(error)
+            reason = None if launch_info() else self._left_alone(error)
             if reason is None:
                 raise
             raise UserError(reason) from error
@@ -150,14 +151,14 @@ class Launcher(_SubprocessScriptLauncher):
         }  # fmt: skip
         path = os.pathsep.join(p for p in sys.path if p)  # they import what this one does
         for local in range(1, self.num_processes):
-            heard = self.decided | {"parent": os.getpid(), "words": str(self.words / str(local))}
-            more = {"LOCAL_RANK": str(local), "PYTHONPATH": path, TOLD: json.dumps(heard)}
+            info = self.decided | {"parent": os.getpid(), "error_file": str(self.error_folder / str(local))}
+            more = {"LOCAL_RANK": str(local), "PYTHONPATH": path, LAUNCH_INFO: json.dumps(info)}
             self.procs.append(subprocess.Popen([sys.executable, "-c", PROGRAM, *self.arguments], env=os.environ | more))
 
     def _watch(self) -> None:
         """Where the run cannot end by itself, since it hangs in a reduction: end it, with the sentence."""
         while not self.ended.wait(0.5):
-            if self._dead() and not self.ended.wait(GRACE):
+            if self._dead() and not self.ended.wait(GRACE_SECONDS):
                 reason = self._lost(0) or "a process of the run has died"
                 print(f"seesaw: {reason}", file=sys.stderr, flush=True)
                 self.on_lost(reason)
@@ -166,7 +167,8 @@ class Launcher(_SubprocessScriptLauncher):
 
     def _dead(self) -> list[int]:
         """The local ranks of those that ended and should not have."""
-        return [k for k, proc in enumerate(self.procs, 1) if proc.poll() is not None and proc.returncode not in ENDINGS]
+        codes = ((k, proc.poll()) for k, proc in enumerate(self.procs, 1))
+        return [k for k, code in codes if code is not None and code not in EXPECTED_EXIT_CODES]
 
     def _lost(self, seconds: float) -> str | None:
         """Which process has died and how, waiting so long for one to do so; None where all live."""
@@ -175,18 +177,18 @@ class Launcher(_SubprocessScriptLauncher):
             time.sleep(0.1)
         if not dead:
             return None
-        words = {k: self._words(k) for k in dead}
+        errors = {k: self._child_error(k) for k in dead}
         # One that was killed, else one that can say why, before those that only lost the others.
-        local = min(dead, key=lambda k: (self.procs[k - 1].returncode > 0, not words[k]))
+        local = min(dead, key=lambda k: (self.procs[k - 1].returncode > 0, not errors[k]))
         proc, rank = self.procs[local - 1], self.first_rank + local
-        if words[local]:
-            return f"rank {rank}: {words[local]}"
+        if errors[local]:
+            return f"rank {rank}: {errors[local]}"
         code = proc.returncode
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return f"rank {rank} (process {proc.pid}) {how}, so the run ends; go on from its last checkpoint by resume=auto"
 
-    def _words(self, local: int) -> str:
-        path = self.words / str(local)
+    def _child_error(self, local: int) -> str:
+        path = self.error_folder / str(local)
         return path.read_text() if path.exists() else ""
 
     def _end(self, seconds: float) -> None:
@@ -198,8 +200,8 @@ class Launcher(_SubprocessScriptLauncher):
             except subprocess.TimeoutExpired:
                 proc.kill()
                 proc.wait()
-        for path in self.words.glob("*"):
+        for path in self.error_folder.glob("*"):
             path.unlink()
-        self.words.rmdir()
+        self.error_folder.rmdir()
         if dist.is_initialized():
             dist.destroy_process_group()

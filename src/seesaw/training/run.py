@@ -1,6 +1,7 @@
 """One run, from a checked configuration to its last checkpoint. Knows no model."""
 
 import logging
+import shlex
 import signal
 import warnings
 from collections.abc import Callable
@@ -17,16 +18,18 @@ from seesaw.errors import UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
 from seesaw.training.build import build, check_shares, construct, notice_growth, precision, sizes
+from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
+from seesaw.training.callbacks.memory_check import MemoryCheck
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
-from seesaw.training.callbacks.stop import Judged, Life, MemoryCheck
+from seesaw.training.callbacks.stop import GracefulStop, PruningCallback
 from seesaw.training.callbacks.threads import ThreadTuner
-from seesaw.training.checkpoints import AtomicIO, Checkpoints, load
+from seesaw.training.checkpoints import AtomicIO, load
 from seesaw.training.curves import curves
-from seesaw.training.distributed import check_divisible, place, strategy
+from seesaw.training.distributed import check_divisible, rank_info, strategy
 from seesaw.training.dry_run import check_optimizers, check_step
-from seesaw.training.launcher import last_words, started_in
+from seesaw.training.launcher import inherited_folder, report_child_error
 from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
 from seesaw.training.loggers.naming import configuration_name, run_name
@@ -44,10 +47,10 @@ from seesaw.training.run_folder import (
 )
 from seesaw.training.threads import may_tune, on_cpu, start_threads
 
-say = rank_zero_only(print)
+rank_zero_print = rank_zero_only(print)
 
 
-@last_words()
+@report_child_error()
 def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     """Train.
 
@@ -64,8 +67,8 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         SystemExit: 130 or 143 after a signal, with everything saved.
     """
     quiet()
-    folder = started_in() or decide(cfg, job)
-    here = place(config["trainer"])
+    folder = inherited_folder() or decide(cfg, job)
+    here = rank_info(config["trainer"])
     with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock:
         shown = shown_before(cfg, job, folder)
         # The checkpoint counts, not the status: a failed run may have got further.
@@ -81,9 +84,9 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             return None
         lock.create()
         status = Status(folder.path, writes=here.rank == 0)
-        trackers = begin(folder, config, job, shown, evaluation) if here.rank == 0 else []
+        trackers = open_run(folder, config, job, shown, evaluation) if here.rank == 0 else []
         status.update("running", shown, choices=job.choices, **evaluation.status(reals))
-        return follow(folder, config, job, model, data, evaluation, trackers, status)
+        return fit_run(folder, config, job, model, data, evaluation, trackers, status)
 
 
 def best_of(folder: RunFolder) -> float | None:
@@ -121,14 +124,14 @@ def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
         if cfg.resume == "auto":
             own = job.run_dir is not None or job.folder is not None
             where = f"{folder.path} holds no checkpoint" if own else "runs/ holds no run of this configuration"
-            say(f"resume=auto: {where} to go on from, so it starts anew", flush=True)
+            rank_zero_print(f"resume=auto: {where} to go on from, so it starts anew", flush=True)
         return 0
     saved = load(folder.checkpoint)
     refuse_differences(cfg, saved["config"], folder.checkpoint, job.choices)
     return int(saved["progress"]["images_shown"])
 
 
-def begin(folder: RunFolder, config: dict[str, Any], job: Job, shown: int, evaluation: Any) -> list[Tracker]:
+def open_run(folder: RunFolder, config: dict[str, Any], job: Job, shown: int, evaluation: Any) -> list[Tracker]:
     """Write the configuration and open the trackers: what the first process alone does."""
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
@@ -143,7 +146,7 @@ def begin(folder: RunFolder, config: dict[str, Any], job: Job, shown: int, evalu
     return trackers
 
 
-def follow(
+def fit_run(
     folder: RunFolder,
     config: dict[str, Any],
     job: Job,
@@ -154,17 +157,16 @@ def follow(
     status: Status,
 ) -> float | None:
     """Fit, and whatever happens leave a status, curves and closed trackers behind."""
-    life = Life(config["kimg"])
+    stop = GracefulStop(config["kimg"])
     code, state, more = 1, "failed", {}
     try:
-        trainer = make_trainer(folder, config, job, life, evaluation, trackers, status)
+        trainer = make_trainer(folder, config, job, stop, evaluation, trackers, status)
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
-        model.flush_statistics(finished=life.signal is None)
-        done = "pruned" if life.pruned else "finished"
-        code, state = (0, done) if life.signal is None else (128 + life.signal, "interrupted")
-        return ended(folder, life, evaluation, model)
+        model.flush_statistics(finished=stop.signal is None)
+        code, state = 0 if stop.signal is None else 128 + stop.signal, stop.state(model.images_shown)
+        return finish_run(folder, stop, evaluation, model)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns a second Ctrl-C into exit code 1
-        code, state = 128 + (life.signal or signal.SIGINT), "interrupted"
+        code, state = 128 + (stop.signal or signal.SIGINT), "interrupted"
         raise SystemExit(code) from None
     except Exception as error:
         more = {"reason": f"{type(error).__name__}: {error}"}
@@ -183,14 +185,18 @@ def follow(
             tracker.finish(code)
 
 
-def ended(folder: RunFolder, life: Life, evaluation: Any, model: Experiment) -> float | None:
-    """Say where the run stands; after a signal end the process with its code."""
-    kimg = model.images_shown / 1000
-    if life.signal is not None:
-        say(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={folder.path}", flush=True)
-        raise SystemExit(128 + life.signal)
-    figures = "  ".join(f"{name} {value:.4g}" for name, value in evaluation.last.items())
-    say(f"{'pruned at' if life.pruned else 'finished'} {kimg:g} kimg: {folder.path}  {figures}", flush=True)
+def finish_run(folder: RunFolder, stop: GracefulStop, evaluation: Any, model: Experiment) -> float | None:
+    """Print where the run stands; after a signal end the process with its code."""
+    kimg, state = model.images_shown / 1000, stop.state(model.images_shown)
+    if state == "interrupted":
+        where = shlex.quote(str(folder.path))
+        rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={where}", flush=True)
+        if stop.signal is not None:
+            raise SystemExit(128 + stop.signal)
+    else:
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in evaluation.last.items())
+        ended = "pruned at" if stop.pruned else "finished"
+        rank_zero_print(f"{ended} {kimg:g} kimg: {folder.path}  {figures}", flush=True)
     return None if evaluation.best is None else evaluation.best[0]
 
 
@@ -198,25 +204,25 @@ def make_trainer(
     folder: RunFolder,
     config: dict[str, Any],
     job: Job,
-    life: Life,
+    stop: GracefulStop,
     evaluation: Any,
     trackers: list[Tracker],
     status: Status,
 ) -> pl.Trainer:
     """The callbacks stand in the order in which they must act after a batch: the length of the run or a signal first,
     then what looks at the model, then what saves it with all that was seen."""
-    exact, devices = config["precision"] == "exact", place(config["trainer"]).world_size
+    exact, devices = config["precision"] == "exact", rank_info(config["trainer"]).world_size
     threads = start_threads(config["threads"], exact, devices) if on_cpu(config["trainer"]) else None
     callbacks = [
         *([ThreadTuner(threads)] if threads and config["threads"] == "auto" and may_tune(exact, devices) else []),
-        life,
+        stop,
         MemoryCheck(),
         Samples(folder.path, config["sample_kimg"], seed=0),
         evaluation,
-        Judged(evaluation, job.judge, life),
+        PruningCallback(evaluation, job.judge, stop),
         *own_callbacks(config),
         Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation, status),
-        KimgBar(life.images, job.title, evaluation.primary),
+        KimgBar(stop.images, job.title, evaluation.primary),
     ]
     make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer", config["packages"])
     return make(

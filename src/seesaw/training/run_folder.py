@@ -1,6 +1,5 @@
 """The run folder: where it lies, what it holds of a former attempt, and its status."""
 
-import errno
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from omegaconf import DictConfig
 
 from seesaw.config.renamed import with_moved_targets
 from seesaw.errors import UserError
+from seesaw.util import atomic_write
 
 MAY_DIFFER = (
     "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "dry_run", "trainer", "callbacks", "packages",
@@ -230,14 +230,7 @@ def flat(node: Any, path: str = "") -> dict[str, Any]:
 
 def write(path: Path, text: str) -> None:
     """Write a text whole or not at all. UserError when the disk is full or the folder cannot be written."""
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text)
-        os.replace(temporary, path)
-    except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
-        raise UserError(f"{path} cannot be written: {reason}; choose another place by run_dir=…") from error
+    atomic_write(path, text, "choose another place by run_dir=…")
 
 
 def strict(node: Any) -> Any:

@@ -23,9 +23,9 @@ def checked_run(cfg: Any, described: Job) -> float | None:
 def auto_metrics() -> str:
     """The option that metrics=auto stands for here. The first process of a run chooses, and prints or warns which and why."""
     from seesaw.metrics.auto import choose
-    from seesaw.training.launcher import metrics_of_first
+    from seesaw.training.launcher import inherited_metrics
 
-    if (decided := metrics_of_first()) is not None:
+    if (decided := inherited_metrics()) is not None:
         return decided
     found = choose()
     if found.warns:

@@ -13,6 +13,7 @@ from seesaw.training import scatter
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.loggers.tracker import Tracker
 from seesaw.types import Pyramid
+from seesaw.util import atomic_write
 
 _CELL = 64  # images smaller than this are enlarged by a whole factor, so that a person sees them
 COLUMNS = 8
@@ -46,13 +47,10 @@ def grid(images: Tensor, columns: int | None = None, pad: int = 2) -> Tensor:
 
 
 def save_png(image: Tensor, path: Path | str) -> None:
-    """Writes a picture, uint8 (1 or 3, H, W), whole or not at all; makes the folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a picture, uint8 (1 or 3, H, W), whole or not at all; its folder is made."""
     pixels = image.cpu().permute(1, 2, 0).numpy()
-    new = path.with_name(path.name + ".new")
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(new, format="PNG")
-    new.replace(path)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    atomic_write(Path(path), lambda file: picture.save(file, format="PNG"), "choose another place")
 
 
 def sheet(samples: Tensor, reals: Any, columns: int | None = None) -> Tensor:

@@ -1,6 +1,7 @@
-"""When a run ends: at its length, in good order at a signal, or before it began where its last scale would not fit."""
+"""When a run ends: at its length, in good order at a signal, or early because a search prunes it."""
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -10,32 +11,43 @@ import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from seesaw.functional.ranks import world_size
-from seesaw.gan.memory import check_memory
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a request to end, and the end of the terminal or of its ssh connection."""
 
 
-class Life(BatchCallback):
-    """Ends the run at `kimg`, or after the batch in which Ctrl-C or SIGTERM came. A second Ctrl-C ends it at once.
+class GracefulStop(BatchCallback):
+    """Ends the run at `kimg`, or after the batch in which Ctrl-C, SIGTERM or SIGHUP arrives. A second Ctrl-C ends it at once.
 
-    `signal` is the number that came, or None. Of several processes each may get it, or one alone: they vote after each batch
-    and all end after the same one, the next. Must stand before the checkpoints, which save when a stop is asked for.
-    Lightning's own handlers end with exit code 0 or 1 and no checkpoint, so these replace them while training runs.
+    `signal` is the number of the signal, or None. One process of several may get it alone: they exchange it after each batch
+    and all end after the next one. Must stand before the checkpoints, which save when a stop is asked for. Lightning's own
+    handlers end with exit code 0 or 1 and no checkpoint, so these replace them while training runs. In a thread, where Python
+    allows no handlers, signals are left to the main thread.
+
+    Args:
+        kimg: length of the run, in thousands of images shown.
     """
 
     def __init__(self, kimg: float) -> None:
         self.images = round(kimg * 1000)
         self.signal: int | None = None
-        self.pruned = False  # a search found the run hopeless: Judged
-        self.came, self.vote = 0, Vote()
+        self.pruned = False  # a search found the run hopeless: PruningCallback
+        self.received_signal, self.any_rank_stopped = 0, LateMaximum()
+
+    def state(self, images_shown: int) -> str:
+        """How a run stands when its training has ended: pruned, finished, or interrupted by a signal or a time limit."""
+        if self.pruned:
+            return "pruned"
+        return "finished" if self.signal is None and images_shown >= self.images else "interrupted"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.former = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        if threading.current_thread() is threading.main_thread():
+            self.former = {number: signal.signal(number, self._handle) for number in SIGNALS}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        self.signal = self.vote.cast(self.came) or None
+        self.signal = self.any_rank_stopped.update(self.received_signal) or None
         if self.signal is not None or int(pl_module.images_shown) >= self.images:  # type: ignore[arg-type]
             trainer.should_stop = True
 
@@ -46,25 +58,25 @@ class Life(BatchCallback):
         self._restore()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.came and number == signal.SIGINT:
+        if self.received_signal and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.came = number
+        self.received_signal = number
 
     def _restore(self) -> None:
         for number, handler in getattr(self, "former", {}).items():
             signal.signal(number, handler)
 
 
-class Vote:
-    """The largest of the numbers that all processes gave, known to all of them one call later: nobody waits for it.
+class LateMaximum:
+    """The largest of the numbers that all ranks give, known to all of them one call later, so that no rank waits.
 
-    It goes over the CPU, so that it reads nothing from a device. In a process that is alone it is known at once.
+    The reduction runs on the CPU, so that nothing is read from a device. A single process knows its result at once.
     """
 
     def __init__(self) -> None:
         self.result: Callable[[], int] = lambda: 0
 
-    def cast(self, number: int) -> int:
+    def update(self, number: int) -> int:
         if world_size() == 1:
             return number
         before, mine = self.result, torch.tensor(number)
@@ -78,13 +90,19 @@ class Vote:
         return before()
 
 
-class Judged(BatchCallback):
-    """Tells `judge` the images shown and the distance after each evaluation but the last; where it answers True, the run ends
-    there in good order, as `pruned`. Must stand after the evaluation and before the checkpoints."""
+class PruningCallback(BatchCallback):
+    """Ends the run, as `pruned`, where a search finds it hopeless. Must stand after the evaluation and before the checkpoints.
 
-    def __init__(self, evaluation: Callback, judge: Callable[[int, float], bool], life: Life) -> None:
+    Args:
+        evaluation: measures the primary metric.
+        judge: from images shown and the value of the primary metric to whether the run ends; called after each evaluation but
+            the last.
+        stop: records that the run was pruned.
+    """
+
+    def __init__(self, evaluation: Callback, judge: Callable[[int, float], bool], stop: GracefulStop) -> None:
         self.evaluation: Any = evaluation
-        self.judge, self.life = judge, life
+        self.judge, self.stop = judge, stop
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.seen = self.evaluation.evaluated_at if isinstance(self.evaluation, Evaluate) else 0
@@ -95,15 +113,4 @@ class Judged(BatchCallback):
             return
         self.seen = self.evaluation.evaluated_at
         if self.judge(self.seen, self.evaluation.last[self.evaluation.primary]):
-            self.life.pruned = trainer.should_stop = True
-
-
-class MemoryCheck(BatchCallback):
-    """Tries the last scale of a growing model before the first image is shown; see `seesaw.gan.memory`."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        last = pl_module.last_change
-        if last > pl_module.images_shown:
-            data: Any = trainer.datamodule  # type: ignore[attr-defined]
-            size = data.batch_size_at(last) // trainer.world_size
-            check_memory(pl_module, size, (data.channels, data.resolution, data.resolution))
+            self.stop.pruned = trainer.should_stop = True

@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from seesaw.training.loggers.tracker import RunInfo, Tracker
+from seesaw.util import atomic_write
 
 Row = dict[str, float]
 _AXES = ["kimg", "images"]
@@ -71,13 +72,7 @@ class CSVLog(Tracker):
             self._file.close()
         self._columns += [c for c in dict.fromkeys(c for r in rows for c in r) if c not in self._columns]
         lines = [_line(self._columns)] + [_line([_cell(r, c) for c in self._columns]) for r in rows]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(self.path.name + ".new")
-        with open(new, "w", newline="") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self.path)
+        atomic_write(self.path, "".join(lines), "choose another place by run_dir=…")
         self._file = open(self.path, "r+", newline="")  # noqa: SIM115  (stays open for the run)
         self._last = rows[-1] if rows else {}
         self._last_at = os.path.getsize(self.path) - (len(lines[-1].encode()) if rows else 0)

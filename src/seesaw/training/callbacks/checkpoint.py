@@ -1,0 +1,59 @@
+"""Writes checkpoints while a run trains."""
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from seesaw.training.callbacks.base import BatchCallback
+from seesaw.training.callbacks.evaluate import Evaluate
+from seesaw.training.checkpoints import FORMAT
+from seesaw.training.run_folder import Status
+
+
+class Checkpoints(BatchCallback):
+    """Saves last.ckpt every `every_kimg` and whenever training ends, and best.ckpt when the primary metric has improved.
+
+    Must stand after `GracefulStop`, which decides in the last batch that the run ends, and after the evaluation.
+
+    Args:
+        folder: checkpoints/ of the run folder.
+        every_kimg: thousands of images between two writes of last.ckpt.
+        config: resolved; saved in each checkpoint.
+        evaluation: knows whether the primary metric has just improved.
+        status: of the run; it notes the images shown at each write.
+    """
+
+    def __init__(
+        self, folder: Path, every_kimg: float, config: dict[str, Any], evaluation: Callback, status: Status
+    ) -> None:
+        self.folder, self.every, self.config = folder, max(int(every_kimg * 1000), 1), config
+        self.evaluation, self.status = evaluation, status
+        self.before = self.saved = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.before = self.saved = int(pl_module.images_shown)  # type: ignore[arg-type]
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.saved != self.before:  # a callback behind this one, such as a time limit, has ended the run
+            self.save_last(trainer)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        before, self.before = self.before, int(pl_module.images_shown)  # type: ignore[arg-type]
+        self.save_best(trainer)
+        if trainer.should_stop or before // self.every != self.before // self.every:
+            self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self.saved = self.before
+        self.status.update("running", int(trainer.lightning_module.images_shown))  # type: ignore[arg-type]
+
+    def save_best(self, trainer: Trainer) -> None:
+        if isinstance(self.evaluation, Evaluate) and self.evaluation.last_improved:
+            self.evaluation.last_improved = False
+            trainer.save_checkpoint(self.folder / "best.ckpt")
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["config"] = self.config
+        checkpoint["format"] = FORMAT
