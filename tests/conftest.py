@@ -62,6 +62,19 @@ def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         yield resolved
 
 
+DRAWING = {"test_run", "test_scatter", "test_stylizing", "test_families", "test_promises", "test_curves"}
+"""Modules whose runs draw curves.png."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def curves_where_they_are_looked_at(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs in this process end without curves.png, which takes longer to draw than they train, but for a few modules."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__ not in DRAWING:
+            patch.setattr("seesaw.training.run.curves", lambda folder: None)
+        yield
+
+
 @pytest.fixture
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process end without curves.png, which takes longer to draw than they train. Runs of test_run, test_scatter,
