@@ -44,7 +44,7 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             if callable(content):
-                content(file)
+                _write_by(content, file)
             else:
                 file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
@@ -55,6 +55,14 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:
+    """Call a function that writes. torch reports a write that fails as a RuntimeError without the system's number."""
+    try:
+        content(file)
+    except RuntimeError as error:
+        raise OSError(errno.EIO, "the disk is full, or the file system refused the file") from error
 
 
 def disk_error(error: OSError) -> str:

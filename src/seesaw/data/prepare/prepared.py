@@ -3,6 +3,7 @@
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -37,7 +38,9 @@ class PreparedSet(ImageSet):
         places = [images_file(folder, resolution) for folder in (self.folder, self.levels or self.folder)]
         path = next((place for place in places if shape_of(place) == shape), places[1])
         if shape_of(path) != shape:
-            atomic_write(path, lambda temporary: _write_level(self.images, resolution, temporary))
+            atomic_write(
+                path, lambda file: _write_level(self.images, resolution, file), "choose another place by cache_dir=…"
+            )
         return ImageSet(map_images(path), self.name, self.y, self.classes)
 
 
@@ -63,9 +66,8 @@ def map_images(path: Path) -> Tensor:
     return torch.from_numpy(array)
 
 
-def _write_level(images: Tensor, resolution: int, path: Path) -> None:
+def _write_level(images: Tensor, resolution: int, file: BinaryIO) -> None:
     """Chunk by chunk: the set may be larger than the memory."""
-    with open(path, "wb") as file:
-        write_header(file, (*images.shape[:2], resolution, resolution))
-        for part in images.split(CHUNK):
-            file.write(box_average(part, resolution).numpy().data)
+    write_header(file, (*images.shape[:2], resolution, resolution))
+    for part in images.split(CHUNK):
+        file.write(box_average(part, resolution).numpy().data)

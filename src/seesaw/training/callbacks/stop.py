@@ -44,7 +44,10 @@ class GracefulStop(BatchCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():
-            self.former = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            handled = [
+                n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN
+            ]  # nohup ignores it
+            self.former = {number: signal.signal(number, self._handle) for number in handled}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         self.signal = self.any_rank_stopped.update(self.received_signal) or None
