@@ -11,11 +11,10 @@ import yaml
 from tiny_run import TINY, tiny_run
 
 from seesaw.cli.train import main
-from seesaw.config.compose import compose_checked
 from seesaw.metrics.auto import Choice
 from seesaw.training.launcher import TOLD
+from seesaw.training.preflight import choose_auto_metrics, compose_checked
 from seesaw.training.run_folder import read_status
-from seesaw.training.start import auto_metrics
 
 SMALL = [override for override in TINY if not override.startswith("metrics.")]
 
@@ -79,9 +78,9 @@ def test_a_started_process_takes_the_choice_of_the_first(monkeypatch: pytest.Mon
     asked = chooses(monkeypatch, "fid")
     launched = {"folder": "runs/x", "checkpoint": None, "metrics": "efflite0", "parent": os.getppid(), "words": "w"}
     monkeypatch.setenv(TOLD, json.dumps(launched))
-    assert (auto_metrics(), asked) == ("efflite0", [])
+    assert (choose_auto_metrics(), asked) == ("efflite0", [])
     monkeypatch.delenv(TOLD)
-    assert (auto_metrics(), asked) == ("fid", ["fid"])
+    assert (choose_auto_metrics(), asked) == ("fid", ["fid"])
 
 
 def test_a_run_of_an_earlier_version_is_refused_in_a_sentence_that_names_the_commit(

@@ -56,7 +56,7 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
         raise UserError(f"--iterations is {iterations}; it must be at least 1")
     from PIL import Image
 
-    from seesaw.config.compose import checked
+    from seesaw.training.preflight import checked
 
     cfg, choices = composed(content, style, size, iterations, overrides)
     config = checked(cfg, overrides, choices)

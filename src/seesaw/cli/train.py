@@ -13,8 +13,8 @@ from typing import Any
 from seesaw.config.command_line import check_arguments, flags_first, with_home
 from seesaw.config.options import config_dir, groups, help_text
 from seesaw.training.error_messages import error_message, plain_notices, traces
+from seesaw.training.preflight import check_run
 from seesaw.training.run_folder import Job
-from seesaw.training.start import checked_run
 
 
 def add(commands: Any) -> None:
@@ -92,6 +92,14 @@ def job(cfg: Any, messages: list[str]) -> float | None:
             raise
         messages.append(error_message(error, described.overrides))
         return None
+
+
+def checked_run(cfg: Any, described: Job) -> float | None:
+    """Check, then run. Torch is imported only when the names are known to be right."""
+    config = check_run(cfg, described)
+    from seesaw.training.run import run
+
+    return run(cfg, config, described)
 
 
 def swept(cfg: Any, described: Job) -> float | None:

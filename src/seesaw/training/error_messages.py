@@ -13,6 +13,7 @@ from seesaw.config.allowed import PARTS
 from seesaw.config.command_line import LISTS, own_folder
 from seesaw.config.options import OPTIONS, config_dir, groups
 from seesaw.config.renamed import renamed
+from seesaw.config.sentences import REPLACED
 from seesaw.config.values import did_you_mean
 from seesaw.errors import Notice, UserError
 from seesaw.training.run_folder import RUN_FOLDER, keep_trace
@@ -200,8 +201,6 @@ def unknown_key(key: str, arguments: list[str]) -> str:
     if parts[0] not in known:
         hint = f"; {SHORT[key]}" if key in SHORT else did_you_mean(parts[0], known)
         return f"{key}: there is no option or group '{parts[0]}'{hint}"
-    from seesaw.config.compose import REPLACED
-
     (node, choices), path = composed_without(key, arguments), ""
     for part in parts:
         if not isinstance(node, dict) or part not in node:

@@ -12,23 +12,22 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.config.assemble import assemble
-from seesaw.data.module import ImageData
 from seesaw.errors import UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
-from seesaw.training.build import build, check_shares, construct, notice_growth, precision, sizes
+from seesaw.training.build import construct, precision, sizes
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
 from seesaw.training.callbacks.stop import Judged, Life, MemoryCheck
 from seesaw.training.checkpoints import AtomicIO, Checkpoints, load
 from seesaw.training.curves import curves
-from seesaw.training.distributed import check_divisible, place, strategy
-from seesaw.training.dry_run import check_optimizers, check_step
+from seesaw.training.distributed import place, strategy
 from seesaw.training.launcher import last_words, started_in
 from seesaw.training.loggers.build import build_loggers
 from seesaw.training.loggers.naming import configuration_name, run_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker
+from seesaw.training.preflight import build_checked
 from seesaw.training.profiler import build_profiler
 from seesaw.training.run_folder import (
     RUN_FOLDER,
@@ -50,7 +49,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
 
     Args:
         cfg: the composed configuration, with its interpolations.
-        config: the same, resolved and checked (`seesaw.config.compose.checked`).
+        config: the same, resolved and checked (`seesaw.training.preflight.check_run`).
         job: which run of the command this is.
 
     Returns:
@@ -85,17 +84,6 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     trackers = begin(folder, config, job, shown, evaluation) if here.rank == 0 else []
     status.update("running", shown, choices=job.choices, **evaluation.status(reals))
     return follow(folder, config, job, model, data, evaluation, trackers, status)
-
-
-def build_checked(config: dict[str, Any], devices: int) -> tuple[Experiment, ImageData]:
-    """The model and the data, not read yet, once a step's shapes and optimisers were tried. UserError where one would fail."""
-    model, data = build(config)
-    check_divisible(config, model, devices)
-    check_shares(data, devices, config["kimg"])
-    check_optimizers(config)
-    check_step(model, data, devices)
-    notice_growth(model, config["kimg"])
-    return model, data
 
 
 def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
