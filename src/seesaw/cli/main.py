@@ -8,7 +8,7 @@ from seesaw.cli import compare, evaluate, prepare, sample, search, stylize, trai
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, with_home
 from seesaw.config.options import config_dir, groups
-from seesaw.training.error_messages import error_message, plain_notices, traces
+from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if traces():
+        if wants_trace():
             raise
         print(f"seesaw: {one_line(error_message(error, getattr(options, 'overrides', [])))}", file=sys.stderr)
         return 1

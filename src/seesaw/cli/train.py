@@ -12,7 +12,7 @@ from typing import Any
 
 from seesaw.config.command_line import check_arguments, flags_first, with_home
 from seesaw.config.options import config_dir, groups, help_text
-from seesaw.training.error_messages import error_message, plain_notices, traces
+from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 from seesaw.training.preflight import check_run
 from seesaw.training.run_folder import Job
 
@@ -59,7 +59,7 @@ def call(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         code = 130
     except Exception as error:
-        if traces():
+        if wants_trace():
             raise
         if SweepCallback.signal is None:  # else the launcher lost a process that the signal ended
             messages.append(lost(error) or error_message(error, arguments))
@@ -88,7 +88,7 @@ def job(cfg: Any, messages: list[str]) -> float | None:
     try:
         return checked_run(cfg, described)
     except Exception as error:
-        if traces():
+        if wants_trace():
             raise
         messages.append(error_message(error, described.overrides))
         return None
@@ -118,7 +118,7 @@ def swept(cfg: Any, described: Job) -> float | None:
         return best
     except Exception as error:
         state = "failed"
-        if traces():
+        if wants_trace():
             raise
         note_failure(described, error_message(error, described.overrides, described.folder), error)
         return None

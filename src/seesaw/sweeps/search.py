@@ -267,7 +267,7 @@ class Search:
         import optuna
 
         from seesaw.config.compose import compose
-        from seesaw.training.error_messages import error_message, traces
+        from seesaw.training.error_messages import error_message, wants_trace
         from seesaw.training.preflight import check_run
 
         cfg, choices = compose([*self.plan.fixed, *drawn])
@@ -284,7 +284,7 @@ class Search:
             self.again(trial)
             raise
         except Exception as error:
-            if traces():
+            if wants_trace():
                 raise
             assert job.folder is not None
             reason = error_message(error, drawn, job.folder)

@@ -16,7 +16,7 @@ from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.growth import COARSEST
-from seesaw.training.error_messages import of_building
+from seesaw.training.error_messages import explain_building
 from seesaw.training.run_folder import literal
 
 
@@ -53,7 +53,7 @@ def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:
         torch.manual_seed(config["seed"])
         model = construct(nodes["model"], "model", packages)
     except InstantiationException as error:
-        text = of_building(error, [])
+        text = explain_building(error, [])
         if text is None or config["data"].get("resolution") != 1:
             raise
         raise UserError(f"{text}; these data are points of the plane, for which there is model=mlp_points") from error
