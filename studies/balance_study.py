@@ -104,7 +104,8 @@ def train(cell: dict[str, Any], folder: Path) -> None:
 
     import torch
 
-    from seesaw.config.compose import checked, compose
+    from seesaw.config.compose import compose
+    from seesaw.training.preflight import checked
     from seesaw.training.run import run
     from seesaw.training.run_folder import Job
 

@@ -159,7 +159,7 @@ def half_floor(overrides: list[str]) -> dict[str, float]:
         "import json\n"
         "from seesaw.config.assemble import assemble\n"
         "from seesaw.training.build import construct\n"
-        "from seesaw.config.compose import compose_checked\n"
+        "from seesaw.training.preflight import compose_checked\n"
         f"config = compose_checked({overrides!r})\n"
         "metrics, data = (construct(assemble(config)[group], group) for group in ('metrics', 'data'))\n"
         "metrics.evaluator.prepare(data.prepare(), config['cache_dir'])\n"

@@ -24,11 +24,12 @@ from origin import ROOT, origin
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from seesaw.config.compose import checked, compose
+from seesaw.config.compose import compose
 from seesaw.functional.style import gram
 from seesaw.nets.efficientnet_lite import pretrained
 from seesaw.style.losses import Content, Gram, Variation, Wasserstein
 from seesaw.training.build import build
+from seesaw.training.preflight import checked
 from seesaw.training.run import quiet
 from seesaw.training.run_folder import literal
 

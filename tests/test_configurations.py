@@ -14,10 +14,10 @@ from PIL import Image
 from toys import fit, task
 
 from seesaw.config.assemble import assemble
-from seesaw.config.compose import compose_checked
 from seesaw.errors import UserError
 from seesaw.training.build import build, construct
 from seesaw.training.dry_run import check_optimizers, check_step
+from seesaw.training.preflight import build_checked, compose_checked
 
 CONF = Path(__file__).parents[1] / "conf"
 SMALL = ("data.resolution=16", "batch_size=8", "log_kimg=0.016")
@@ -125,11 +125,9 @@ def test_every_other_file_composes_and_passes_the_check(option: str, tmp_path: P
 def test_every_model_file_passes_the_check_and_trains_without_a_host_read(option: str, tmp_path: Path) -> None:
     """The set's own reals do not matter to the step: the toy stream gives 8 images of 8 px, brought to the set's shape."""
     config = checked(option, tmp_path)
-    check_optimizers(config)
     gan: Any
-    gan, data = build(config)
+    gan, data = build_checked(config, devices=1)
     reals = data.prepare()
-    check_step(gan, data, devices=1)
     before = torch.cat([p.detach().flatten().clone() for p in gan.parameters()])
 
     def train(gan: Any) -> None:

@@ -17,10 +17,10 @@ from PIL import Image
 from seesaw.cli import main as cli
 from seesaw.cli.stylize import composed
 from seesaw.config.command_line import refuse_lists, refuse_twice, with_home
-from seesaw.config.compose import checked, compose_checked
 from seesaw.config.options import config_dir, groups
 from seesaw.config.renamed import RENAMED, renamed
 from seesaw.sweeps.space import read_space
+from seesaw.training.preflight import checked, compose_checked
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from seesaw.cli import train as entry
-from seesaw.config.compose import compose_checked
 from seesaw.training.build import build
+from seesaw.training.preflight import compose_checked
 
 ROOT = Path(__file__).parents[1]
 OWN = ROOT / "tests" / "extension"

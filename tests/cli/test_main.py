@@ -1,5 +1,6 @@
 """The command `seesaw`: mistakes are one sentence, in the cheap cases before torch is imported."""
 
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seesaw.cli.main import main
+from seesaw.cli.train import main as train_main
 from seesaw.errors import UserError
 
 MISTAKES = {
@@ -115,3 +117,20 @@ def test_what_an_error_quotes_from_a_file_cannot_control_the_terminal(
     monkeypatch.setattr("seesaw.analysis.compare.compare", fail)
     assert main(["compare", "runs"]) == 1
     assert capsys.readouterr().err == "seesaw: größe: 'a\\nb\\x1b[2J' is wrong\n"
+
+
+VERSION = f"seesaw {importlib.metadata.version('seesaw-gan')}\n"
+
+
+def test_version_is_printed_without_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom seesaw.cli.main import main\ntry: main(['--version'])\nfinally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{VERSION}False\n", "")
+
+
+def test_training_prints_the_version_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (main, train_main):
+        assert command(["train", "--version"] if command is main else ["model=nope", "--version"]) == 0
+        assert capsys.readouterr().out == VERSION

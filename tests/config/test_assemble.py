@@ -10,11 +10,11 @@ from hydra.errors import HydraException
 
 from seesaw.config.allowed import PARTS
 from seesaw.config.assemble import assemble, check_entries, takes, unused, without_unused
-from seesaw.config.compose import compose_checked
 from seesaw.errors import UserError
 from seesaw.gan.schedules import Constant, Cosine, Linear
 from seesaw.training.build import build, construct
 from seesaw.training.error_messages import known_message
+from seesaw.training.preflight import build_checked, compose_checked
 
 OWN = """
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(*overrides: str) -> str:
     """The sentence with which a run of these overrides is refused."""
     with pytest.raises((UserError, HydraException)) as caught:
-        build(compose_checked(list(overrides)))
+        build_checked(compose_checked(list(overrides)), devices=1)
     words = known_message(caught.value, list(overrides))
     assert words is not None
     assert "\n" not in words

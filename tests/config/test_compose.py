@@ -14,11 +14,12 @@ from PIL import Image
 
 from seesaw.cli import train as entry
 from seesaw.config.allowed import PARTS
-from seesaw.config.compose import choices_of, compose, compose_checked, recommendations, resolved
+from seesaw.config.compose import choices_of, compose, recommendations, resolved
 from seesaw.config.options import config_dir, groups
 from seesaw.errors import UserError
 from seesaw.training.build import build
 from seesaw.training.dry_run import check_optimizers
+from seesaw.training.preflight import build_checked, compose_checked
 from seesaw.training.run_folder import differences, flat
 
 CONF = config_dir()
@@ -286,7 +287,7 @@ def test_a_model_without_labels_refuses_them(model: str) -> None:
     config = compose_checked([*small(model), "data.labels=true"])
     assert config["data"]["classes"] == (8 if model == "mlp_points" else 10)
     with pytest.raises(UserError) as caught:
-        build(config)
+        build_checked(config, devices=1)
     assert str(caught.value) == (
         "data.labels=true, and this model takes no labels (its G has no classes): leave data.labels out, or choose a "
         "class-conditional model"

@@ -15,7 +15,8 @@ from seesaw.config.options import AUTOMATIC, DECIDED, check_data, check_trainer
 from seesaw.data.sources.digits import Digits
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.stop import GracefulStop
-from seesaw.training.run import make_trainer
+from seesaw.training.distributed import RankInfo
+from seesaw.training.run import OpenRun, make_trainer
 from seesaw.training.run_folder import Job, RunFolder, Status
 
 
@@ -26,7 +27,8 @@ def test_every_argument_that_the_run_gives_the_trainer_is_refused_to_the_user(
     parts = {"callbacks": {}, "trainer": given.update}
     monkeypatch.setattr("seesaw.training.run.construct", lambda node, where, packages: parts[where])
     job = Job({"model": "dcgan", "data": "digits", "balance": "none"})
-    make_trainer(RunFolder(tmp_path), composed("trainer=cpu"), job, GracefulStop(1), NoMetrics(), [], Status(tmp_path))
+    run = OpenRun(RunFolder(tmp_path), composed("trainer=cpu"), job, RankInfo(0, 1), NoMetrics(), Status(tmp_path))
+    make_trainer(run, GracefulStop(1), [])
     assert set(given) <= set(DECIDED)
     assert check_trainer({"trainer": {"_target_": "x", "devices": 1, "precision": 16, "logger": False}}) == [
         "trainer.precision: the run sets it; give precision=auto or precision=exact",

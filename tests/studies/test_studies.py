@@ -13,7 +13,7 @@ from loops.rows import ROWS
 
 import studies
 from seesaw.cli.train import main
-from seesaw.config.compose import compose_checked
+from seesaw.training.preflight import compose_checked
 
 ROOT = Path(__file__).parents[2]
 TINY = [

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 import yaml
 
-from seesaw.config.compose import compose_checked
 from seesaw.training.build import build
 from seesaw.training.checkpoints import FORMAT, AtomicIO
+from seesaw.training.preflight import compose_checked
 
 TINY = ("model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", "kimg=0.064", "batch_size=16",
         "metrics.n=64", "logger=none", "trainer=cpu")  # fmt: skip

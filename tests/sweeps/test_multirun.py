@@ -27,8 +27,8 @@ from seesaw.sweeps.multirun import (
     varied,
 )
 from seesaw.training.error_messages import error_message
+from seesaw.training.preflight import check_single_device
 from seesaw.training.run_folder import Job, Status, read_status
-from seesaw.training.start import one_device
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 SMALL = ["model=mlp", "data.resolution=16", "batch_size=16", "trainer=cpu", "kimg=0.064", "metrics=none"]
@@ -146,9 +146,9 @@ def test_names_are_the_overrides_that_vary() -> None:
 )
 def test_several_devices_in_a_sweep_are_refused(trainer: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=words + r".*a job of a sweep or search takes one device"):
-        one_device({"trainer": trainer}, job(tmp_path))
-    one_device({"trainer": trainer}, Job(CHOICES))
-    one_device({"trainer": {"devices": [1]}}, job(tmp_path))
+        check_single_device({"trainer": trainer}, job(tmp_path))
+    check_single_device({"trainer": trainer}, Job(CHOICES))
+    check_single_device({"trainer": {"devices": [1]}}, job(tmp_path))
 
 
 def test_a_launcher_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from optuna.trial import FixedTrial
 
-from seesaw.config.compose import compose_checked
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
 from seesaw.sweeps.space import SPACES, read_space, written
+from seesaw.training.preflight import compose_checked
 
 READY = sorted(file.stem for file in SPACES.glob("*.yaml"))
 WITH_KNOBS = sorted(  # a balance file that sets a value has something to search

@@ -11,7 +11,7 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from seesaw.cli import train as entry
-from seesaw.config.compose import compose_checked
+from seesaw.training.preflight import compose_checked
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from seesaw.gan.balance import GapAware, SkipD
 from seesaw.gan.penalties import PathLength
 from seesaw.gan.phases import Phase, build_phases
 from seesaw.training.build import build, construct
-from seesaw.training.compatibility import game_of, misfits
+from seesaw.training.compatibility import check_fits, game_of, misfits
 
 ROOT = Path(__file__).parents[2]
 LOSSES = sorted(file.stem for file in (ROOT / "conf" / "loss").glob("*.yaml"))
@@ -132,7 +132,7 @@ def test_every_row_of_the_code_stands_in_a_cell(mlp: Any, dcgan: Any) -> None:
 )
 def test_a_run_is_refused_in_a_sentence(overrides: str, sentence: str, composed: Composed) -> None:
     with pytest.raises(UserError, match=sentence):
-        build(composed(*overrides.split(), "data.resolution=16"))
+        check_fits(build(composed(*overrides.split(), "data.resolution=16"))[0])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_run_is_refused_in_a_sentence(overrides: str, sentence: str, composed:
 )
 def test_a_run_is_told(overrides: str, sentence: str, composed: Composed) -> None:
     with pytest.warns(Notice, match=sentence):
-        build(composed(*overrides.split(), "data.resolution=16"))
+        check_fits(build(composed(*overrides.split(), "data.resolution=16"))[0])
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,7 @@ def test_models_as_they_are_and_what_the_sentences_advise_fit(overrides: str, co
     with warnings.catch_warnings():
         warnings.simplefilter("error", Notice)
         gan, _ = build(composed(*overrides.split(), *small))
+        check_fits(gan)
     assert misfits(game_of(gan.D, gan.phases)) == {}
 
 

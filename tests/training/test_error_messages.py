@@ -4,29 +4,50 @@ import errno
 import os
 
 import pytest
+from hydra.errors import InstantiationException
 
 from seesaw.errors import UserError
+from seesaw.training.build import build
 from seesaw.training.error_messages import known_message
+from seesaw.training.preflight import compose_checked
 
 
 def test_a_full_disk_anywhere_is_one_known_message() -> None:
     """A real one: /dev/full takes no byte."""
     with pytest.raises(OSError, match="No space left") as caught:
         os.write(os.open("/dev/full", os.O_WRONLY), b"x")
-    told = known_message(caught.value, [])
-    assert told is not None
-    assert "the disk is full; make room or choose another place by run_dir" in told
+    message = known_message(caught.value, [])
+    assert message is not None
+    assert "the disk is full; make room or choose another place by run_dir" in message
 
 
 @pytest.mark.parametrize(("number", "words"), [(errno.EACCES, "permission is denied"), (errno.EROFS, "read-only")])
 def test_places_that_cannot_be_written(number: int, words: str) -> None:
-    told = known_message(OSError(number, os.strerror(number), "/there/metrics.csv"), [])
-    assert told is not None
-    assert told.startswith("/there/metrics.csv: ")
-    assert words in told
+    message = known_message(OSError(number, os.strerror(number), "/there/metrics.csv"), [])
+    assert message is not None
+    assert message.startswith("/there/metrics.csv: ")
+    assert words in message
 
 
 def test_what_nobody_can_mend_is_not_called_a_mistake() -> None:
     assert known_message(ZeroDivisionError("x"), []) is None
     assert known_message(OSError(errno.EIO, "i/o"), []) is None
     assert known_message(UserError("a sentence"), []) == "a sentence"
+
+
+@pytest.mark.parametrize("player", ["G", "D"])
+def test_a_failing_constructor_is_named_by_its_key(player: str) -> None:
+    config = compose_checked(["model=mlp", "data.resolution=16", f"model.{player}.widths=[]"])
+    with pytest.raises(InstantiationException) as caught:
+        build(config)
+    assert known_message(caught.value, []) == (
+        f"model.{player}: cannot be built: IndexError: list index out of range; SEESAW_TRACE=1 shows the trace"
+    )
+
+
+def test_a_full_disk_within_a_constructor_is_reported_as_such() -> None:
+    error = InstantiationException("Error in call to target 'x':\nfull_key: data")
+    error.__cause__ = OSError(errno.ENOSPC, "no space", "/there")
+    assert str(known_message(error, [])).startswith("/there: the disk is full")
+    error.__cause__ = None
+    assert known_message(error, []) is None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
-from seesaw.training.error_messages import of_building
+from seesaw.training.error_messages import explain_building
 from seesaw.training.profiler import TraceProfiler, build_profiler
 
 
@@ -84,7 +84,7 @@ def test_too_few_batches_are_refused_in_one_sentence(name: str, value: int, leas
         TraceProfiler(tmp_path, **{name: value})
     with pytest.raises(Exception, match=name) as caught:
         built("trace", tmp_path, **{name: value})
-    assert f"debug.profiler: {name} is {value}; it must be at least {least}" == of_building(caught.value, [])
+    assert f"debug.profiler: {name} is {value}; it must be at least {least}" == explain_building(caught.value, [])
 
 
 def test_only_listed_profilers_are_built(tmp_path: Path) -> None:

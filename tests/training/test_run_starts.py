@@ -11,11 +11,10 @@ import yaml
 from tiny_run import TINY, tiny_run
 
 from seesaw.cli.train import main
-from seesaw.config.compose import compose_checked
 from seesaw.metrics.auto import Choice
 from seesaw.training.launcher import LAUNCH_INFO
+from seesaw.training.preflight import choose_auto_metrics, compose_checked
 from seesaw.training.run_folder import read_status
-from seesaw.training.start import auto_metrics
 
 SMALL = [override for override in TINY if not override.startswith("metrics.")]
 
@@ -85,9 +84,9 @@ def test_a_started_process_takes_the_choice_of_the_first(monkeypatch: pytest.Mon
         "error_file": "w",
     }
     monkeypatch.setenv(LAUNCH_INFO, json.dumps(launched))
-    assert (auto_metrics(), asked) == ("efflite0", [])
+    assert (choose_auto_metrics(), asked) == ("efflite0", [])
     monkeypatch.delenv(LAUNCH_INFO)
-    assert (auto_metrics(), asked) == ("fid", ["fid"])
+    assert (choose_auto_metrics(), asked) == ("fid", ["fid"])
 
 
 def test_a_run_of_an_earlier_version_is_refused_in_a_sentence_that_names_the_commit(

@@ -1,17 +1,31 @@
 """`seesaw prepare data=… `: decode a set once, ahead of training, with the same options that training takes."""
 
+import argparse
 import time
 from pathlib import Path
+from typing import Any
 
-from seesaw.config.assemble import assemble
-from seesaw.config.compose import compose_checked
-from seesaw.data.prepare.prepared import open_prepared
-from seesaw.data.prepare.write import content_hash, prepare, whole
-from seesaw.data.sources.image_files import ImageFiles
 from seesaw.errors import UserError
-from seesaw.training.build import construct
 
 SMALLEST_LEVEL = 4
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser of `seesaw`."""
+    command = commands.add_parser(
+        "prepare", help="decode a set of images once: `seesaw prepare data=celeba data.resolution=64`"
+    )
+    command.add_argument(
+        "overrides", nargs="+", metavar="KEY=VALUE", help="as `train` takes them: data=celeba data.root=…"
+    )
+    command.add_argument("--levels", action="store_true", help="also every smaller power of two, for growing models")
+    command.add_argument("--jobs", type=int, default=None, help="processes that decode (one a core)")
+    command.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> str:
+    """Prepare the set; returns the lines to print."""
+    return prepare_set(options.overrides, options.levels, options.jobs)
 
 
 def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
@@ -27,6 +41,12 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
     """
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs is {jobs}; it must be at least 1")
+    from seesaw.config.assemble import assemble  # imports torch
+    from seesaw.data.prepare.write import prepare, whole
+    from seesaw.data.sources.image_files import ImageFiles
+    from seesaw.training.build import construct
+    from seesaw.training.preflight import compose_checked
+
     config = compose_checked(overrides)
     data = construct(assemble(config)["data"], "data", config["packages"])
     if not isinstance(data, ImageFiles):
@@ -43,6 +63,8 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
 
 def verify(folder: Path) -> None:
     """Raise UserError where the pixels are not those that were prepared."""
+    from seesaw.data.prepare.write import content_hash, whole
+
     index = whole(folder)
     assert index is not None
     if content_hash(folder, index["decoding"]["resolution"]) != index["sha256"]:
@@ -50,22 +72,25 @@ def verify(folder: Path) -> None:
 
 
 def lines(folder: Path, levels: bool, seconds: float | None) -> list[str]:
-    """What a person wants to know of a prepared set."""
+    """A report on a prepared set: size, place, hash, bad images and levels."""
+    from seesaw.data.prepare.prepared import open_prepared
+    from seesaw.data.prepare.write import whole
+
     index = whole(folder)
     assert index is not None
     reals = open_prepared(folder)
     n = len(reals)
     how = "was there already, and its content hash is right" if seconds is None else f"{n / seconds:,.0f} images/s"
-    told = [f"{reals.description}: {how}", f"folder        {folder}", f"content hash  {index['sha256'][:16]}"]
+    report = [f"{reals.description}: {how}", f"folder        {folder}", f"content hash  {index['sha256'][:16]}"]
     if reals.classes:
-        told.append(f"classes       {reals.classes}")
+        report.append(f"classes       {reals.classes}")
     if index["bad"]:
-        told.append(f"skipped       {len(index['bad'])} bad images, listed in index.json")
+        report.append(f"skipped       {len(index['bad'])} bad images, listed in index.json")
     resolution = reals.shape[-1] // 2
     while levels and resolution >= SMALLEST_LEVEL:
         reals.level(resolution)
         resolution //= 2
     kept = sorted(int(p.stem.partition("-")[2]) for p in folder.glob("images-*.npy"))
     size = sum(p.stat().st_size for p in folder.glob("images-*.npy"))
-    told.append(f"levels        {', '.join(map(str, kept))} px, {size / 2**20:,.1f} MiB")
-    return told
+    report.append(f"levels        {', '.join(map(str, kept))} px, {size / 2**20:,.1f} MiB")
+    return report

@@ -1,18 +1,38 @@
 """`seesaw stylize a.jpg b.jpg --out c.png`: the short form of a run of style transfer."""
 
+import argparse
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
-from PIL import Image
-
-from seesaw.config.compose import checked, compose
 from seesaw.errors import UserError
-from seesaw.training.run import run
 from seesaw.training.run_folder import Job, literal, new_folder
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 JPEG_QUALITY = 95
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser of `seesaw`."""
+    command = commands.add_parser("stylize", help="draw a photograph in another's style: `seesaw stylize a.jpg b.jpg`")
+    command.add_argument("content", help="the photograph that is drawn")
+    command.add_argument("style", help="the image whose style it takes")
+    command.add_argument("--out", type=Path, default=Path("stylized.png"), help="png, jpg or webp (stylized.png)")
+    command.add_argument("--size", type=int, default=None, help="pixels of the longer side (512)")
+    command.add_argument("--iterations", type=int, default=None, help="steps of the optimiser (500)")
+    command.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="as `train` takes them: model/style=gram model.start=noise model.colours=content experiment=gatys2016",
+    )  # fmt: skip
+    command.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> str:
+    """Draw the picture; returns the line to print."""
+    return stylize(options.content, options.style, options.out, options.size, options.iterations, options.overrides)
 
 
 def stylize(content: str, style: str, out: Path, size: int | None, iterations: int | None, overrides: list[str]) -> str:
@@ -34,10 +54,16 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
         raise UserError(f"--out {out}: the name must end in one of {', '.join(SUFFIXES)}")
     if iterations is not None and iterations < 1:
         raise UserError(f"--iterations is {iterations}; it must be at least 1")
+    from PIL import Image
+
+    from seesaw.training.preflight import checked
+
     cfg, choices = composed(content, style, size, iterations, overrides)
     config = checked(cfg, overrides, choices)
     job = Job(choices | {"balance": "none"}, overrides)
     folder = Path(cfg.run_dir) if cfg.run_dir is not None else new_folder(job.prefix(cfg.seed))
+    from seesaw.training.run import run  # imports torch
+
     out.parent.mkdir(parents=True, exist_ok=True)
     job = Job(job.choices, overrides, run_dir=str(folder))
     try:
@@ -51,8 +77,10 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
 
 def composed(
     content: str, style: str, size: int | None, iterations: int | None, overrides: list[str]
-) -> tuple[DictConfig, dict[str, str]]:
+) -> tuple["DictConfig", dict[str, str]]:
     """The configuration, and group -> chosen option. Paths are set as they are: no file name can be mistaken for an override."""
+    from seesaw.config.compose import compose
+
     preset = any(override.startswith("experiment=") for override in overrides)
     start = ["logger=none"] if preset else ["model=style_transfer", "logger=none"]
     cfg, choices = compose([*start, *overrides])
@@ -70,6 +98,8 @@ def composed(
 
 def write(made: Path, out: Path) -> None:
     """The run's picture under the name and in the format that the user wants."""
+    from PIL import Image
+
     if out.suffix.lower() == ".png":
         shutil.copy(made, out)
         return

@@ -4,6 +4,7 @@ Nothing heavy is imported before the names are known to be right, so that `--hel
 at once. Exit codes: 0 done, 1 a mistake or a failure, 130 Ctrl-C, 143 SIGTERM.
 """
 
+import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -11,17 +12,30 @@ from typing import Any
 
 from seesaw.config.command_line import check_arguments, flags_first, with_home
 from seesaw.config.options import config_dir, groups, help_text
-from seesaw.training.error_messages import error_message, plain_notices, traces
-from seesaw.training.run_folder import Job
-from seesaw.training.start import checked_run
+from seesaw.training.error_messages import error_message, plain_notices, wants_trace
+from seesaw.training.preflight import check_run
+from seesaw.training.run_folder import Job, read_status
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser of `seesaw`, for its help page: Hydra parses what follows `seesaw train`."""
+    commands.add_parser("train", help="train a GAN: `seesaw train --help`", add_help=False)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Compose, check and run what the arguments say; returns the exit code."""
+    """Answer the arguments: a page of help, the version, or a run or sweep; returns the exit code."""
     arguments = flags_first(with_home(sys.argv[1:] if argv is None else argv))
     if {"-h", "--help"} & set(arguments):
         print(help_text("python train.py" if argv is None else "seesaw train", config_dir()))
         return 0
+    if "--version" in arguments:
+        print(version_line())
+        return 0
+    return call(arguments)
+
+
+def call(arguments: list[str]) -> int:
+    """Compose, check and run; returns the exit code."""
     import hydra
 
     from seesaw.sweeps.multirun import SweepCallback, failures, lost, need_launcher
@@ -30,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands us its exceptions instead of printing them
     sys.argv = [sys.argv[0], *arguments]
     SweepCallback.folder = SweepCallback.signal = None
-    code, said = 0, list[str]()
+    code, messages = 0, list[str]()
 
     def task(cfg: Any) -> float | None:  # may be pickled and taken to another process
-        return job(cfg, said)
+        return job(cfg, messages)
 
     try:
         check_arguments(arguments, groups(config_dir()))
@@ -45,22 +59,22 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         code = 130
     except Exception as error:
-        if traces():
+        if wants_trace():
             raise
         if SweepCallback.signal is None:  # else the launcher lost a process that the signal ended
-            said.append(lost(error) or error_message(error, arguments))
+            messages.append(lost(error) or error_message(error, arguments))
     if SweepCallback.folder is not None:  # also of a sweep that a signal ended
-        said += filter(None, [failures(SweepCallback.folder)])
-    for text in said:
+        messages += filter(None, [failures(SweepCallback.folder)])
+    for text in messages:
         print(f"seesaw: {text}", file=sys.stderr)
     if SweepCallback.signal is not None:
         return 128 + SweepCallback.signal
-    return code or (1 if said else 0)
+    return code or (1 if messages else 0)
 
 
-def job(cfg: Any, said: list[str]) -> float | None:
+def job(cfg: Any, messages: list[str]) -> float | None:
     """The one run of the command, or one of a sweep. Hydra would print its own words for an exception, so none reaches it:
-    why a single run failed goes to `said`."""
+    why a single run failed is appended to `messages`."""
     from hydra.core.hydra_config import HydraConfig
 
     from seesaw.sweeps.multirun import in_other_process
@@ -74,14 +88,22 @@ def job(cfg: Any, said: list[str]) -> float | None:
     try:
         return checked_run(cfg, described)
     except Exception as error:
-        if traces():
+        if wants_trace():
             raise
-        said.append(error_message(error, described.overrides))
+        messages.append(error_message(error, described.overrides))
         return None
 
 
+def checked_run(cfg: Any, described: Job) -> float | None:
+    """Check, then run. Torch is imported only when the names are known to be right."""
+    config = check_run(cfg, described)
+    from seesaw.training.run import run
+
+    return run(cfg, config, described)
+
+
 def swept(cfg: Any, described: Job) -> float | None:
-    """One job of a sweep: its folder tells how it ended, and the others go on."""
+    """One job of a sweep: its status file records how it ended, and the others go on."""
     from seesaw.sweeps.multirun import STOP, record_failure, record_state
 
     assert described.sweep_dir is not None
@@ -92,11 +114,13 @@ def swept(cfg: Any, described: Job) -> float | None:
     record_state(described, "running")
     try:
         best = checked_run(cfg, described)
-        state = "finished"
+        assert described.folder is not None
+        limited = read_status(described.folder).get("state") == "interrupted"  # by a time limit, without a signal
+        state = "interrupted" if limited else "finished"
         return best
     except Exception as error:
         state = "failed"
-        if traces():
+        if wants_trace():
             raise
         record_failure(described, error_message(error, described.overrides, described.folder), error)
         return None
@@ -119,12 +143,20 @@ def describe(cfg: Any) -> Job:
     overrides: list[str] = OmegaConf.to_container(hc.overrides.task, resolve=False)  # type: ignore[assignment]
     return Job(
         choices=choices_of(hc.runtime.choices, cfg),
-        overrides=overrides,  # unresolved: a wrong ${…} is told later
+        overrides=overrides,  # unresolved: a wrong ${…} is reported later
         varied=[override for override in overrides if override.lstrip("+~").partition("=")[0] in SweepCallback.varied],
         run_dir=cfg.run_dir,
         sweep_dir=Path(hc.sweep.dir) if in_sweep else None,
         number=hc.job.num if in_sweep else None,
     )
+
+
+def version_line() -> str:
+    """What `--version` prints."""
+    try:
+        return f"seesaw {importlib.metadata.version('seesaw-gan')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "seesaw, of a checkout that is not installed"
 
 
 def program() -> str:

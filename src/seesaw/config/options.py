@@ -114,7 +114,7 @@ def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
             continue
         wrong = misfits(cfg[name], types[name], name)
         out += wrong or _out_of_range(name, cfg[name], fld)
-    return out + check_trainer(cfg) + check_debug(cfg) + check_data(cfg)
+    return out
 
 
 def check_trainer(cfg: Mapping[str, Any]) -> list[str]:

@@ -150,7 +150,7 @@ def _check_node(node: dict[str, Any], path: str) -> Iterable[str]:
 
 
 class CannotImport(Exception):
-    """A `_target_` that names nothing; the text says why."""
+    """A `_target_` that names nothing callable; the text gives the reason."""
 
 
 def locate(target: Any) -> Callable[..., Any]:

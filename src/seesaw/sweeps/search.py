@@ -94,8 +94,7 @@ class Measured(NamedTuple):
 
 def check_corners(plan: Plan) -> Measured:
     """How a trial is measured. UserError where a corner of the space does not compose or fit."""
-    from seesaw.config.compose import compose_checked
-    from seesaw.training.start import auto_metrics
+    from seesaw.training.preflight import choose_auto_metrics, compose_checked
 
     set_by_space = {override.partition("=")[0]: override for override in plan.space.fixed}
     for override in plan.overrides:
@@ -109,7 +108,7 @@ def check_corners(plan: Plan) -> Measured:
     for corner in plan.space.corners():
         overrides = [*plan.fixed, *corner]
         compose_checked(overrides)
-    config = compose_checked(overrides, auto_metrics)
+    config = compose_checked(overrides, choose_auto_metrics)
     higher = primary_direction(config)
     if higher is None:
         raise UserError("a search optimises a metric, and metrics=none measures none; choose other metrics")
@@ -268,21 +267,26 @@ class Search:
         import optuna
 
         from seesaw.config.compose import compose
-        from seesaw.training.error_messages import error_message, traces
-        from seesaw.training.start import checked_run
+        from seesaw.training.error_messages import error_message, wants_trace
+        from seesaw.training.preflight import check_run
 
         cfg, choices = compose([*self.plan.fixed, *drawn])
         judge = PrunerLink(trial, max(round(cfg.evaluate_kimg * 1000), 1))
         job = Job(choices, [*self.plan.fixed, *drawn], None, self.plan.out, trial.number, drawn, "search", judge)
         try:
-            value = checked_run(cfg, job)
+            config = check_run(cfg, job)
+            from seesaw.training.run import run
+
+            value = run(cfg, config, job)
+            if read_status(self.plan.out / str(trial.number)).get("state") == "interrupted":
+                raise UserError("it was ended by a time limit before its length; give a smaller kimg")
             if value is None or not math.isfinite(value):
                 raise UserError(f"the distance is {value}")
         except SystemExit:
             self.requeue(trial)
             raise
         except Exception as error:
-            if traces():
+            if wants_trace():
                 raise
             assert job.folder is not None
             reason = error_message(error, drawn, job.folder)

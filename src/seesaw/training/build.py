@@ -16,8 +16,7 @@ from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.growth import COARSEST
-from seesaw.training.compatibility import check_fits
-from seesaw.training.error_messages import of_building
+from seesaw.training.error_messages import explain_building
 from seesaw.training.run_folder import literal
 
 
@@ -45,7 +44,8 @@ def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:
     """The model, with initial weights keyed by the seed alone, and the data, not read yet.
 
     Raises:
-        UserError: loss, penalty and D do not fit, the model is for images and the data are points, or it takes no labels.
+        UserError: the model is for images and the data are points.
+        InstantiationException: a constructor refused its arguments.
     """
     nodes, packages = assemble(config), config.get("packages") or []
     try:
@@ -53,12 +53,10 @@ def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:
         torch.manual_seed(config["seed"])
         model = construct(nodes["model"], "model", packages)
     except InstantiationException as error:
-        text = of_building(error, [])
+        text = explain_building(error, [])
         if text is None or config["data"].get("resolution") != 1:
             raise
         raise UserError(f"{text}; these data are points of the plane, for which there is model=mlp_points") from error
-    check_labels(model, config)
-    check_fits(model)
     return model, data
 
 

@@ -21,13 +21,8 @@ class AtomicIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         try:
             atomic_write(Path(path), lambda file: torch.save(checkpoint, file))
-        except (UserError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
-            reason = (
-                error
-                if isinstance(error, UserError)
-                else f"{path} cannot be written: the disk is full, or it was refused"
-            )
-            raise UserError(f"{reason}; the checkpoint before it is untouched") from error
+        except UserError as error:
+            raise UserError(f"{error}; the checkpoint before it is untouched") from error
 
 
 def load(path: Path) -> dict[str, Any]:

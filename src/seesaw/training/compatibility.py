@@ -79,7 +79,7 @@ MISFITS = {
 
 
 def game_of(D: nn.Module, phases: dict[str, Phase]) -> Game:
-    """What the phases' terms and D's layers say. A penalty whose weight is 0 is none."""
+    """The game that the phases' terms and D's layers describe. A penalty whose weight is 0 does not count."""
     terms = [term for phase in phases.values() for term in phase.terms.values()]
     losses = [found[1] for phase in phases.values() if (found := phase.adversarial())]
     penalties = [t for t in terms if isinstance(t, Penalty) and t.player == "D" and t.strength != 0]

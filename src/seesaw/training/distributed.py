@@ -18,8 +18,7 @@ from seesaw.training.launcher import Launcher
 from seesaw.training.run_folder import Job, RunFolder, Status
 
 TIMEOUT = timedelta(hours=2)
-"""How long a process waits for the others. It is no watch over them (`processes` is): the first process takes the distances
-and writes, the others wait."""
+"""How long a process waits for the others while the first one measures and writes. `launcher` notices processes that die."""
 
 
 class RankInfo(NamedTuple):
@@ -37,8 +36,8 @@ def rank_info(trainer: dict[str, Any]) -> RankInfo:
         probe = pl.Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
     except (MisconfigurationException, ValueError, RuntimeError, TypeError, ImportError) as error:
         first = str(error).strip().splitlines()[0].rstrip(".")
-        told = " ".join(f"trainer.{k}={v}" for k, v in options.items())
-        raise UserError(f"{told} cannot be had here: {first}") from error
+        asked = " ".join(f"trainer.{k}={v}" for k, v in options.items())
+        raise UserError(f"{asked} cannot be had here: {first}") from error
     return RankInfo(probe.global_rank, probe.world_size)
 
 
@@ -46,17 +45,17 @@ def check_divisible(config: dict[str, Any], model: Experiment, devices: int) -> 
     """Raise UserError where a model that knows no batch should be divided among devices (on all hosts together)."""
     if devices > 1 and "batch_size" in model.unused_options:
         asked = {k: v for k, v in config["trainer"].items() if k in ("devices", "num_nodes") and v != 1}
-        told = " ".join(f"trainer.{k}={v}" for k, v in asked.items()) or f"{devices} processes"
+        given = " ".join(f"trainer.{k}={v}" for k, v in asked.items()) or f"{devices} processes"
         alone = "give " + " ".join(f"trainer.{k}=1" for k in asked) if asked else "start one"
         raise UserError(
-            f"{told}: this model works on one image, which {devices} devices cannot divide among them; {alone}, "
+            f"{given}: this model works on one image, which {devices} devices cannot divide among them; {alone}, "
             "and for several images a run for each"
         )
 
 
-def strategy(trainer: dict[str, Any], folder: RunFolder, job: Job, status: Status) -> Any:
-    """What the Trainer takes: nothing of ours for a single process."""
-    if rank_info(trainer).world_size == 1:
+def strategy(here: RankInfo, folder: RunFolder, job: Job, status: Status) -> Any:
+    """The strategy of the Trainer: none of ours for a single process."""
+    if here.world_size == 1:
         return "auto"
     arguments = sys.argv[1:] if job.sweep_dir is None else job.overrides
     checkpoint = None if folder.checkpoint is None else str(folder.checkpoint)
@@ -79,7 +78,7 @@ class PlayerParallel(DDPStrategy):
     Args:
         arguments: of the command line, for the processes that it starts on this host.
         decided: what they need not decide themselves: `folder` of the run, `checkpoint` to go on from, option of `metrics`.
-        on_lost: told in a sentence which process has died, where the run cannot end by itself any more.
+        on_lost: called with a sentence that names the process that has died, where the run cannot end by itself any more.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ BOUNDS = {
     "betas": "two numbers from 0 to below 1",
     **dict.fromkeys(("eps", "weight_decay", "momentum", "alpha"), "at least 0"),
 }
-"""Of the arguments of torch's optimisers, which it tells without a name."""
+"""The ranges of the arguments of torch's optimisers, whose own errors do not name the argument."""
 
 
 def check_optimizers(config: dict[str, Any]) -> None:
@@ -131,14 +131,14 @@ def _sizes(pyramid: list[Tensor]) -> str:
 
 @contextmanager
 def _worded(where: str, images: Tensor, hint: str = "") -> Iterator[None]:
-    """Turn what torch says of the shapes into a sentence, where it was said of numbers."""
+    """Turn torch's error about shapes into a sentence; on the meta device raise it as it is, for the second try with numbers."""
     try:
         yield
     except (RuntimeError, ValueError, IndexError) as error:
         text = first_line(error)
         if images.is_meta:
             raise
-        if "alloc" in text:  # the memory of this host says nothing of the device that will train
+        if "alloc" in text:  # the memory of this host is not that of the device that will train
             return
         if "Expected more than 1 value per channel" in text:
             where, hint = f"{where} with {len(images)} images", ""

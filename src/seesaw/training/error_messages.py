@@ -13,6 +13,7 @@ from seesaw.config.allowed import PARTS
 from seesaw.config.command_line import LISTS, own_folder
 from seesaw.config.options import OPTIONS, config_dir, groups
 from seesaw.config.renamed import renamed
+from seesaw.config.sentences import REPLACED
 from seesaw.config.values import did_you_mean
 from seesaw.errors import Notice, UserError
 from seesaw.training.run_folder import RUN_FOLDER, keep_trace
@@ -41,7 +42,7 @@ SHORT = {
 """What other programs call these, and what is meant here."""
 
 
-def traces() -> bool:
+def wants_trace() -> bool:
     """Whether exceptions are shown with their traces instead of sentences: SEESAW_TRACE=1."""
     return os.environ.get("SEESAW_TRACE") == "1"
 
@@ -78,13 +79,13 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, Building):
-        return of_building(error, arguments)
+        return explain_building(error, arguments)
     if isinstance(error, MissingConfigException):
-        return of_missing_option(error, arguments)
+        return explain_missing_option(error, arguments)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: an override is key=value, and a value with special characters stands in quotes"
     if isinstance(error, HydraException):
-        return of_composition(error, arguments)
+        return explain_composition(error, arguments)
     if isinstance(error, OSError) and error.errno in DISK:
         where = f"{error.filename}: " if error.filename else ""
         what = "make room or choose another place by run_dir=… or cache_dir=…, then go on with resume=auto"
@@ -93,7 +94,7 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
         hint = "; where ${ belongs to a name, type \\${" if isinstance(error, InterpolationResolutionError) else ""
         return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}{hint}"
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
-        return of_no_option(arguments)
+        return explain_no_option(arguments)
     return None
 
 
@@ -116,8 +117,8 @@ _OF_THE_MODEL = rf"^(model|data|metrics)\.(?=({'|'.join(PARTS)})\b)"
 """Parts are passed to the model, and stand beside it in the configuration."""
 
 
-def of_building(error: Any, arguments: list[str]) -> str | None:
-    """A constructor refused its arguments: the key, and its own words."""
+def explain_building(error: Any, arguments: list[str]) -> str | None:
+    """A constructor failed: its key, and its own words; None where no constructor was called."""
     cause = error.__cause__
     while cause is not None and type(cause).__name__ == "InstantiationException":
         cause = cause.__cause__
@@ -125,7 +126,12 @@ def of_building(error: Any, arguments: list[str]) -> str | None:
     where = f"{re.sub(_OF_THE_MODEL, '', key.group(1))}: " if key else ""
     if isinstance(cause, UserError):
         return str(cause)
-    return f"{where}{cause}" if isinstance(cause, ValueError) else None
+    if isinstance(cause, ValueError):
+        return f"{where}{cause}"
+    if cause is None or (isinstance(cause, OSError) and cause.errno in DISK):
+        return None if cause is None else known_message(cause, arguments)
+    words = str(cause).strip().splitlines()[:1]
+    return f"{where}cannot be built: {': '.join([type(cause).__name__, *words])}; SEESAW_TRACE=1 shows the trace"
 
 
 def all_groups(arguments: list[str]) -> dict[str, list[str]]:
@@ -136,7 +142,7 @@ def all_groups(arguments: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def of_missing_option(error: Any, arguments: list[str]) -> str:
+def explain_missing_option(error: Any, arguments: list[str]) -> str:
     """group=name where there is no such file."""
     missing = str(error.missing_cfg_file or first_line(error))
     group, _, name = missing.rpartition("/")
@@ -144,7 +150,7 @@ def of_missing_option(error: Any, arguments: list[str]) -> str:
     return f"{group}={name}: there is no such option in the group {group}{did_you_mean(name, known)}"
 
 
-def of_no_option(arguments: list[str]) -> str | None:
+def explain_no_option(arguments: list[str]) -> str | None:
     """group=null, group=3: a group takes the name of an option."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -164,7 +170,7 @@ def of_no_option(arguments: list[str]) -> str | None:
     return None
 
 
-def of_composition(error: Exception, arguments: list[str]) -> str:
+def explain_composition(error: Exception, arguments: list[str]) -> str:
     """An override that fits nothing, or cannot be parsed."""
     text = str(error.__cause__ or error) + "\n" + str(error)
     key = re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text)
@@ -200,8 +206,6 @@ def unknown_key(key: str, arguments: list[str]) -> str:
     if parts[0] not in known:
         hint = f"; {SHORT[key]}" if key in SHORT else did_you_mean(parts[0], known)
         return f"{key}: there is no option or group '{parts[0]}'{hint}"
-    from seesaw.config.compose import REPLACED
-
     (node, choices), path = composed_without(key, arguments), ""
     for part in parts:
         if not isinstance(node, dict) or part not in node:

@@ -1,4 +1,4 @@
-"""The processes of a data-parallel run on this host: how they start, what they are told, and what happens when one dies."""
+"""The processes of a data-parallel run on this host: how they start, what they inherit, and what happens when one dies."""
 
 import json
 import os
@@ -32,7 +32,7 @@ EXPECTED_EXIT_CODES = (0, *(128 + number for number in SIGNALS))
 
 
 def launch_info() -> dict[str, Any]:
-    """What the process that started this one decided: `folder`, `checkpoint`, `metrics`, `parent`, `words`; empty where none
+    """What the process that started this one decided: `folder`, `checkpoint`, `metrics`, `parent`, `error_file`; empty where none
     did."""
     return dict(json.loads(os.environ.get(LAUNCH_INFO, "{}")))
 
@@ -52,7 +52,7 @@ def inherited_metrics() -> str | None:
 
 
 def lost_connection(error: BaseException) -> bool:
-    """Whether another process went away, as the collectives say it."""
+    """Whether the error of a collective operation means that another process went away."""
     if isinstance(error, dist.DistError):
         return True
     return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in ("gloo", "nccl", "connection"))
@@ -60,7 +60,7 @@ def lost_connection(error: BaseException) -> bool:
 
 @contextmanager
 def report_child_error() -> Iterator[None]:
-    """In a started process: what ended it goes to the first one, which tells the user. So each mistake is told once."""
+    """In a started process, hand what ended it to the first one, which prints it, so that each mistake is printed once."""
     started = launch_info()
     if not started:
         yield
@@ -70,9 +70,9 @@ def report_child_error() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        words = "" if lost_connection(error) else error_message(error, sys.argv[1:])
-        Path(started["error_file"]).write_text(words)
-        if not words:  # time to see whether it was the first process
+        message = "" if lost_connection(error) else error_message(error, sys.argv[1:])
+        Path(started["error_file"]).write_text(message)
+        if not message:  # time to see whether it was the first process
             time.sleep(2)
         raise SystemExit(1) from None
 
@@ -90,7 +90,7 @@ class Launcher(_SubprocessScriptLauncher):
     """Starts the other processes of this host, unless torchrun, SLURM or the like has, and looks after them.
 
     Lightning's own would run `sys.argv` again (in a sweep: the whole sweep) and, when a process dies, kill the first one
-    without a word. Here each process gets the arguments of one run, and a death is told in a sentence that names the rank.
+    without a message. Here each process gets the arguments of one run, and the death of one gives a sentence that names its rank.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Launcher(_SubprocessScriptLauncher):
         if not dead:
             return None
         errors = {k: self._child_error(k) for k in dead}
-        # One that was killed, else one that can say why, before those that only lost the others.
+        # One that was killed, else one that gave a reason, before those that only lost the others.
         local = min(dead, key=lambda k: (self.procs[k - 1].returncode > 0, not errors[k]))
         proc, rank = self.procs[local - 1], self.first_rank + local
         if errors[local]:

@@ -1,4 +1,4 @@
-"""Where a number came from: the commit and the versions that a run's configuration alone does not tell."""
+"""Where a number came from: the commit and the versions that a run's configuration alone does not hold."""
 
 import importlib.metadata
 import platform
@@ -28,7 +28,7 @@ def provenance() -> dict[str, Any]:
 def git_state(folder: Path) -> dict[str, str | bool | None]:
     """Commit of the checkout that tracks `folder`, and whether it holds changes (new files included) that no commit has."""
     try:
-        # A wheel inside somebody's virtual environment lies in *their* repository, whose commit says nothing of seesaw.
+        # A wheel inside somebody's virtual environment lies in *their* repository, whose commit is not seesaw's.
         if not _git(folder, "ls-files", "--", "."):
             return {"commit": None, "dirty": None}
         return {"commit": _git(folder, "rev-parse", "HEAD"), "dirty": bool(_git(folder, "status", "--porcelain"))}

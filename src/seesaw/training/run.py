@@ -5,6 +5,7 @@ import shlex
 import signal
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,7 +18,7 @@ from seesaw.data.module import ImageData
 from seesaw.errors import UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
-from seesaw.training.build import build, check_shares, construct, notice_growth, precision, sizes
+from seesaw.training.build import construct, precision, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.memory_check import MemoryCheck
@@ -27,13 +28,13 @@ from seesaw.training.callbacks.stop import GracefulStop, PruningCallback
 from seesaw.training.callbacks.threads import ThreadTuner
 from seesaw.training.checkpoints import AtomicIO, load
 from seesaw.training.curves import curves
-from seesaw.training.distributed import check_divisible, rank_info, strategy
-from seesaw.training.dry_run import check_optimizers, check_step
+from seesaw.training.distributed import RankInfo, rank_info, strategy
 from seesaw.training.launcher import inherited_folder, report_child_error
 from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
 from seesaw.training.loggers.naming import configuration_name, run_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker
+from seesaw.training.preflight import build_checked
 from seesaw.training.profiler import build_profiler
 from seesaw.training.run_folder import (
     RUN_FOLDER,
@@ -56,7 +57,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
 
     Args:
         cfg: the composed configuration, with its interpolations.
-        config: the same, resolved and checked (`seesaw.config.compose.checked`).
+        config: the same, resolved and checked (`seesaw.training.preflight.check_run`).
         job: which run of the command this is.
 
     Returns:
@@ -84,9 +85,22 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             return None
         lock.create()
         status = Status(folder.path, writes=here.rank == 0)
-        trackers = open_run(folder, config, job, shown, evaluation) if here.rank == 0 else []
+        opened = OpenRun(folder, config, job, here, evaluation, status)
+        trackers = open_trackers(opened, shown) if here.rank == 0 else []
         status.update("running", shown, choices=job.choices, **evaluation.status(reals))
-        return fit_run(folder, config, job, model, data, evaluation, trackers, status)
+        return fit_run(opened, model, data, trackers)
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """What the parts of a run share once it has its folder."""
+
+    folder: RunFolder
+    config: dict[str, Any]
+    job: Job
+    here: RankInfo
+    evaluation: Any
+    status: Status
 
 
 def best_of(folder: RunFolder) -> float | None:
@@ -107,17 +121,6 @@ def measured(config: dict[str, Any], model: Experiment, data: ImageData) -> tupl
     return evaluation, reals
 
 
-def build_checked(config: dict[str, Any], devices: int) -> tuple[Experiment, ImageData]:
-    """The model and the data, not read yet, once a step's shapes and optimisers were tried. UserError where one would fail."""
-    model, data = build(config)
-    check_divisible(config, model, devices)
-    check_shares(data, devices, config["kimg"])
-    check_optimizers(config)
-    check_step(model, data, devices)
-    notice_growth(model, config["kimg"])
-    return model, data
-
-
 def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
     """The images that the checkpoint has been shown, 0 where there is none. UserError where it is of another configuration."""
     if folder.checkpoint is None:
@@ -131,14 +134,17 @@ def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
     return int(saved["progress"]["images_shown"])
 
 
-def open_run(folder: RunFolder, config: dict[str, Any], job: Job, shown: int, evaluation: Any) -> list[Tracker]:
+def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
     """Write the configuration and open the trackers: what the first process alone does."""
+    folder, config, job = run.folder, run.config, run.job
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
     resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
     name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides)
     group = job.group or configuration_name(job.choices, config)
-    info = RunInfo(folder.path, name, config, resumed, group, job.choices, job.kind, dict(evaluation.higher_is_better))
+    info = RunInfo(
+        folder.path, name, config, resumed, group, job.choices, job.kind, dict(run.evaluation.higher_is_better)
+    )
     trackers = build_loggers(config["logger"], info)
     if folder.checkpoint is not None:
         for tracker in trackers:
@@ -146,21 +152,12 @@ def open_run(folder: RunFolder, config: dict[str, Any], job: Job, shown: int, ev
     return trackers
 
 
-def fit_run(
-    folder: RunFolder,
-    config: dict[str, Any],
-    job: Job,
-    model: Experiment,
-    data: pl.LightningDataModule,
-    evaluation: Any,
-    trackers: list[Tracker],
-    status: Status,
-) -> float | None:
+def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, trackers: list[Tracker]) -> float | None:
     """Fit, and whatever happens leave a status, curves and closed trackers behind."""
-    stop = GracefulStop(config["kimg"])
+    folder, evaluation, status, stop = run.folder, run.evaluation, run.status, GracefulStop(run.config["kimg"])
     code, state, more = 1, "failed", {}
     try:
-        trainer = make_trainer(folder, config, job, stop, evaluation, trackers, status)
+        trainer = make_trainer(run, stop, trackers)
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         model.flush_statistics(finished=stop.signal is None)
         code, state = 0 if stop.signal is None else 128 + stop.signal, stop.state(model.images_shown)
@@ -200,46 +197,46 @@ def finish_run(folder: RunFolder, stop: GracefulStop, evaluation: Any, model: Ex
     return None if evaluation.best is None else evaluation.best[0]
 
 
-def make_trainer(
-    folder: RunFolder,
-    config: dict[str, Any],
-    job: Job,
-    stop: GracefulStop,
-    evaluation: Any,
-    trackers: list[Tracker],
-    status: Status,
-) -> pl.Trainer:
+def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker]) -> pl.Trainer:
     """The callbacks stand in the order in which they must act after a batch: the length of the run or a signal first,
     then what looks at the model, then what saves it with all that was seen."""
-    exact, devices = config["precision"] == "exact", rank_info(config["trainer"]).world_size
-    threads = start_threads(config["threads"], exact, devices) if on_cpu(config["trainer"]) else None
+    config, path, evaluation = run.config, run.folder.path, run.evaluation
     callbacks = [
-        *([ThreadTuner(threads)] if threads and config["threads"] == "auto" and may_tune(exact, devices) else []),
+        *thread_tuner(config, run.here.world_size),
         stop,
         MemoryCheck(),
-        Samples(folder.path, config["sample_kimg"], seed=0),
+        Samples(path, config["sample_kimg"], seed=0),
         evaluation,
-        PruningCallback(evaluation, job.judge, stop),
+        PruningCallback(evaluation, run.job.judge, stop),
         *own_callbacks(config),
-        Checkpoints(folder.path / "checkpoints", config["checkpoint_kimg"], config, evaluation, status),
-        KimgBar(stop.images, job.title, evaluation.primary),
+        Checkpoints(path / "checkpoints", config["checkpoint_kimg"], config, evaluation, run.status),
+        KimgBar(stop.images, run.job.title, evaluation.primary),
     ]
     make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer", config["packages"])
     return make(
         **precision(config["precision"], config["trainer"]["accelerator"]),
-        strategy=strategy(config["trainer"], folder, job, status),
+        strategy=strategy(run.here, run.folder, run.job, run.status),
         max_epochs=-1,
         logger=trackers,
         callbacks=callbacks,
         plugins=[AtomicIO()],
-        profiler=build_profiler(config, folder.path),
+        profiler=build_profiler(config, path),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        default_root_dir=folder.path,
+        default_root_dir=path,
     )
+
+
+def thread_tuner(config: dict[str, Any], processes: int) -> list[pl.Callback]:
+    """Set the number of threads of a run on the CPU; the callback that changes it later, where it may change."""
+    if not on_cpu(config["trainer"]):
+        return []
+    exact = config["precision"] == "exact"
+    threads = start_threads(config["threads"], exact, processes)
+    return [ThreadTuner(threads)] if config["threads"] == "auto" and may_tune(exact, processes) else []
 
 
 def own_callbacks(config: dict[str, Any]) -> list[pl.Callback]:

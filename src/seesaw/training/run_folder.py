@@ -29,7 +29,7 @@ MOST_KEYS = 3
 """How many differing keys a refusal names."""
 
 RUN_FOLDER = "run folder: "
-"""Begins the note on an exception that tells in which folder the run was that it ended."""
+"""Begins the note on an exception that names the folder of the run that it ended."""
 
 
 def never(images_shown: int, distance: float) -> bool:
@@ -59,7 +59,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What tells the job from the others of its sweep."""
+        """The overrides that distinguish the job from the others of its sweep."""
         return " ".join(self.varied or self.overrides) or "defaults"
 
     @property
@@ -179,7 +179,7 @@ def saved_config(path: Path) -> dict[str, Any]:
 
 def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choices: dict[str, str]) -> None:
     """UserError where the folder or checkpoint `path` was begun with another configuration: with the groups that were chosen
-    otherwise, as far as its status tells them, and a few of the differing keys, but for those of these groups.
+    otherwise, as far as its status has them, and a few of the differing keys, but for those of these groups.
 
     Args:
         choices: group -> option chosen now.
@@ -189,12 +189,12 @@ def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choic
         return
     begun = read_status(path if path.is_dir() else path.parent.parent).get("choices", {})
     groups = [g for g, was in begun.items() if g not in MAY_DIFFER and choices.get(g, was) != was]
-    told = [f"{group} was {begun[group]}, now {choices[group]}" for group in groups]
+    lines = [f"{group} was {begun[group]}, now {choices[group]}" for group in groups]
     inner = tuple(f"{group.replace('/', '.')}." for group in groups)
     keys = [line for line in wrong if not line.startswith(inner)]
-    told += keys[:MOST_KEYS] + ([f"… and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else [])
+    lines += keys[:MOST_KEYS] + ([f"… and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else [])
     raise UserError(
-        f"{path} was begun with another configuration: {'; '.join(told)}; only {', '.join(MAY_DIFFER)} may change"
+        f"{path} was begun with another configuration: {'; '.join(lines)}; only {', '.join(MAY_DIFFER)} may change"
     )
 
 

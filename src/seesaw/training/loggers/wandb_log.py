@@ -202,7 +202,7 @@ def _readable_id(name: str) -> str:
 
 
 def _at_most(text: str, characters: int) -> str:
-    """What stands first and last tells the jobs of a sweep apart; what is too long is left out of the middle."""
+    """The text with its middle left out where it is too long: the jobs of a sweep differ at the ends of their names."""
     half = (characters - 1) // 2
     return text if len(text) <= characters else f"{text[:half]}…{text[-half:]}"
 
