@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.cli.train import program
+from seesaw.errors import UserError
 
 
 def add(commands: Any) -> None:
@@ -26,8 +27,10 @@ def add(commands: Any) -> None:
 
 
 def call(options: argparse.Namespace) -> str:
-    """Search; returns the lines to print."""
-    from seesaw.sweeps.search import search
-
+    """Search; returns the lines to print. Raises UserError where Optuna is not installed."""
+    try:
+        from seesaw.sweeps.search import search
+    except ImportError as error:
+        raise UserError("seesaw search needs the package optuna: pip install 'seesaw-gan[sweep]'") from error
     how = (options.trials, options.out, options.prune, options.seed)
     return search(options.space, options.overrides, *how, program())

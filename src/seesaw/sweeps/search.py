@@ -13,17 +13,17 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import optuna
 import yaml
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FixedTrial, Trial, TrialState
 
 from seesaw.errors import UserError
 from seesaw.sweeps.multirun import record_failure
 from seesaw.sweeps.space import Space, read_space
 from seesaw.training.run_folder import Job, now, read_status, write
-
-if TYPE_CHECKING:
-    import optuna
 
 REPEATS = "again"
 """The attribute of a trial that repeats a killed one: that one's number."""
@@ -59,13 +59,9 @@ def search(space: str, overrides: list[str], trials: int, out: Path | None, prun
         program: how the best configuration's command line begins.
 
     Raises:
-        UserError: the space, an override or a number is wrong, Optuna is not installed, or no trial succeeded.
+        UserError: the space, an override or a number is wrong, or no trial succeeded.
         SystemExit: 130 or 143 after a signal; the trial is saved and will be tried again.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise UserError("seesaw search needs the package optuna: pip install 'seesaw-gan[sweep]'") from error
     if trials < 1:
         raise UserError(f"--trials is {trials}; it must be at least 1")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -172,9 +168,6 @@ class Search:
     """The study, and this process's share of its trials: the same command in a second shell takes part in it."""
 
     def __init__(self, plan: Plan, measured: Measured) -> None:
-        import optuna
-        from optuna.storages.journal import JournalFileBackend
-
         self.plan, self.higher_is_better, evaluations = plan, measured.higher_is_better, measured.evaluations
         self.startup = max(2, min(10, plan.trials // 4))
         pruners = {
@@ -202,7 +195,7 @@ class Search:
             with held:
                 self.run_trial(trial, drawn)
 
-    def begin_trial(self) -> tuple["optuna.trial.Trial", list[str], contextlib.ExitStack] | None:
+    def begin_trial(self) -> tuple[Trial, list[str], contextlib.ExitStack] | None:
         """The next trial, its overrides, and the lock that shows other processes that it is alive; None when all are begun."""
         with locked(self.plan.out / "lock"):
             self.reap_dead_trials()
@@ -217,55 +210,47 @@ class Search:
         return self.plan.out / str(number) / ".lock"
 
     def reap_dead_trials(self) -> None:
-        """Of the trials that count as running, those whose process is gone are to be tried again, once."""
-        import optuna
-
-        for trial in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        """Try the running trials whose process is gone again, each once."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             with locked(self.lock_of(trial.number), wait=False) as dead:
                 if dead and REPEATS in trial.user_attrs:
-                    self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-                    self.mark_ended(trial.number, "failed", "killed twice")
+                    self.fail(trial.number, "failed", "killed twice")
                 elif dead:
                     self.requeue(trial)
 
     def requeue(self, trial: Any) -> None:
         """Enqueue the parameters of a trial that was killed or interrupted, and end it."""
-        import optuna
-
         if trial.number not in self.repeated():
             self.study.enqueue_trial(trial.params, user_attrs={REPEATS: trial.number})
-        self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        self.mark_ended(trial.number, "interrupted", "killed or interrupted; tried again under another number")
+        self.fail(trial.number, "interrupted", "killed or interrupted; tried again under another number")
 
-    def mark_ended(self, number: int, state: str, reason: str) -> None:
+    def fail(self, number: int, state: str, reason: str) -> None:
+        """End a trial in the study, and record its state and the reason in its folder."""
+        self.study.tell(number, state=TrialState.FAIL)
         folder = self.plan.out / str(number)
         ended = {"state": state, "updated": now(), "reason": reason}
         write(folder / "status.json", json.dumps(read_status(folder) | ended, indent=2) + "\n")
         print(f"trial {number} {state}: {reason}", flush=True)
 
     def repeated(self) -> set[int]:
+        """The numbers of the trials that were or will be tried again."""
         return {t.user_attrs[REPEATS] for t in self.study.get_trials(deepcopy=False) if REPEATS in t.user_attrs}
 
     def counted(self) -> int:
-        import optuna
+        """How many trials were begun; one that is tried again counts once."""
+        begun = {t.number for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.WAITING}
+        return len(begun - self.repeated())
 
-        begun = [t for t in self.study.get_trials(deepcopy=False) if t.state != optuna.trial.TrialState.WAITING]
-        return len(begun) - len(self.repeated() & {t.number for t in begun})
-
-    def draw(self) -> tuple["optuna.trial.Trial", list[str]]:
+    def draw(self) -> tuple[Trial, list[str]]:
         """The next trial and its overrides. The sampler's seed follows the number of trials: a resumed search does not draw
         its first ones again, and two processes do not draw alike."""
-        import optuna
-
         seed = self.plan.seed + 1_000_003 * len(self.study.get_trials(deepcopy=False))
         self.study.sampler = optuna.samplers.TPESampler(n_startup_trials=self.startup, seed=seed % 2**32)
         trial = self.study.ask()
         return trial, self.plan.space.draw(trial)
 
-    def run_trial(self, trial: "optuna.trial.Trial", drawn: list[str]) -> None:
+    def run_trial(self, trial: Trial, drawn: list[str]) -> None:
         """Train one run and report its result to the study."""
-        import optuna
-
         from seesaw.config.compose import compose
         from seesaw.training.error_messages import error_message, wants_trace
         from seesaw.training.preflight import check_run
@@ -291,11 +276,11 @@ class Search:
             assert job.folder is not None
             reason = error_message(error, drawn, job.folder)
             record_failure(job, reason, error)
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self.study.tell(trial, state=TrialState.FAIL)
             print(f"trial {trial.number} failed: {' '.join(drawn)}: {reason}", flush=True)
             return
         if judge.pruned:
-            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, value)
         self.report(trial.number, value, "pruned" if judge.pruned else "finished", drawn)
@@ -307,9 +292,7 @@ class Search:
 
     def best(self) -> Any:
         """The finished trial with the best value, or None."""
-        import optuna
-
-        finished = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         sign = -1.0 if self.higher_is_better else 1.0
         return min(finished, key=lambda t: sign * (t.value or 0.0), default=None)
 
@@ -334,16 +317,14 @@ class Search:
 
 def fixed_trial(trial: Any) -> Any:
     """A trial that draws what that one drew."""
-    import optuna
-
-    return optuna.trial.FixedTrial(trial.params)
+    return FixedTrial(trial.params)
 
 
 class PrunerLink:
     """Reports each distance to the pruner and returns whether it finds the trial hopeless. A step is one evaluation, since the
     images shown at an evaluation depend on the batch size."""
 
-    def __init__(self, trial: "optuna.trial.Trial", every: int) -> None:
+    def __init__(self, trial: Trial, every: int) -> None:
         self.trial, self.every, self.pruned = trial, every, False
 
     def __call__(self, images_shown: int, distance: float) -> bool:
