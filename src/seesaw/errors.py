@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one sentence that says what, where, and what is allowed. Exit 1, no trace."""
+    """A mistake that the user can mend: one sentence with what is wrong, where, and what is allowed. Exit 1, no trace."""
 
 
 class Notice(UserWarning):

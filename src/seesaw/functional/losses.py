@@ -2,7 +2,7 @@
 with (real, fake) where the loss is relativistic.
 
 All are written on logits, so that none saturates in float32: log(sigmoid(x)) is -softplus(-x). Each value is of its own
-sample, or pair, alone, but for the relativistic average's, which says so.
+sample, or pair, alone; the relativistic average's docstring states its exception.
 """
 
 import math

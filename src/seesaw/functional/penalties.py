@@ -47,10 +47,10 @@ def gradient_penalty(norms: list[Tensor], target: float = 1.0, one_sided: bool =
     return torch.stack([a.square() for a in away]).mean(0)
 
 
-def interpolated(real: Pyramid, fake: Pyramid, share: Tensor) -> Pyramid:
-    """Points between reals and fakes, leaves that require a gradient: `share` (B,) of the fake, the same at every scale."""
+def interpolated(real: Pyramid, fake: Pyramid, mix: Tensor) -> Pyramid:
+    """Points between reals and fakes, leaves that require a gradient: `mix` (B,) of the fake, the same at every scale."""
     pairs = [(at_least_float32(r.detach()), at_least_float32(f.detach())) for r, f in zip(real, fake, strict=True)]
-    return [torch.lerp(r, f, share[:, None, None, None].to(r)).requires_grad_() for r, f in pairs]
+    return [torch.lerp(r, f, mix[:, None, None, None].to(r)).requires_grad_() for r, f in pairs]
 
 
 def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:

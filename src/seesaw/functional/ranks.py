@@ -1,6 +1,6 @@
-"""What the processes of a run tell each other. In a process that is alone nothing is said, and nothing changes.
+"""Collective operations of a data-parallel run. All are no-ops in a single process.
 
-Every function here is a meeting: all processes must call it, in the same order, with tensors of the same shapes.
+Every rank must call them in the same order, with tensors of the same shapes.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What a net, a view or any other module needs to grow; the stage is set from outside."""
+"""The base class of nets, views and other modules that grow; the stage is set from outside."""
 
 from typing import Any
 
@@ -9,8 +9,9 @@ from seesaw.types import Stage
 
 
 class Staged(nn.Module):
-    """A module that grows: `depth` says how many scales it has beyond the coarsest, `alpha` how far the newest is faded in, and
-    `fading` whether it is: else the coarser scale's path need not be computed.
+    """A module that grows. Its stage has three parts: `depth`, the number of scales beyond the coarsest; `alpha` in [0, 1], how
+    far the newest scale is faded in; `fading`, whether the fade is under way. Without it the path of the coarser scale need
+    not be computed.
     """
 
     def __init__(self) -> None:

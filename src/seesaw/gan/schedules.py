@@ -31,9 +31,9 @@ def check_range(
 class ScheduleModule(nn.Module):
     """A schedule that may have a state, which is saved with the model. The base watches no metric."""
 
-    needs_distance = False
+    needs_metric = False
 
-    def observe(self, distance: float) -> None:
+    def observe(self, value: float) -> None:
         """Receive each new value of the primary metric, lower is better."""
 
     def forget(self) -> None:
@@ -143,7 +143,7 @@ class Plateau(ScheduleModule):
         lowest: the smallest value.
     """
 
-    needs_distance = True
+    needs_metric = True
 
     def __init__(self, factor: float = 0.5, patience: int = 3, threshold: float = 0.01, lowest: float = 0.01) -> None:
         super().__init__()
@@ -159,10 +159,10 @@ class Plateau(ScheduleModule):
     def forward(self, images_shown: int) -> float:
         return self.value
 
-    def observe(self, distance: float) -> None:
+    def observe(self, value: float) -> None:
         # the magnitude, since an unbiased kernel distance can be below 0
-        if math.isinf(self.best) or distance < self.best - self.threshold * abs(self.best):
-            self.best, self.stuck = distance, 0
+        if math.isinf(self.best) or value < self.best - self.threshold * abs(self.best):
+            self.best, self.stuck = value, 0
             return
         self.stuck += 1
         if self.stuck >= self.patience:

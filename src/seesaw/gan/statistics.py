@@ -1,6 +1,6 @@
 """Statistics of training that never stall it: summed on the device, sent to the host, read a batch later.
 
-`add` gives the named values of one micro-batch; a name may come with other ones another time (a resting phase has fewer terms);
+`add` gives the named values of one micro-batch; a name may come with other ones another time (a skipped phase has fewer terms);
 `end_batch` adds the batch to the window and, where someone decides by batches, sends it; `end_window` sends the window.
 `read` gives what was sent before the last batch: on a GPU it has long arrived, so nothing waits. What is sent is first summed
 over the processes, by one reduction: all of them read the same figures, and decide alike.
@@ -86,7 +86,7 @@ class Statistics(nn.Module):
 
     def add(self, values: dict[str, Tensor], n: int) -> None:
         """Count each value's mean as `n` samples of this process, and as many of each other one. Nothing is read."""
-        if not values:  # a phase of penalties alone, resting
+        if not values:  # a phase of penalties alone, skipped
             return
         n *= world_size()  # counts are the run's, so the mean over the processes' sums is the run's sum
         with torch.no_grad():

@@ -22,11 +22,13 @@ def widths(resolution: int, width: int, max_width: int) -> list[int]:
     return [min(width * 2**k, max_width) for k in reversed(range(scales))]
 
 
-def upsample(before: int, after: int, kind: str, kernel: int) -> nn.Module:
+def upsample(in_channels: int, out_channels: int, kind: str, kernel: int) -> nn.Module:
     """Twice the resolution: a transposed convolution of stride 2, or nearest neighbour and a 3x3 convolution."""
     if kind == "nearest":
-        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, 1, 1, bias=False))
-    return nn.ConvTranspose2d(before, after, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=False)
+        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(in_channels, out_channels, 3, 1, 1, bias=False))
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=False
+    )
 
 
 def downsample(before: int, after: int, kind: str, kernel: int) -> nn.Module:

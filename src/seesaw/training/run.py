@@ -115,7 +115,7 @@ def measured(config: dict[str, Any], model: Experiment, data: ImageData) -> tupl
     reals = data.prepare()
     evaluation.check(download=not config["dry_run"])
     if isinstance(evaluation, NoMetrics) and any(
-        isinstance(m, ScheduleModule) and m.needs_distance for m in model.modules()
+        isinstance(m, ScheduleModule) and m.needs_metric for m in model.modules()
     ):
         raise UserError("schedule=plateau waits for a distance, and metrics=none measures none; choose other metrics")
     return evaluation, reals

@@ -21,21 +21,24 @@ class EqualConv2d(SecondOrderLayer):
     input: it is the smaller of the two at all but the coarsest scales.
 
     Args:
-        before, after: channels. kernel: pixels a side. padding: zeros at each edge.
+        in_channels: of the input.
+        out_channels: of the output.
+        kernel: pixels a side.
+        padding: zeros at each edge.
         gain: see `GAIN`; 1 where nothing follows.
         bias: whether there is one, initially 0 and not scaled.
     """
 
     def __init__(
-        self, before: int, after: int, kernel: int, padding: int = 0, gain: float = GAIN, bias: bool = True
+        self, in_channels: int, out_channels: int, kernel: int, padding: int = 0, gain: float = GAIN, bias: bool = True
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(after, before, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
-        self.scale, self.padding = gain / math.sqrt(before * kernel**2), padding
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.scale, self.padding = gain / math.sqrt(in_channels * kernel**2), padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, before, H, W) to (B, after, H', W')."""
+        """(B, in_channels, H, W) to (B, out_channels, H', W')."""
         return conv2d(x, self.weight * self.scale, self.bias, 1, self.padding, self.second_order)
 
 
@@ -43,17 +46,20 @@ class EqualLinear(nn.Module):
     """A fully connected layer with the same scaling.
 
     Args:
-        before, after: features. gain: see `GAIN`. bias: see `EqualConv2d`.
+        in_features: of the input.
+        out_features: of the output.
+        gain: see `GAIN`.
+        bias: see `EqualConv2d`.
     """
 
-    def __init__(self, before: int, after: int, gain: float = GAIN, bias: bool = True) -> None:
+    def __init__(self, in_features: int, out_features: int, gain: float = GAIN, bias: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(after, before))
-        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
-        self.scale = gain / math.sqrt(before)
+        self.weight = nn.Parameter(torch.randn(out_features, in_features))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+        self.scale = gain / math.sqrt(in_features)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, before) to (B, after)."""
+        """(B, in_features) to (B, out_features)."""
         return F.linear(x, self.weight * self.scale, self.bias)
 
 
@@ -100,33 +106,33 @@ class MinibatchStddev(nn.Module):
     """One more channel: how much the samples of a group differ, so that D sees a lack of variety (Karras et al. 2018, section 3).
 
     The standard deviation over the group at each feature and pixel, averaged into one number a group. Sample i belongs to the
-    group i mod (B / group), as in the paper's code. It couples samples, so micro-batches do not give the same values. In
+    group i mod (B / group_size), as in the paper's code. It couples samples, so micro-batches do not give the same values. In
     float32 at least.
 
     Args:
-        group: samples of a group, 4 in ProGAN's code; if the batch does not divide by it, the largest smaller number that
+        group_size: samples of a group, 4 in ProGAN's code; if the batch does not divide by it, the largest smaller number that
             divides it. None: the whole batch, as the paper's text has it.
     """
 
-    def __init__(self, group: int | None = 4) -> None:
+    def __init__(self, group_size: int | None = 4) -> None:
         super().__init__()
-        if group is not None and group < 1:
-            raise ValueError(f"group is {group}; it must be null or at least 1")
-        self.group = group
+        if group_size is not None and group_size < 1:
+            raise ValueError(f"group is {group_size}; it must be null or at least 1")
+        self.group_size = group_size
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C + 1, H, W)."""
         b, _, h, w = x.shape
-        group = b if self.group is None else max(g for g in range(1, min(self.group, b) + 1) if b % g == 0)
+        group = b if self.group_size is None else max(g for g in range(1, min(self.group_size, b) + 1) if b % g == 0)
         samples = at_least_float32(x.movedim(1, -1)).reshape(group, b // group, -1)
         centred = samples - samples.mean(0)  # torch.var takes four times as long on a CPU
         spread = (centred.square().mean(0) + 1e-8).sqrt().mean(1)
         return torch.cat([x, spread.repeat(group).to(x.dtype).view(b, 1, 1, 1).expand(-1, -1, h, w)], dim=1)
 
 
-def conv3(before: int, after: int) -> nn.Sequential:
+def conv3(in_channels: int, out_channels: int) -> nn.Sequential:
     """A 3x3 convolution with leaky ReLU of slope 0.2; same size."""
-    return nn.Sequential(EqualConv2d(before, after, 3, padding=1), nn.LeakyReLU(0.2))
+    return nn.Sequential(EqualConv2d(in_channels, out_channels, 3, padding=1), nn.LeakyReLU(0.2))
 
 
 def widths_of(resolution: int, base: int, max_width: int, least: int = 1) -> list[int]:
