@@ -1,6 +1,7 @@
 """Where a run lives, and what resuming allows."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,33 @@ def test_auto_without_a_folder_finds_the_newest_run_that_agrees() -> None:
     begun(Path("runs/dcgan-digits-none-s2-c"), config(seed=2))
     assert decide(config(resume="auto"), JOB).path == folder
     assert decide(config(resume="auto", batch_size=3), JOB).checkpoint is None
+
+
+def test_auto_passes_over_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = begun(Path("runs/dcgan-digits-none-s1-a"), config())
+    for number, text in enumerate(["- a\n", "model: [", "[" * 3000, "\x80", "model: 3\n"]):
+        odd = begun(Path(f"runs/dcgan-digits-none-s1-odd{number}"), config())
+        (odd / "config.yaml").write_bytes(text.encode("latin-1"))
+    assert decide(config(resume="auto"), JOB).path == folder
+
+
+def test_auto_resolves_the_configuration_of_the_newest_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To resolve one takes a tenth of a second, and there may be thousands of runs of one name."""
+    for number in range(20):
+        folder = begun(Path(f"runs/dcgan-digits-none-s1-{number:02d}"), config())
+        os.utime(folder / "config.yaml", (number, number))
+        begun(Path(f"runs/dcgan-digits-none-s1-other{number}"), config(batch_size=number + 9))
+    resolved: list[Any] = []
+    monkeypatch.setattr("seesaw.training.run_folder.differences", lambda saved, cfg: resolved.append(saved) or [])
+    assert decide(config(resume="auto"), JOB).path.name == "dcgan-digits-none-s1-19"
+    assert len(resolved) == 2, "for the search, and for the refusal of differences"
+
+
+def test_a_run_from_before_an_option_goes_on() -> None:
+    saved = OmegaConf.to_container(config(), resolve=True)
+    assert isinstance(saved, dict)
+    assert differences(saved, config(threads="auto")) == []
+    assert differences(saved, config(batch_sizes=3)) == ["batch_sizes: absent, now 3"]
 
 
 def test_a_checkpoint_by_path(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from seesaw.training.loggers.naming import configuration_name, run_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker
 from seesaw.training.preflight import build_checked
 from seesaw.training.profiler import build_profiler
+from seesaw.training.provenance import provenance
 from seesaw.training.run_folder import (
     RUN_FOLDER,
     Job,
@@ -87,7 +88,8 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, status)
         trackers = open_trackers(opened, shown) if here.rank == 0 else []
-        status.update("running", shown, choices=job.choices, **evaluation.status(reals))
+        begun = {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
+        status.update("running", shown, **begun, **evaluation.status(reals))
         return fit_run(opened, model, data, trackers)
 
 

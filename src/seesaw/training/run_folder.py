@@ -1,5 +1,6 @@
 """The run folder: where it lies, what it holds of a former attempt, and its status."""
 
+import glob
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seesaw.config.renamed import with_moved_targets
 from seesaw.errors import UserError
@@ -152,27 +153,48 @@ def new_folder(prefix: str) -> Path:
 
 
 def latest(cfg: DictConfig, job: Job) -> Path | None:
-    """The newest run of the same name and configuration, for resume=auto without run_dir."""
-    found = [f.parent for f in Path("runs").glob(f"{job.prefix(cfg.seed)}-*/config.yaml")]
-    found = [f for f in found if (f / "checkpoints" / "last.ckpt").is_file() and _same(f, cfg)]
-    return max(found, key=lambda f: (f / "config.yaml").stat().st_mtime, default=None)
+    """The newest run of the same name and configuration, for resume=auto without run_dir. A folder whose configuration cannot
+    be read is passed over."""
+    written = {
+        f.parent: f.stat().st_mtime for f in Path("runs").glob(f"{glob.escape(job.prefix(cfg.seed))}-*/config.yaml")
+    }
+    settled = {
+        key: value for key, value in flat(OmegaConf.to_container(cfg, resolve=False)).items() if _is_settled(key, value)
+    }
+    for folder in sorted(written, key=lambda folder: written[folder], reverse=True):
+        if (folder / "checkpoints" / "last.ckpt").is_file() and _same(folder, cfg, settled):
+            return folder
+    return None
 
 
-def _same(path: Path, cfg: DictConfig) -> bool:
+def _is_settled(key: str, value: Any) -> bool:
+    """Whether a leaf of an unresolved configuration has its final value, and must be equal in a run that goes on."""
+    return key.partition(".")[0] not in (*MAY_DIFFER, "model", "data") and "${" not in str(value)
+
+
+def _same(path: Path, cfg: DictConfig, settled: dict[str, Any]) -> bool:
+    """Whether the run in the folder has this configuration. What is settled is compared first: to resolve takes a tenth of a
+    second."""
     try:
-        return not differences(saved_config(path), cfg)
+        saved = saved_config(path)
+        left = flat(saved)
+        return all(left.get(key, value) == value for key, value in settled.items()) and not differences(saved, cfg)
     except UserError:  # unreadable, or of an earlier version
         return False
 
 
 def saved_config(path: Path) -> dict[str, Any]:
+    """config.yaml of a run folder. UserError where it cannot be read, or an earlier version wrote it."""
     try:
-        saved = yaml.safe_load((path / "config.yaml").read_text())
-    except (OSError, yaml.YAMLError) as error:
+        text = (path / "config.yaml").read_text(encoding="utf-8")
+        saved = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if not isinstance(saved, dict) or not isinstance(saved.get("model", {}), dict):
+            raise ValueError("it holds no mapping of options")
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(
             f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}"
         ) from error
-    if "recipe" in (saved.get("model") or {}):
+    if "recipe" in saved.get("model", {}):
         raise UserError(f"{path} was begun by an earlier version of seesaw; commit fe0cea8 goes on with it")
     return dict(with_moved_targets(saved))
 
@@ -208,6 +230,7 @@ def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
         if key in saved:
             now[key] = literal(saved[key])
     left, right = flat(saved), flat(without_unused(resolved(now)))
+    right = {k: v for k, v in right.items() if k.partition(".")[0] in saved or k.partition(".")[0] not in MAY_DIFFER}
     keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
     return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]
 
@@ -261,7 +284,13 @@ def keep_trace(folder: Path, error: BaseException) -> Path:
 
 class Status:
     """status.json: state (running, finished, interrupted, failed; pruned, of a search's trial), progress, the reason of a
-    failure, distances; from the first moment also what was chosen of each group, the metric and its protocol."""
+    failure, distances; from the first moment also the overrides of the command line, commit and versions, the chosen options,
+    the metric and its protocol.
+
+    Args:
+        path: the run folder.
+        writes: False in all processes of a run but the first.
+    """
 
     def __init__(self, path: Path, writes: bool = True) -> None:
         self.path, self.writes = path, writes  # of several processes only the first one writes
