@@ -144,8 +144,9 @@ def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
     resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
     name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides)
     group = job.group or configuration_name(job.choices, config)
+    directions = dict(run.evaluation.higher_is_better)
     info = RunInfo(
-        folder.path, name, config, resumed, group, job.choices, job.kind, dict(run.evaluation.higher_is_better)
+        folder.path, name, config, resumed, group, job.choices, job.kind, directions, of_sweep=job.sweep_dir is not None
     )
     trackers = build_loggers(config["logger"], info)
     if folder.checkpoint is not None:

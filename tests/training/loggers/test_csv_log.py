@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from seesaw.errors import Notice
 from seesaw.training.loggers.build import build_loggers
 from seesaw.training.loggers.csv_log import CSVLog, read_metrics
 from seesaw.training.loggers.tracker import RunInfo, check_picture
@@ -86,11 +87,20 @@ def test_a_torn_last_line_is_left_out(log, torn):
     assert [r["images"] for r in read_metrics(log.path)] == [10]
 
 
-def test_a_damaged_line_in_the_middle_is_told(log):
-    log.log_metrics({"a": 1.0}, 10)
-    log.path.write_text("kimg,images,a\n0.01,10\n0.02,20,1\n")
-    with pytest.raises(ValueError, match="zip"):
-        read_metrics(log.path)
+@pytest.mark.parametrize("damaged", ["0.02,20", "0.02,20,1,1", "0.02,twenty,1", "\0\0\0", ",20,1", "0.02,,1"])
+def test_rows_before_a_damaged_line_are_kept_with_a_notice(log, damaged):
+    log.path.write_text(f"kimg,images,a\n0.01,10,5\n{damaged}\n0.03,30,1\n")
+    with pytest.warns(Notice, match=r"metrics.csv: line 3 is damaged; it and the 1 after it are left out"):
+        assert read_metrics(log.path) == [{"kimg": 0.01, "images": 10, "a": 5}]
+
+
+def test_a_resume_goes_on_after_the_last_whole_row(tmp_path):
+    (tmp_path / "metrics.csv").write_text("kimg,images,a\n0.01,10,5\n0.02,20\n0.03,30,1\n")
+    log = CSVLog(RunInfo(tmp_path, "run", resume=True))
+    with pytest.warns(Notice, match="is damaged"):
+        log.cut(30)
+    log.log_metrics({"a": 7.0}, 40)
+    assert [(row["images"], row["a"]) for row in read_metrics(log.path)] == [(10, 5), (40, 7)]
 
 
 def test_rows_survive_sigkill(tmp_path):

@@ -25,7 +25,14 @@ CONF = Path(__file__).parents[3] / "conf" / "logger"
 
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch, tmp_path):
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_RUN_ID", "WANDB_IDENTITY_TOKEN_FILE"):
+    for name in (
+        "WANDB_API_KEY",
+        "WANDB_MODE",
+        "WANDB_BASE_URL",
+        "WANDB_RUN_ID",
+        "WANDB_IDENTITY_TOKEN_FILE",
+        "WANDB_PROJECT",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     yield
@@ -132,6 +139,40 @@ def test_what_the_run_is_told_stands_unless_the_configuration_says_otherwise(tmp
     assert one["tags"][0] == "model=mlp"
     assert one["tags"][1][-2:] == "xy"
     assert (other["group"], other["job_type"], other["tags"]) == ("mine", "study", ["model=mlp", "mine"])
+
+
+def test_variables_stand_between_the_configuration_and_the_run(tmp_path, monkeypatch):
+    variables = {
+        "PROJECT": "mine",
+        "NAME": "named",
+        "RUN_GROUP": "grouped",
+        "TAGS": "a,,b",
+        "JOB_TYPE": "study",
+        "RUN_ID": "x1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    info = RunInfo(tmp_path, "run", group="same", choices={"model": "mlp"})
+    log = WandbLog(info)
+    assert (log.project, log.shown_name, log.group, log.job_type, log.run_id) == (
+        "mine",
+        "named",
+        "grouped",
+        "study",
+        "x1",
+    )
+    assert log.tags == ["model=mlp", "a", "b"]
+    given = WandbLog(info, project="p", name="n", group="g", tags=["t", "", " "], job_type="j", id="i")
+    assert (given.project, given.shown_name, given.group, given.job_type, given.run_id) == ("p", "n", "g", "j", "i")
+    assert given.tags == ["model=mlp", "t"]
+
+
+def test_jobs_of_a_sweep_do_not_share_the_id_and_name_of_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "x1")
+    monkeypatch.setenv("WANDB_NAME", "named")
+    jobs = [WandbLog(RunInfo(tmp_path / str(k), f"seed={k}", of_sweep=True)) for k in (1, 2)]
+    assert [job.shown_name for job in jobs] == ["seed=1", "seed=2"]
+    assert len({"x1", *(job.run_id for job in jobs)}) == 3
 
 
 def test_two_runs_of_one_process_stay_apart(tmp_path):

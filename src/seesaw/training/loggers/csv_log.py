@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
@@ -10,6 +11,7 @@ from typing import TextIO
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
+from seesaw.errors import Notice
 from seesaw.training.loggers.tracker import RunInfo, Tracker
 from seesaw.util import atomic_write
 
@@ -80,16 +82,25 @@ class CSVLog(Tracker):
 
 
 def read_metrics(path: Path | str) -> list[Row]:
-    """The rows of a `metrics.csv`, each with the columns that were measured. A torn last line is left out.
-
-    Raises ValueError if any other line is not what `CSVLog` writes."""
-    with open(path, newline="") as file:
+    """The rows of a `metrics.csv` up to the first damaged line, each with the columns that were measured. A kill can tear the
+    last line; a Notice is given where more is damaged."""
+    with open(path, newline="", errors="replace") as file:
         text = file.read()
-    whole = text[: text.rfind("\n") + 1]
+    whole = text[: text.rfind("\n") + 1].replace("\0", "?")
     columns, *lines = list(csv.reader(io.StringIO(whole))) or [[]]
-    if lines and len(lines[-1]) != len(columns):  # the rest of a longer row, whose replacement was cut short
-        lines.pop()
-    return [{c: float(v) for c, v in zip(columns, line, strict=True) if v} for line in lines]
+    rows: list[Row] = []
+    for line in lines:
+        try:
+            row = {c: float(v) for c, v in zip(columns, line, strict=True) if v}
+            if not row.keys() >= {*_AXES}:
+                raise ValueError("a row without its axes")
+        except ValueError:
+            break
+        rows.append(row)
+    if (lost := len(lines) - len(rows)) > 1:
+        text = f"{path}: line {len(rows) + 2} is damaged; it and the {lost - 1} after it are left out"
+        rank_zero_only(warnings.warn)(text, Notice, stacklevel=2)
+    return rows
 
 
 def _placed(row: Row, rows: list[Row]) -> list[Row]:

@@ -26,6 +26,7 @@ class RunInfo:
         choices: group of the configuration -> chosen option.
         kind: train, or search for the trial of a search.
         higher_is_better: the direction of each metric, by its name without eval/.
+        of_sweep: whether it is a job of a sweep or a trial of a search.
     """
 
     run_dir: Path
@@ -36,6 +37,7 @@ class RunInfo:
     choices: dict[str, str] = field(default_factory=dict)
     kind: str = "train"
     higher_is_better: dict[str, bool] = field(default_factory=dict)
+    of_sweep: bool = False
 
     @property
     def tags(self) -> list[str]:

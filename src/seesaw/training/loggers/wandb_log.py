@@ -37,9 +37,12 @@ class WandbLog(Tracker):
     the end the upload gets `finish_timeout` seconds, and what was not sent stays in the folder. A resumed run continues
     under its id; the points that it had sent past the checkpoint cannot be taken back from the server.
 
+    What the configuration leaves null is taken from W&B's variable (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, WANDB_TAGS,
+    WANDB_JOB_TYPE), else from the run.
+
     Args:
         run: the run folder, name, configuration, and whether it continues.
-        project: W&B's project.
+        project: W&B's project; null: WANDB_PROJECT, else seesaw.
         name: shown name; null takes the run's: model, data, balance, seed and overrides; in a sweep the overrides that vary.
             At most 128 characters are shown.
         group: runs under one heading; null: in a sweep the sweep's folder, else the configuration without its seed.
@@ -55,7 +58,7 @@ class WandbLog(Tracker):
     def __init__(
         self,
         run: RunInfo,
-        project: str = "seesaw",
+        project: str | None = None,
         name: str | None = None,
         group: str | None = None,
         tags: Sequence[str] = (),
@@ -66,9 +69,13 @@ class WandbLog(Tracker):
         finish_timeout: float = 40.0,
     ) -> None:
         super().__init__(run)
-        self.project, self.group, self.job_type = project, group or run.group, job_type or run.kind
-        self.tags = [_at_most(tag, LONGEST_TAG) for tag in dict.fromkeys([*run.tags, *tags])]
-        self.shown_name = _at_most(name or run.name, LONGEST_NAME)
+        self.project = project or os.environ.get("WANDB_PROJECT") or "seesaw"
+        self.group = group or os.environ.get("WANDB_RUN_GROUP") or run.group
+        self.job_type = job_type or os.environ.get("WANDB_JOB_TYPE") or run.kind
+        more = tags or os.environ.get("WANDB_TAGS", "").split(",")
+        self.tags = [_at_most(tag, LONGEST_TAG) for tag in dict.fromkeys([*run.tags, *more]) if tag.strip()]
+        alone = None if run.of_sweep else os.environ.get("WANDB_NAME")  # else the jobs of a sweep would have one name
+        self.shown_name = _at_most(name or alone or run.name, LONGEST_NAME)
         self.mode = mode
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self._id = id
@@ -76,10 +83,12 @@ class WandbLog(Tracker):
 
     @property
     def run_id(self) -> str:
-        """The id given, else the stored one of a run that continues, else W&B's own sweep agent's, else a new one."""
+        """The id given, else the stored one of a run that continues, else WANDB_RUN_ID, which W&B's own sweep agent sets, but
+        for the jobs of our sweeps, else a new one."""
         if self._id is None:
             stored = self._id_file.read_text().strip() if self.run.resume and self._id_file.exists() else None
-            self._id = stored or os.environ.get("WANDB_RUN_ID") or _readable_id(self.shown_name)
+            given = None if self.run.of_sweep else os.environ.get("WANDB_RUN_ID")
+            self._id = stored or given or _readable_id(self.shown_name)
         return self._id
 
     @property
