@@ -6,27 +6,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: small nets run fastest on one thread
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import omegaconf
 import pytest
-import yaml
+from composing import compose_faster
 
 from seesaw.config import compose as composition
 
 REPOSITORY = Path(__file__).parents[1]
 CONF = REPOSITORY / "conf"
-
-
-def compose_faster() -> None:
-    """Cut a quarter of the time of a composition in this process; the suite makes about a thousand. libyaml reads the files, and
-    the syntax tree of an interpolation is parsed once."""
-    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # OmegaConf's loader inherits from it
-    parse = cache(omegaconf.grammar_parser.parse)
-    for module in (omegaconf.base, omegaconf._utils):
-        module.parse = parse
 
 
 compose_faster()

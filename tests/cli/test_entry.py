@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_lines import Command, Ended, forked, refused_in_a_sentence
+from command_lines import HYDRA, TRAINING, Command, Ended, forked, refused_in_a_sentence
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -83,7 +83,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def by_name(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
-    return forked(tmp_path_factory.mktemp("names"), [tuple(name.split(" ")) for name in NAMES], "hydra.main", "difflib")
+    return forked(tmp_path_factory.mktemp("names"), [tuple(name.split(" ")) for name in NAMES], HYDRA)
 
 
 @pytest.mark.parametrize("override", NAMES)
@@ -152,14 +152,7 @@ DRY = ("dry_run=true", "data.resolution=16")
 
 @pytest.fixture(scope="module")
 def by_value(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
-    imported = (
-        "seesaw.training.run",
-        "seesaw.training.loggers.wandb_log",
-        "seesaw.data.module",
-        "seesaw.nets.dcgan",
-        "sklearn.datasets",
-    )
-    return forked(tmp_path_factory.mktemp("values"), [*VALUES, DRY], *imported)
+    return forked(tmp_path_factory.mktemp("values"), [*VALUES, DRY], TRAINING)
 
 
 @pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])

@@ -20,6 +20,7 @@ MISTAKES = {
     "evaluate nope data.root=x --raw data.flip=true": "nope: there is no such run folder or checkpoint",
     "sample nope data.root=x data.root=y --package a --package b": "nope: there is no such run folder or checkpoint",
     "prepare balance=ttur balance=pac": "balance is given twice",
+    "prepare data=folder data.root=absent": "data.root='absent' does not exist",
     "search learning_rates model=mlp model=dcgan": "model is given twice",
 }
 

@@ -1,11 +1,16 @@
 """Keys of version 0.1 are answered with the present ones, and the present ones exist."""
 
 import pytest
-from command_lines import Command, Ended, forked, refused_in_a_sentence
+from command_lines import TRAINING, Command, Ended, forked, refused_in_a_sentence
+from hydra.errors import HydraException
 
 from seesaw.config.renamed import RENAMED, renamed
+from seesaw.errors import UserError
+from seesaw.training.error_messages import known_message
+from seesaw.training.preflight import compose_checked
 
-MORE = {
+MORE: dict[Command, str] = {
+    ("model.phases=1",): "model.phases: this is now penalty, with penalty.NAME.interval",
     ("penalty.gamma=1",): "penalty.gamma: this is now penalty.r1.gamma (or penalty.r2.gamma)",
     ("+penalty.gamma=1",): "penalty.gamma: this is now penalty.r1.gamma",
     ("penalty=r1", "penalty.gamma=1"): "penalty.gamma: this is now penalty.r1.gamma",
@@ -21,7 +26,6 @@ MORE = {
     ("balance=skip_d", "balance.skip_d.rest_above=0.5"): "this is now balance.skip_d.skip_above",
     ("balance=skip_d", "+balance.skip_d.rest_above=0.5"): "this is now balance.skip_d.skip_above",
 }
-OLD: dict[Command, str] = {(f"{key}=1",): f"{key}: this is now {now}" for key, now in RENAMED.items()} | MORE
 FITTING: list[Command] = [
     ("penalty=r1", "penalty.r1.gamma=1", "penalty.r1.interval=16"),
     ("penalty=r1_r2", "penalty.r2.gamma=1"),
@@ -39,22 +43,22 @@ FITTING: list[Command] = [
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
-    small = ("data.resolution=16", "dry_run=true", "logger=none")
-    imported = (
-        "seesaw.training.run",
-        "seesaw.data.module",
-        "seesaw.nets.dcgan",
-        "seesaw.nets.mlp",
-        "seesaw.nets.progan",
-    )
-    commands = [*OLD, *((*command, *small) for command in FITTING)]
-    found = forked(tmp_path_factory.mktemp("renamed"), commands, *imported, "sklearn.datasets")
-    return {command[: -len(small)] if command[-3:] == small else command: done for command, done in found.items()}
+    fitting = {command: (*command, "data.resolution=16", "dry_run=true", "logger=none") for command in FITTING}
+    answered = forked(tmp_path_factory.mktemp("renamed"), [*MORE, *fitting.values()], TRAINING)
+    return answered | {command: answered[whole] for command, whole in fitting.items()}
 
 
-@pytest.mark.parametrize("command", OLD, ids=" ".join)
-def test_an_old_key_is_answered_with_the_present_one(command: Command, answers: dict[Command, Ended]) -> None:
-    refused_in_a_sentence(answers[command], [OLD[command]])
+@pytest.mark.parametrize("key", RENAMED)
+def test_an_old_key_is_answered_with_the_present_one(key: str) -> None:
+    with pytest.raises((UserError, HydraException)) as caught:
+        compose_checked([f"{key}=1"])
+    message = known_message(caught.value, [f"{key}=1"])
+    assert message == f"{key}: this is now {RENAMED[key]}"
+
+
+@pytest.mark.parametrize("command", MORE, ids=" ".join)
+def test_a_command_with_an_old_key_ends_in_the_sentence(command: Command, answers: dict[Command, Ended]) -> None:
+    refused_in_a_sentence(answers[command], [MORE[command]])
 
 
 @pytest.mark.parametrize("command", FITTING, ids=" ".join)

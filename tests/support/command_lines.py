@@ -1,9 +1,13 @@
 """What train.py answers to many command lines, each in a process of its own that begins where the imports are done."""
 
+import atexit
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 Command = tuple[str, ...]
@@ -20,13 +24,45 @@ class Ended:
     here: Path
 
 
-def forked(folder: Path, commands: list[Command], *modules: str) -> dict[Command, Ended]:
+HYDRA = ("hydra.main", "difflib")
+"""Of a process whose commands are refused before torch is imported."""
+
+TRAINING = (
+    "seesaw.training.run",
+    "seesaw.training.loggers.wandb_log",
+    "seesaw.data.module",
+    *(f"seesaw.nets.{name}" for name in ("dcgan", "mlp", "progan")),
+    "sklearn.datasets",
+)
+"""Of a process whose commands get as far as a run."""
+
+
+@cache
+def parent(modules: tuple[str, ...]) -> tuple[subprocess.Popen[str], Path]:
+    """The process that has imported these modules, one for all test files, and the file of its standard error."""
+    errors = Path(tempfile.mkstemp(prefix="forked-")[1])
+    started = [sys.executable, str(Path(__file__).with_name("forked.py")), *modules]
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True)
+
+    def end() -> None:
+        process.kill()
+        errors.unlink()
+
+    atexit.register(end)
+    return process, errors
+
+
+def forked(folder: Path, commands: list[Command], modules: tuple[str, ...]) -> dict[Command, Ended]:
     """What train.py answers to each, in processes of their own that begin where these modules are imported."""
-    started = [sys.executable, str(Path(__file__).with_name("forked.py")), str(folder), *modules]
-    done = subprocess.run(started, input=json.dumps(commands), capture_output=True, text=True, timeout=600)
-    assert (done.returncode, done.stderr) == (0, "")
+    process, errors = parent(modules)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(json.dumps([str(folder), commands, dict(os.environ)]), file=process.stdin, flush=True)
+    line = process.stdout.readline()
+    assert errors.read_text() == ""
     found = {}
-    for number, (command, (code, torch)) in enumerate(zip(commands, json.loads(done.stdout), strict=True)):
+    for number, (command, (code, torch)) in enumerate(zip(commands, json.loads(line), strict=True)):
         out, err = ((folder / str(number) / name).read_text() for name in ("out", "err"))
         found[command] = Ended(code, out, err, torch, folder / str(number) / "here")
     return found

@@ -1,8 +1,9 @@
-"""Many command lines for one start: `python forked.py FOLDER MODULE … < commands`, a JSON list of lists of arguments.
+"""Many command lines for one start: `python forked.py MODULE …` reads lines of JSON, each [FOLDER, [arguments, …],
+environment].
 
 One clean process imports the modules, which take seconds, and forks for each command what `python train.py …` would be from
-there on, with a folder and outputs of its own: FOLDER/k/here, out, err. It answers with a JSON list of [exit code, was torch
-imported]. What an import itself prints stands in its own outputs.
+there on, with a folder and outputs of its own: FOLDER/k/here, out, err. It answers each line with a JSON list of [exit code,
+was torch imported]. What an import itself prints stands in its own outputs.
 """
 
 import gc
@@ -14,12 +15,15 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from composing import compose_faster
+
 REPOSITORY = Path(__file__).parents[2]
 
 
 def command(arguments: list[str], folder: Path) -> NoReturn:
     """What train.py does, in a process that is this command's alone."""
     os.chdir(folder / "here")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), stream)
     sys.argv = [str(REPOSITORY / "train.py"), *arguments]
@@ -42,22 +46,50 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def main(root: Path, modules: list[str]) -> None:
+def main(modules: list[str]) -> None:
     for module in modules:
         importlib.import_module(module)
+    prepare_composition()
+    gc.set_threshold(20_000, 10, 10)
     gc.freeze()  # no child has to go through what is imported when it ends
-    ended = []
-    for number, arguments in enumerate(json.load(sys.stdin)):
+    for line in sys.stdin:
+        root, commands, environment = json.loads(line)
+        os.environ.update(environment)
+        print(json.dumps(answers(commands, Path(root))), flush=True)
+    leave(0)
+
+
+def prepare_composition() -> None:
+    """Import and read what every composition needs, torch excepted."""
+    compose_faster()
+    importlib.import_module("seesaw.cli.train")
+    from seesaw.config.compose import compose, resolved
+
+    resolved(compose([])[0])
+
+
+def answers(commands: list[list[str]], root: Path) -> list[tuple[int, bool]]:
+    """Exit code and whether torch was imported, of each command. Two run at a time."""
+    running: dict[int, int] = {}
+    codes: dict[int, int] = {}
+    for number, arguments in enumerate(commands):
+        if len(running) == 2:
+            wait_for_one(running, codes)
         folder = root / str(number)
         (folder / "here").mkdir(parents=True)
         child = os.fork()
         if child == 0:
             command(arguments, folder)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        ended.append([code, (folder / "torch").exists()])
-    print(json.dumps(ended))
-    leave(0)
+        running[child] = number
+    while running:
+        wait_for_one(running, codes)
+    return [(codes[k], (root / str(k) / "torch").exists()) for k in range(len(commands))]
+
+
+def wait_for_one(running: dict[int, int], codes: dict[int, int]) -> None:
+    child, status = os.wait()
+    codes[running.pop(child)] = os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(sys.argv[1:])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command_lines import Command, Ended, forked
+from command_lines import TRAINING, Command, Ended, forked
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -98,9 +98,7 @@ def campaign(folder: Path, count: int, seed: int) -> dict[Command, tuple[str, En
     for number, start in enumerate(range(0, count, 100)):
         part = folder / str(number)
         part.mkdir(parents=True)
-        found |= forked(
-            part, commands[start : start + 100], "seesaw.training.run", "seesaw.gan.module", "sklearn.datasets"
-        )
+        found |= forked(part, commands[start : start + 100], TRAINING)
     return {command: (what, done) for command, done in found.items() if (what := wrong(done)) is not None}
 
 

@@ -41,13 +41,14 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
     """
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs is {jobs}; it must be at least 1")
+    from seesaw.training.preflight import compose_checked
+
+    config = compose_checked(overrides)
     from seesaw.config.assemble import assemble  # imports torch
     from seesaw.data.prepare.write import prepare, whole
     from seesaw.data.sources.image_files import ImageFiles
     from seesaw.training.build import construct
-    from seesaw.training.preflight import compose_checked
 
-    config = compose_checked(overrides)
     data = construct(assemble(config)["data"], "data", config["packages"])
     if not isinstance(data, ImageFiles):
         return f"{data.prepare().description}: this set is read into memory when training starts; nothing to prepare"
