@@ -2,7 +2,10 @@
 
 import sys
 
-from seesaw.cli.train import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from seesaw.cli.train import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:  # in the second in which the program is imported
+        sys.exit(130)

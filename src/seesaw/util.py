@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,10 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luma of ITU-R BT.601, as Pillow's mode L has them."""
+
+
+LEFTOVER = re.compile(r"\..*\.tmp\d+(\.\w+)?")
+"""Names of temporary files."""
 
 
 def key(*parts: int | str) -> int:
@@ -55,6 +60,14 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that `atomic_write` left in a folder when its process was killed."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if LEFTOVER.fullmatch(path.name):
+                path.unlink()
 
 
 def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:

@@ -96,3 +96,14 @@ def test_run_in_a_folder_that_is_in_use_is_refused_before_anything_is_written(
         assert main([*command, "dry_run=true"]) == 0
     assert main(command) == 0
     assert not is_held(tmp_path / "run")
+
+
+def test_what_killed_writes_left_is_removed_when_the_folder_is_locked(tmp_path: Path) -> None:
+    kept = [".hidden", "notes.tmp3.txt", "[v2].png", ".run_lock"]
+    for name in (*kept, ".last.tmp123.ckpt", "checkpoints/.last.tmp77.ckpt", "samples/.000001.tmp8.png"):
+        path = tmp_path / "run [v2]" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with RunLock(tmp_path / "run [v2]"):
+        found = {path.name for path in (tmp_path / "run [v2]").rglob("*") if path.is_file()}
+    assert found == set(kept)

@@ -251,6 +251,51 @@ def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None
     assert saved["progress"]["images_shown"] == status["images_shown"] > 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_first_batch_leaves_the_right_status(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seesaw.training.run.make_trainer", lambda *_: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    assert main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]) == 128 + number
+    assert signal.getsignal(number) is before
+    status = read_status(tmp_path / "run")
+    assert (status["state"], status["exit_code"]) == ("interrupted", 128 + number)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_trainer_that_cannot_be_made_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seesaw.training.run.make_trainer", lambda *_: 1 / 0)
+    assert main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]) == 1
+    status = read_status(tmp_path / "run")
+    assert (status["state"], status["reason"]) == ("failed", "ZeroDivisionError: division by zero")
+
+
+def test_a_run_under_nohup_goes_on_when_its_terminal_is_gone(tmp_path: Path) -> None:
+    """nohup starts a program with SIGHUP ignored."""
+    command = [
+        sys.executable,
+        str(REPOSITORY / "train.py"),
+        *SMALL,
+        "kimg=0.32",
+        "run_dir=run",
+        "metrics=none",
+        "logger=none",
+    ]
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", ignoring, *command], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: (tmp_path / "run" / "metrics.csv").exists(), running)
+    running.send_signal(signal.SIGHUP)
+    assert running.communicate(timeout=60)[0].count("finished") == 1
+    assert running.returncode == 0
+
+
 def test_a_time_limit_saves_and_the_run_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seesaw.errors import UserError
-from seesaw.util import disk_error
+from seesaw.util import disk_error, remove_leftovers
 
 FILE = ".run_lock"
 """In the run folder. The system releases the lock when its holder ends, however it ends; the file stays."""
@@ -63,6 +63,8 @@ class RunLock:
         noted = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         file.write(json.dumps(noted))
         file.flush()
+        for folder in (self.folder, self.folder / "checkpoints", self.folder / "samples"):
+            remove_leftovers(folder)
 
 
 def _locks(file: IO[str]) -> bool:

@@ -24,7 +24,7 @@ from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.memory_check import MemoryCheck
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
-from seesaw.training.callbacks.stop import GracefulStop, PruningCallback
+from seesaw.training.callbacks.stop import GracefulStop, PruningCallback, ended_by_signals
 from seesaw.training.callbacks.threads import ThreadTuner
 from seesaw.training.checkpoints import AtomicIO, load
 from seesaw.training.curves import curves
@@ -71,7 +71,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     quiet()
     folder = inherited_folder() or decide(cfg, job)
     here = rank_info(config["trainer"])
-    with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock:
+    with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock, ended_by_signals():
         shown = shown_before(cfg, job, folder)
         # The checkpoint counts, not the status: a failed run may have got further.
         if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
@@ -165,8 +165,9 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
         model.flush_statistics(finished=stop.signal is None)
         code, state = 0 if stop.signal is None else 128 + stop.signal, stop.state(model.images_shown)
         return finish_run(folder, stop, evaluation, model)
-    except (KeyboardInterrupt, SystemExit):  # Lightning turns a second Ctrl-C into exit code 1
-        code, state = 128 + (stop.signal or signal.SIGINT), "interrupted"
+    except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns a second Ctrl-C into exit code 1
+        early = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) and end.code > 128 else None
+        code, state = early or 128 + (stop.signal or signal.SIGINT), "interrupted"
         raise SystemExit(code) from None
     except Exception as error:
         more = {"reason": f"{type(error).__name__}: {error}"}

@@ -1,8 +1,9 @@
 """When a run ends: at its length, in good order at a signal, or early because a search prunes it."""
 
+import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,26 @@ from seesaw.training.callbacks.evaluate import Evaluate
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a request to end, and the end of the terminal or of its ssh connection."""
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Around the set-up and the end of a run: SIGTERM and SIGHUP raise SystemExit, so that the status is right. While the run
+    trains, `GracefulStop` handles them. Signals that are ignored stay so; in a thread nothing changes."""
+    former: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS[1:]:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                former[number] = signal.signal(number, _exit)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 class GracefulStop(BatchCallback):
