@@ -42,12 +42,12 @@ def test_it_prepares_verifies_and_finds_damage(root: Path, capsys: pytest.Captur
     assert "the pixels are not those that were prepared" in capsys.readouterr().err
 
 
-def test_training_finds_the_same_set(root: Path) -> None:
+def test_training_finds_the_same_set(root: Path, no_curves: None) -> None:
     overrides = ["data=folder", f"data.root={root}", "data.resolution=16"]
     assert main(["prepare", *overrides]) == 0
     (folder,) = (p for p in (root.parent / "cache" / "prepared").iterdir() if p.is_dir())
     made = json.loads((folder / "index.json").read_text())["made"]
-    options = ["kimg=0.016", "batch_size=8", "logger=none", "model.G.width=4", "model.D.width=4"]
+    options = ["kimg=0.016", "batch_size=8", "logger=none", "metrics=none", "model.G.width=4", "model.D.width=4"]
     assert main(["train", "model=dcgan", *overrides, *options, f"run_dir={root.parent / 'run'}"]) == 0
     assert [p for p in (root.parent / "cache" / "prepared").iterdir() if p.is_dir()] == [folder]
     assert json.loads((folder / "index.json").read_text())["made"] == made
@@ -78,7 +78,9 @@ def test_sets_in_memory_need_none(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_the_users_own_command_trains_on_celeba(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_own_command_trains_on_celeba(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None
+) -> None:
     """`python train.py model=dcgan data=celeba data.root=…` on torchvision's exact layout, and on the zip alone."""
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
     root = trees.celeba(tmp_path / "root")
@@ -95,7 +97,8 @@ def test_the_users_own_command_trains_on_celeba(kind: str, tmp_path: Path, monke
         "model.G.width=4",
         "model.D.width=4",
     ]
-    small = ["kimg=0.016", "batch_size=8", "logger=none", f"run_dir={tmp_path / 'run'}"]
+    metrics = ["metrics=efflite0", "metrics.n=16", "metrics.batch_size=16"] if kind == "folder" else ["metrics=none"]
+    small = ["kimg=0.016", "batch_size=8", "logger=none", *metrics, f"run_dir={tmp_path / 'run'}"]
     with pytest.warns(UserWarning, match="holds 10 images, CelebA has 202,599"):
         assert main(["train", *overrides, *small]) == 0
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"

@@ -47,7 +47,7 @@ def train(*overrides: str) -> tuple[int, str]:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
     return tmp_path
