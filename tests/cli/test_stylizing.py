@@ -55,6 +55,11 @@ def finished(here: Path) -> Path:
     return here / "whole"
 
 
+@pytest.fixture(autouse=True)
+def _quick(finished: Path, no_curves: None) -> None:
+    """The runs of the tests draw no curves; the finished one does."""
+
+
 def pixels(path: Path) -> Any:
     with Image.open(path) as image:
         return np.asarray(image).copy()
