@@ -18,7 +18,7 @@ def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 OWN = f"--config-dir {REPOSITORY}/tests/extension/conf"
-# The mistake, and what its sentence must say: where, and what is allowed or what to do.
+# The mistake, and what its sentence must name: the place, and what is allowed or what to do.
 NAMES = {
     "model=dcgann": ["model=dcgann", "did you mean 'dcgan'?"],
     "model=null": ["model=null: null is no option of the group model (known: dcgan,"],
@@ -163,7 +163,7 @@ def test_a_wrong_value_is_one_sentence(overrides: Command, by_value: dict[Comman
 
 @pytest.mark.slow
 @pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])
-def test_a_process_from_its_start_to_its_end_says_the_same(overrides: Command, tmp_path: Path) -> None:
+def test_a_process_from_its_start_to_its_end_prints_the_same(overrides: Command, tmp_path: Path) -> None:
     done = train(*overrides, cwd=tmp_path)
     refused_in_a_sentence(Ended(done.returncode, done.stdout, done.stderr, True, tmp_path), VALUES[overrides])
     assert list(tmp_path.iterdir()) == []

@@ -55,6 +55,11 @@ def finished(here: Path) -> Path:
     return here / "whole"
 
 
+@pytest.fixture(autouse=True)
+def _quick(finished: Path, no_curves: None) -> None:
+    """The runs of the tests draw no curves; the finished one does."""
+
+
 def pixels(path: Path) -> Any:
     with Image.open(path) as image:
         return np.asarray(image).copy()
@@ -145,11 +150,11 @@ def test_a_run_that_stopped_by_itself_is_finished_and_stays_so(here: Path) -> No
 @pytest.mark.parametrize("override", ["loss=hinge", "metrics=efflite0", "batch_size=4"])
 def test_groups_without_a_meaning_are_refused(override: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SMALL, override, "run_dir=refused"]) == 1
-    told = capsys.readouterr().err
+    error = capsys.readouterr().err
     key = override.partition("=")[0]
-    assert told.startswith(f"seesaw: {key}: model=style_transfer has no use for augment, balance, batch_size")
-    assert f"leave {override} out" in told
-    assert told.count("\n") == 1
+    assert error.startswith(f"seesaw: {key}: model=style_transfer has no use for augment, balance, batch_size")
+    assert f"leave {override} out" in error
+    assert error.count("\n") == 1
     assert not (here / "refused").exists()
 
 
@@ -218,7 +223,7 @@ def test_a_training_takes_such_a_name_escaped_and_goes_on(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "sentence"),
     [
         (
             ["devices=2"],
@@ -227,9 +232,11 @@ def test_a_training_takes_such_a_name_escaped_and_goes_on(here: Path) -> None:
         (["num_nodes=3"], "trainer.num_nodes=3: this model works on one image, which 3 devices cannot divide"),
     ],
 )
-def test_one_image_is_not_divided(here: Path, asked: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_image_is_not_divided(
+    here: Path, asked: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*SMALL, *(f"trainer.{option}" for option in asked), "run_dir=divided"]) == 1
-    assert told in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
     assert not (here / "divided").exists()
 
 

@@ -19,7 +19,7 @@ from seesaw.config.options import config_dir, groups
 from seesaw.errors import UserError
 from seesaw.training.build import build
 from seesaw.training.dry_run import check_optimizers
-from seesaw.training.preflight import build_checked, compose_checked
+from seesaw.training.preflight import build_checked, checked, compose_checked
 from seesaw.training.run_folder import differences, flat
 
 CONF = config_dir()
@@ -136,22 +136,29 @@ def test_the_command_line_goes_before_the_experiment_the_model_and_the_data() ->
     assert sizes == [32, 64, 32]
 
 
-RECOMMENDED = [
-    f"{group}={option}" for group in ("loss", "penalty", "schedule", "optimizer") for option in groups(CONF)[group]
-]
+RECOMMENDED = {group: groups(CONF)[group] for group in ("loss", "penalty", "schedule", "optimizer")}
 
 
 @cache
-def keys_of(model: str, chosen: str) -> set[str]:
-    """The keys that the group of this option has beside a model."""
-    node = compose([f"model={model}", chosen])[0][chosen.partition("=")[0]]
+def composed_with(model: str, number: int) -> Any:
+    """The configuration with the option of this number of each group, where it has so many."""
+    chosen = [f"{group}={options[number]}" for group, options in RECOMMENDED.items() if number < len(options)]
+    return compose([f"model={model}", *chosen])[0]
+
+
+def keys_of(model: str, group: str, option: str) -> set[str]:
+    """The keys that the group has beside a model."""
+    node = composed_with(model, RECOMMENDED[group].index(option))[group]
     return set(flat(OmegaConf.to_container(node)))
 
 
-@pytest.mark.parametrize("chosen", RECOMMENDED)
-def test_a_group_holds_its_own_option_alone_whatever_the_model_recommends(chosen: str) -> None:
+@pytest.mark.parametrize(
+    ("group", "option"), [(group, option) for group, options in RECOMMENDED.items() for option in options]
+)
+def test_a_group_holds_its_own_option_alone_whatever_the_model_recommends(group: str, option: str) -> None:
     """No residue of what the model chose: the keys beside mlp, which chooses nothing."""
-    assert keys_of("dcgan_small", chosen) == keys_of("msggan", chosen) == keys_of("mlp", chosen)
+    beside_mlp = keys_of("mlp", group, option)
+    assert keys_of("dcgan_small", group, option) == keys_of("msggan", group, option) == beside_mlp
 
 
 def test_no_model_or_experiment_writes_into_another_group() -> None:
@@ -176,12 +183,14 @@ def test_no_penalty_is_an_empty_mapping(model: str) -> None:
 @pytest.mark.parametrize("model", GANS)
 @pytest.mark.parametrize("optimizer", [o for o in groups(CONF)["optimizer"] if not o.startswith("canvas")])
 def test_every_optimizer_fits_every_gan(model: str, optimizer: str) -> None:
-    config = compose_checked([*small(model), f"optimizer={optimizer}"])
+    overrides = [*small(model), f"optimizer={optimizer}"]
+    cfg, choices = compose(overrides)
+    recipe = OmegaConf.to_container(cfg.model.recipe)
+    assert isinstance(recipe, dict)
+    config = checked(cfg, overrides, choices)
     check_optimizers(config)
     kinds = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
     assert {node["_target_"] for node in config["optimizer"].values()} == {f"torch.optim.{kinds[optimizer]}"}
-    recipe = OmegaConf.to_container(compose([f"model={model}"])[0].model.recipe)
-    assert isinstance(recipe, dict)
     assert {player: node["lr"] for player, node in config["optimizer"].items()} == recipe.get(
         "lr", {"G": 2e-4, "D": 2e-4}
     )

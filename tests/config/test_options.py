@@ -1,4 +1,4 @@
-"""What is told of a configuration before anything that it names is imported."""
+"""Options are checked before anything that the configuration names is imported."""
 
 import inspect
 from collections.abc import Callable
@@ -63,9 +63,9 @@ def test_what_lightning_refuses_to_a_model_that_steps_by_itself_is_refused_befor
 
 def test_a_resolution_is_told_as_the_set_would_tell_it() -> None:
     node = {"_target_": "seesaw.data.sources.digits.Digits", "resolution": 48}
-    with pytest.raises(ValueError, match="resolution must be one of") as told:
+    with pytest.raises(ValueError, match="resolution must be one of") as caught:
         Digits(resolution=48, channels=1, batch_size=8)
-    assert check_data({"data": node}) == [f"data: {told.value}"]
+    assert check_data({"data": node}) == [f"data: {caught.value}"]
     for other in (
         {"resolution": 64},
         {"_target_": "mine.Data"},

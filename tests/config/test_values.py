@@ -79,7 +79,7 @@ def test_unknown_missing_and_unimportable() -> None:
     assert "seesaw.nowhere" in sentences["d._target_"]
 
 
-def test_a_mistake_that_interpolation_copies_is_told_once() -> None:
+def test_a_mistake_that_interpolation_copies_is_reported_once() -> None:
     node = {"_target_": "seesaw.gan.balance.TTUR", "G": "x"}
     assert len(check({"balance": {"ttur": node}, "model": {"balance": {"ttur": node}}})) == 1
 

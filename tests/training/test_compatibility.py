@@ -67,7 +67,7 @@ def dcgan(composed_once: Composed) -> Any:
     return parts(composed_once, "dcgan_small")
 
 
-def test_the_documents_table_is_what_the_code_says(mlp: Any, composed: Composed) -> None:
+def test_the_documents_table_agrees_with_the_code(mlp: Any, composed: Composed) -> None:
     D, losses, penalties = mlp
     normed = discriminator(composed, "model=mlp", "model.D.spectral_norm=true")
     cells = {(loss, p): verdict(D, losses[loss], penalties[p]) for loss in LOSSES for p in PENALTIES}
@@ -94,15 +94,15 @@ def test_a_lazy_penalty_counts_as_one_of_every_batch(mlp: Any, composed: Compose
     assert verdict(D, losses["wasserstein"], lazy) == "yes"
 
 
-def test_the_documents_table_for_batch_norm_is_what_the_code_says(dcgan: Any) -> None:
+def test_the_documents_table_for_batch_norm_agrees_with_the_code(dcgan: Any) -> None:
     D, losses, penalties = dcgan
-    told = table("D with BatchNorm")
+    shown = table("D with BatchNorm")
     for loss in LOSSES:
-        row = loss if (loss, "none") in told else "any other loss"
-        assert {p: told[row, p] for p in PENALTIES} == {p: verdict(D, losses[loss], penalties[p]) for p in PENALTIES}
+        row = loss if (loss, "none") in shown else "any other loss"
+        assert {p: shown[row, p] for p in PENALTIES} == {p: verdict(D, losses[loss], penalties[p]) for p in PENALTIES}
     with pytest.raises(ValueError, match="spectral_norm takes norm=none"):
         type(D)(16, 1, spectral_norm=True)
-    assert {cell for (_, column), cell in told.items() if column == "spectral_norm"} == {"no"}
+    assert {cell for (_, column), cell in shown.items() if column == "spectral_norm"} == {"no"}
 
 
 def test_every_row_of_the_code_stands_in_a_cell(mlp: Any, dcgan: Any) -> None:
@@ -130,7 +130,7 @@ def test_every_row_of_the_code_stands_in_a_cell(mlp: Any, dcgan: Any) -> None:
         ("model=dcgan penalty=wgan_lp", r"give model\.D\.norm=none"),
     ],
 )
-def test_a_run_is_refused_in_a_sentence(overrides: str, sentence: str, composed: Composed) -> None:
+def test_an_invalid_combination_is_refused_in_a_sentence(overrides: str, sentence: str, composed: Composed) -> None:
     with pytest.raises(UserError, match=sentence):
         check_fits(build(composed(*overrides.split(), "data.resolution=16"))[0])
 
@@ -143,7 +143,7 @@ def test_a_run_is_refused_in_a_sentence(overrides: str, sentence: str, composed:
         ("model=mlp loss=wasserstein penalty=r1_r2", "it may converge"),
     ],
 )
-def test_a_run_is_told(overrides: str, sentence: str, composed: Composed) -> None:
+def test_a_combination_that_goes_badly_gives_a_warning(overrides: str, sentence: str, composed: Composed) -> None:
     with pytest.warns(Notice, match=sentence):
         check_fits(build(composed(*overrides.split(), "data.resolution=16"))[0])
 

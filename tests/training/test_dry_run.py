@@ -9,7 +9,7 @@ import torch
 from toys import fit
 
 from seesaw.errors import Notice, UserError
-from seesaw.training import dry_run as trial
+from seesaw.training import dry_run
 from seesaw.training.build import build, notice_growth
 from seesaw.training.dry_run import check_optimizers, check_step
 
@@ -29,7 +29,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("overrides", "sentence"), REFUSED, ids=lambda text: text[:40])
-def test_what_the_first_step_refuses_is_told_before_it(overrides: str, sentence: str, composed_once: Composed) -> None:
+def test_what_the_first_step_refuses_is_refused_before_it(
+    overrides: str, sentence: str, composed_once: Composed
+) -> None:
     gan, data = build(composed_once(*SMALL, *overrides.split()))
     with pytest.raises(UserError, match=sentence):
         check_step(gan, data, devices=1)
@@ -58,8 +60,8 @@ def test_trying_costs_shapes_alone_and_leaves_the_model_and_the_randomness_as_th
     overrides: str, composed_once: Composed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices: list[str] = []
-    play = trial._play_scales
-    monkeypatch.setattr(trial, "_play_scales", lambda *given: play(*given) or devices.append(given[-1]))
+    play = dry_run._play_scales
+    monkeypatch.setattr(dry_run, "_play_scales", lambda *given: play(*given) or devices.append(given[-1]))
     gan, data = build(composed_once(*SMALL, *overrides.split()))
     before = {name: value.clone() for name, value in gan.state_dict().items() if torch.is_tensor(value)}
     at, state = gan.growth.at if gan.growth.last_change else None, torch.get_rng_state()
@@ -80,7 +82,7 @@ def test_what_fails_without_numbers_is_tried_with_them(
     def fails(model: Any) -> Any:
         raise RuntimeError("Invalid dimensions")
 
-    monkeypatch.setattr(trial, "_ghost", fails)
+    monkeypatch.setattr(dry_run, "_ghost", fails)
     gan, data = build(composed_once(*SMALL, "model=mlp", "balance=instance_noise"))
     before, state = [p.detach().clone() for p in gan.parameters()], torch.get_rng_state()
     check_step(gan, data, devices=1)
@@ -90,8 +92,8 @@ def test_what_fails_without_numbers_is_tried_with_them(
     with pytest.raises(UserError, match=r"^model\.D: "):
         check_step(wrong, data, devices=1)
     for error in (NotImplementedError("no kernel"), RuntimeError("unknown device type")):
-        monkeypatch.setattr(trial, "_ghost", lambda model, error=error: (_ for _ in ()).throw(error))
-        check_step(wrong, data, devices=1)  # says nothing of the shapes
+        monkeypatch.setattr(dry_run, "_ghost", lambda model, error=error: (_ for _ in ()).throw(error))
+        check_step(wrong, data, devices=1)  # an error that is not about shapes
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_what_fails_without_numbers_is_tried_with_them(
         ("model=style_transfer data.content=a data.style=b optimizer.canvas.lr=-1", r"^optimizer\.canvas\.lr: -1 is out"),
     ],
 )  # fmt: skip
-def test_an_optimiser_that_cannot_be_made_is_told_by_its_key(
+def test_an_optimiser_that_cannot_be_made_is_named_by_its_key(
     overrides: str, sentence: str, composed_once: Composed
 ) -> None:
     with pytest.raises(UserError, match=sentence):
@@ -114,7 +116,7 @@ def test_an_optimiser_that_cannot_be_made_is_told_by_its_key(
         check_optimizers(composed_once(*fits))
 
 
-def test_a_growing_run_that_ends_before_its_last_scale_is_told(composed_once: Composed) -> None:
+def test_a_growing_run_that_ends_before_its_last_scale_gives_a_warning(composed_once: Composed) -> None:
     """At 16 px: 4 px to 10 kimg, 8 px to 30, and 16 px from there, whole at 50."""
     gan, _ = build(composed_once(*SMALL, "model=progan_small"))
     sentence = r"ends at 30 kimg and 8 px: the last scale, 16 px, begins at 30 kimg \(model.growth.last_change\); give kimg=50 "

@@ -78,7 +78,7 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
 def composed(
     content: str, style: str, size: int | None, iterations: int | None, overrides: list[str]
 ) -> tuple["DictConfig", dict[str, str]]:
-    """The configuration, and group -> chosen option. Paths are set as they are: no file name can be mistaken for an override."""
+    """The configuration, and group -> chosen option. Paths are set literally: no file name can be mistaken for an override."""
     from seesaw.config.compose import compose
 
     preset = any(override.startswith("experiment=") for override in overrides)

@@ -176,7 +176,7 @@ def _named(node: Any) -> Iterator[str]:
 def _values(node: Any, where: str) -> Iterator[tuple[str, Any]]:
     """Every value at any depth with its path below the node ("", ".G", ".G.widths.0").
 
-    Other kinds than plain ones are refused: OmegaConf takes a tuple for a list, but nobody escapes the `${…}` inside it, and
+    Other kinds than plain ones are refused: OmegaConf takes a tuple for a list, but the `${…}` inside it is not escaped, and
     `${oc.create:…}` makes a node of a text.
     """
     stack: list[tuple[str, Any, int]] = [("", node, 0)]

@@ -31,7 +31,7 @@ def assemble(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     Args:
         config: resolved, with every top-level option; its targets are on the allow-list.
     """
-    length = config.get("kimg")  # of a file that nobody has checked it may be anything
+    length = config.get("kimg")  # an unchecked file may hold anything here
     kimg = float(length) if isinstance(length, int | float) and 0 < length < math.inf else 1.0
     return {group: _with_schedules(_completed(group, config), kimg, group) for group in BUILT if group in config}
 

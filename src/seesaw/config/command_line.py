@@ -1,4 +1,4 @@
-"""The arguments of a command line, as they are before Hydra reads them. Imports neither torch nor Hydra."""
+"""The arguments of a command line, before Hydra reads them. Imports neither torch nor Hydra."""
 
 import os
 import re
@@ -15,7 +15,7 @@ LISTS = ("balance", "penalty", "augment", "callbacks", "logger")
 
 
 SINGLE = ("model", "data", "loss", "optimizer", "schedule", "dynamics", "metrics", "trainer", "experiment")
-"""Groups of which a run has one option: of a list, Hydra would merge the nodes into one."""
+"""Groups that take one option in a run: Hydra would merge the nodes of a list into one."""
 
 
 def with_home(arguments: list[str]) -> list[str]:
@@ -52,7 +52,7 @@ def own_folder(arguments: list[str]) -> Path | None:
 
 
 def refuse_twice(arguments: list[str], groups: Iterable[str]) -> None:
-    """UserError where a group is chosen twice, of which Hydra would silently keep the last. Single keys may be: scripts append
+    """UserError where a group is chosen twice; Hydra would silently keep the last. Single keys may be repeated: scripts append
     to what they were given."""
     known, chosen = set(groups), dict[str, list[str]]()
     for argument in arguments:
@@ -68,7 +68,7 @@ def refuse_twice(arguments: list[str], groups: Iterable[str]) -> None:
 
 
 def refuse_lists(arguments: list[str]) -> None:
-    """UserError where several options are given at once to a group of which a run has one."""
+    """UserError where a group that takes one option is given several."""
     for argument in arguments:
         key, _, value = argument.lstrip("+").partition("=")
         names = [name.strip() for name in value[1:-1].split(",")]

@@ -71,7 +71,7 @@ def folder_of(error: BaseException) -> Path:
 
 
 def known_message(error: BaseException, arguments: list[str]) -> str | None:
-    """The sentence, or None where the error is nobody's mistake that we know of."""
+    """The sentence for an error that a user can correct, or None for any other error."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from hydra.errors import InstantiationException as Building
     from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
@@ -99,7 +99,7 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
 
 
 def plain_notices() -> None:
-    """Have our own notices printed as sentences, and leave the warnings of others as they are."""
+    """Print our own notices as sentences; warnings of other packages keep their form."""
     usual = warnings.formatwarning
 
     def written(message: Any, category: type[Warning], *place: Any, **more: Any) -> str:
