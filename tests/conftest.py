@@ -51,7 +51,15 @@ def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         yield resolved
 
 
-DRAWING = {"test_run", "test_scatter", "test_stylizing", "test_families", "test_promises", "test_curves"}
+DRAWING = {
+    "test_run",
+    "test_run_ends",
+    "test_scatter",
+    "test_stylizing",
+    "test_families",
+    "test_promises",
+    "test_curves",
+}
 """Modules whose runs draw curves.png."""
 
 

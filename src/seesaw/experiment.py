@@ -40,6 +40,8 @@ class Experiment(LightningModule):
         self.images_shown = 0
         self.latest_metrics: dict[str, float] = {}
         self.last_change = 0
+        self.converged = False
+        """Whether training has ended by itself, before its length."""
 
     def report(self, values: dict[str, float], images_shown: int | None = None) -> None:
         """Hand values to every logger of the trainer at `images_shown` (None: the present), and keep them as the newest."""

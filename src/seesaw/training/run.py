@@ -163,7 +163,7 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
         trainer = make_trainer(run, stop, trackers)
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         model.flush_statistics(finished=stop.signal is None)
-        code, state = 0 if stop.signal is None else 128 + stop.signal, stop.state(model.images_shown)
+        code, state = 0 if stop.signal is None else 128 + stop.signal, stop.state(model.images_shown, model.converged)
         return finish_run(folder, stop, evaluation, model)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns a second Ctrl-C into exit code 1
         early = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) and end.code > 128 else None
@@ -188,7 +188,7 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
 
 def finish_run(folder: RunFolder, stop: GracefulStop, evaluation: Any, model: Experiment) -> float | None:
     """Print where the run stands; after a signal end the process with its code."""
-    kimg, state = model.images_shown / 1000, stop.state(model.images_shown)
+    kimg, state = model.images_shown / 1000, stop.state(model.images_shown, model.converged)
     if state == "interrupted":
         where = shlex.quote(str(folder.path))
         rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={where}", flush=True)

@@ -40,7 +40,8 @@ def test_medians_ranges_and_ranks_are_those_of_the_runs(sweep):
     assert table.median_run("balance=none").seed == 3
 
 
-def test_the_report_is_a_table(sweep):
+def test_the_report_is_a_table(sweep, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # pytest-xdist sets it for its workers
     lines = compare([sweep]).splitlines()
     assert lines[0] == "Groups differ in balance."
     assert re.fullmatch(r"1 +balance=ttur +1 +9 +20 +35 +30 +7 +480 / 240 +116", lines[4]), lines[4]

@@ -57,11 +57,12 @@ class GracefulStop(BatchCallback):
         self.pruned = False  # a search found the run hopeless: PruningCallback
         self.received_signal, self.any_rank_stopped = 0, LateMaximum()
 
-    def state(self, images_shown: int) -> str:
+    def state(self, images_shown: int, converged: bool = False) -> str:
         """How a run stands when its training has ended: pruned, finished, or interrupted by a signal or a time limit."""
         if self.pruned:
             return "pruned"
-        return "finished" if self.signal is None and images_shown >= self.images else "interrupted"
+        whole = converged or images_shown >= self.images
+        return "finished" if self.signal is None and whole else "interrupted"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():

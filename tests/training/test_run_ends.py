@@ -1,0 +1,160 @@
+"""How runs end: signals, time limits, kills; what is saved, and the status."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seesaw.cli.train import main
+from seesaw.training.loggers.csv_log import read_metrics
+from seesaw.training.run_folder import read_status
+
+REPOSITORY = Path(__file__).parents[2]
+SMALL = ("data.resolution=16", "model.G.width=4", "model.D.width=4", "batch_size=16", "trainer=cpu", "log_kimg=0.16")
+
+
+def process(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, str(REPOSITORY / "train.py"), *SMALL, "logger=none", "metrics=none", *arguments]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(condition: Any, running: subprocess.Popen[str], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert running.poll() is None, running.stdout.read() if running.stdout else ""
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        *(pytest.param(n, 128 + n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP)),
+    ],
+)
+def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None:
+    running = process("kimg=1000", "run_dir=run", "checkpoint_kimg=500", "sample_kimg=500", cwd=tmp_path)
+    metrics = tmp_path / "run" / "metrics.csv"
+    wait_for(lambda: metrics.exists() and metrics.stat().st_size > 600, running)
+    running.send_signal(number)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == code, out
+    assert "go on with resume=auto run_dir=run" in out
+    assert "Traceback" not in out
+    status = read_status(tmp_path / "run")
+    assert (status["state"], status["exit_code"]) == ("interrupted", code)
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert saved["progress"]["images_shown"] == status["images_shown"] > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_first_batch_leaves_the_right_status(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seesaw.training.run.make_trainer", lambda *_: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    assert main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]) == 128 + number
+    assert signal.getsignal(number) is before
+    status = read_status(tmp_path / "run")
+    assert (status["state"], status["exit_code"]) == ("interrupted", 128 + number)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_trainer_that_cannot_be_made_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seesaw.training.run.make_trainer", lambda *_: 1 / 0)
+    assert main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]) == 1
+    status = read_status(tmp_path / "run")
+    assert (status["state"], status["reason"]) == ("failed", "ZeroDivisionError: division by zero")
+
+
+@pytest.mark.slow
+def test_a_run_under_nohup_goes_on_when_its_terminal_is_gone(tmp_path: Path) -> None:
+    """nohup starts a program with SIGHUP ignored."""
+    command = [
+        sys.executable,
+        str(REPOSITORY / "train.py"),
+        *SMALL,
+        "kimg=0.32",
+        "run_dir=run",
+        "metrics=none",
+        "logger=none",
+    ]
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", ignoring, *command], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: (tmp_path / "run" / "metrics.csv").exists(), running)
+    running.send_signal(signal.SIGHUP)
+    assert running.communicate(timeout=60)[0].count("finished") == 1
+    assert running.returncode == 0
+
+
+def test_a_time_limit_saves_and_the_run_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (
+        main([*SMALL, "kimg=1000", "run_dir=run", "+trainer.max_time={seconds: 1}", "metrics=none", "logger=none"]) == 0
+    )
+    assert "and saved; go on with resume=auto run_dir=run" in capsys.readouterr().out
+    status = read_status(tmp_path / "run")
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert status["state"] == "interrupted"
+    assert saved["progress"]["images_shown"] == status["images_shown"] > 0
+
+
+def test_a_run_in_a_thread_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes signal handlers in its main thread alone."""
+    monkeypatch.chdir(tmp_path)
+    codes: list[int] = []
+    command = [*SMALL, "kimg=0.032", "run_dir=run", "metrics=none", "logger=none"]
+    thread = threading.Thread(target=lambda: codes.append(main(command)))
+    thread.start()
+    thread.join(60)
+    assert codes == [0]
+
+
+@pytest.mark.slow
+def test_sigkill_at_five_moments_and_resumed_is_bit_equal(tmp_path: Path) -> None:
+    """Killed while training, sampling or writing a checkpoint, as it comes; the end is the unbroken run's."""
+    options = ["precision=exact", "kimg=24", "checkpoint_kimg=0.32", "sample_kimg=1", "balance=[ttur,skip_d]"]
+    unbroken = process(*options, "run_dir=unbroken", cwd=tmp_path)
+    out, _ = unbroken.communicate(timeout=300)
+    assert unbroken.returncode == 0, out
+    last, kills = tmp_path / "killed/checkpoints/last.ckpt", 0
+    for delay in (0.31, 0.83, 0.07, 0.47, 0.62):
+        before = last.stat().st_mtime_ns if last.exists() else 0
+        running = process(*options, "run_dir=killed", "resume=auto", cwd=tmp_path)
+        wait_for(lambda before=before: last.exists() and last.stat().st_mtime_ns != before, running)
+        time.sleep(delay)
+        kills += running.poll() is None
+        running.kill()
+        running.communicate()
+    assert kills == 5
+    shown = torch.load(last, weights_only=True)["progress"]["images_shown"]
+    assert 0 < shown < 24_000
+    running = process(*options, "run_dir=killed", "resume=auto", cwd=tmp_path)
+    out, _ = running.communicate(timeout=300)
+    assert running.returncode == 0, out
+    one, other = weights(tmp_path / "unbroken"), weights(tmp_path / "killed")
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    timeless = [
+        [
+            {k: v for k, v in row.items() if k != "train/images_per_sec"}
+            for row in read_metrics(tmp_path / name / "metrics.csv")
+        ]
+        for name in ("unbroken", "killed")
+    ]
+    assert timeless[0] == timeless[1]
