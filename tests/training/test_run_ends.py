@@ -20,6 +20,11 @@ REPOSITORY = Path(__file__).parents[2]
 SMALL = ("data.resolution=16", "model.G.width=4", "model.D.width=4", "batch_size=16", "trainer=cpu", "log_kimg=0.16")
 
 
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    state = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+    return {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
+
+
 def process(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     command = [sys.executable, str(REPOSITORY / "train.py"), *SMALL, "logger=none", "metrics=none", *arguments]
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

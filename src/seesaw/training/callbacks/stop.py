@@ -27,12 +27,12 @@ def ended_by_signals() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS[1:]:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                former[number] = signal.signal(number, _exit)
+                former[int(number)] = signal.signal(number, _exit)
     try:
         yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        for key, handler in former.items():
+            signal.signal(key, handler)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
