@@ -74,7 +74,11 @@ def main() -> None:
         figures = ", ".join(f"threads={threads} {value:.0f}" for threads, value in row.items())
         print(f"{programs} busy programs: {figures} images/s; auto is {row['auto'] / best:.2f} of the best", flush=True)
     RESULTS.write_text(
-        json.dumps({"origin": origin("python benchmarks/threads.py"), "images_per_sec": found}, indent=1) + "\n"
+        json.dumps(
+            {"origin": origin(" ".join(["python benchmarks/threads.py", *sys.argv[1:]])), "images_per_sec": found},
+            indent=1,
+        )
+        + "\n"
     )
 
 
