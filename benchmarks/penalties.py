@@ -105,10 +105,10 @@ def main() -> None:
     for name, (make, images) in CASES.items():
         both = {kind: measure(make, images, kind == "bfloat16", rounds) for kind in ("float32", "bfloat16")}
         found[name] = both
-        told = [
+        cells = [
             f"{b['times']['median']:.2f} ({b['times']['least']:.2f} to {b['times']['most']:.2f})" for b in both.values()
         ]
-        lines.append(f"| {name} | {' | '.join(told)} |")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print("\n".join(lines))
 

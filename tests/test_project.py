@@ -116,7 +116,7 @@ def test_files_and_functions_stay_short(path: Path) -> None:
             assert node.end_lineno - node.lineno + 1 <= 40, f"{node.name} is long"
 
 
-def test_the_step_knows_no_model() -> None:
+def test_run_and_step_name_no_model() -> None:
     text = (ROOT / "src/seesaw/training/run.py").read_text() + (ROOT / "src/seesaw/gan/module.py").read_text()
     assert not any(name in text.lower() for name in ("dcgan", "mlp", "hinge"))
 

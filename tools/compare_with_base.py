@@ -122,7 +122,9 @@ def compare_runs(base: Path, new: Path, columns: Renames = COLUMNS, nonzero: str
     tensors, difference = compare_weights(states[0], states[1])
     differences = [*([difference] if difference else []), *result.differences]
     if nonzero and not any(row.get(nonzero) for row in read_csv(base / "metrics.csv")[1].values()):
-        differences.append(f"the base's column {nonzero} is 0 in every row, so this compares less than its name says")
+        differences.append(
+            f"the base's column {nonzero} is 0 in every row, so this compares less than its name promises"
+        )
     return result._replace(tensors=tensors, differences=differences)
 
 

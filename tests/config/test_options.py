@@ -61,7 +61,7 @@ def test_what_lightning_refuses_to_a_model_that_steps_by_itself_is_refused_befor
     assert set(AUTOMATIC) == {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"}
 
 
-def test_a_resolution_is_told_as_the_set_would_tell_it() -> None:
+def test_a_wrong_resolution_has_the_sentence_of_the_set() -> None:
     node = {"_target_": "seesaw.data.sources.digits.Digits", "resolution": 48}
     with pytest.raises(ValueError, match="resolution must be one of") as caught:
         Digits(resolution=48, channels=1, batch_size=8)

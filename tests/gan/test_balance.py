@@ -36,7 +36,7 @@ def test_skip_d_by_accuracy() -> None:
         assert gate.is_active(PHASES["D"]) == (advantage <= 0.6)
 
 
-def test_skip_d_knows_the_equilibrium_of_each_loss() -> None:
+def test_skip_d_compares_with_the_equilibrium_of_each_loss() -> None:
     gate = SkipD(half_life=64.0)
     gate.bind(game(HingeD()))
     gate.observe({"D/adversarial": 1.0}, 64)

@@ -40,7 +40,7 @@ def test_a_resumed_run_is_bit_equal_and_its_vectors_are_saved(skips: bool, tmp_p
     assert_equal_states(whole, other)
 
 
-def test_the_average_of_g_knows_nothing_of_it() -> None:
+def test_the_average_of_g_is_not_normalised() -> None:
     gan = normed(ema_half_life=0.0)
     fit(gan, 3)
     assert gan.G_ema.state_dict().keys() == gan.G.state_dict().keys()

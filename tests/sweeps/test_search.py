@@ -102,7 +102,7 @@ def test_draws_follow_the_seed_and_the_number_of_trials(tmp_path: Path) -> None:
     assert len({tuple(d) for d in one}) == 4
 
 
-def test_a_hopeless_trial_is_pruned_where_the_median_says_so(tmp_path: Path) -> None:
+def test_a_trial_worse_than_the_median_is_pruned(tmp_path: Path) -> None:
     search = study(tmp_path, trials=8, prune="median")  # the first two are never pruned
     verdicts = []
     for distances in ([4.0, 3.0], [6.0, 5.0], [5.5, 5.0], [4.5, 4.5], [9.0, 1.0]):

@@ -67,7 +67,7 @@ def test_chunks_fall_to_all_in_turn(n: int, chunk: int, processes: int) -> None:
     assert in_turn(n, chunk, 0, 1) == [len(part) for part in torch.arange(n).split(chunk)]
 
 
-def test_one_process_alone_says_nothing() -> None:
+def test_a_single_process_exchanges_nothing() -> None:
     tensor, norm = torch.rand(3), nn.BatchNorm2d(2)
     before = tensor.clone()
     average_([tensor])

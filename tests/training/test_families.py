@@ -68,7 +68,7 @@ def test_a_growing_run_that_is_cut_goes_on_bit_for_bit(cut: float, tmp_path: Pat
         assert same(whole[key], gone_on[key]), key
     expected, found = rows(tmp_path / "whole"), rows(tmp_path / "cut")
     early = [row for row in found if row["images"] == f"{1000 * cut:g}" and row not in expected]
-    assert len(early) <= 1  # the shorter run was finished, and told its last window, which the longer one completes
+    assert len(early) <= 1  # the shorter run has finished and logged its last window, which the longer one completes
     assert [row for row in found if row not in early] == expected
 
 

@@ -142,7 +142,7 @@ def test_sample_and_evaluate_need_the_folder_alone(finished: Path, capsys: pytes
     assert "there is no such run folder or checkpoint" in capsys.readouterr().err
 
 
-def test_resume_auto_that_finds_nothing_says_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_auto_that_finds_nothing_prints_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dry = [*SMALL, "dry_run=true", "resume=auto"]
     assert main([*dry, "run_dir=tpyo"]) == 0
     assert "resume=auto: tpyo holds no checkpoint to go on from, so it starts anew\n" in capsys.readouterr().out
@@ -169,7 +169,7 @@ def test_a_longer_run_goes_on_under_the_same_wandb_id(here: Path) -> None:
 
 
 def test_a_run_that_failed_past_its_checkpoint_is_not_finished(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The disk is full at the last save: the status says how far it got, the checkpoint where to go on."""
+    """The disk is full at the last save: the status has how far it got, the checkpoint where to go on."""
     from seesaw.errors import UserError
     from seesaw.training.checkpoints import AtomicIO
 

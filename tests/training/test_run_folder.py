@@ -80,8 +80,8 @@ def test_a_refusal_names_the_groups_chosen_otherwise_and_a_few_keys(tmp_path: Pa
     Status(folder).update("interrupted", 5000, choices=was)
     with pytest.raises(UserError) as caught:
         decide(other, Job(choices=now, run_dir=str(folder)))
-    told = "model was dcgan, now mlp; model/style was gram, now wasserstein; extra.a: 1, now absent; extra.b: 2, now absent; "
-    assert f"{folder} was begun with another configuration: {told}extra.c: absent, now 3; … and 2 more; only" in str(
+    listed = "model was dcgan, now mlp; model/style was gram, now wasserstein; extra.a: 1, now absent; extra.b: 2, now absent; "
+    assert f"{folder} was begun with another configuration: {listed}extra.c: absent, now 3; … and 2 more; only" in str(
         caught.value
     )
     Status(folder).update("interrupted", 5000)  # of a version that did not note them
@@ -173,7 +173,7 @@ def test_a_checkpoint_by_path(tmp_path: Path) -> None:
         decide(config(resume="nowhere.ckpt"), JOB)
 
 
-def test_status_is_whole_and_keeps_what_was_said(tmp_path: Path) -> None:
+def test_status_is_whole_and_keeps_earlier_entries(tmp_path: Path) -> None:
     status = Status(tmp_path)
     status.update("running", 0)
     status.update("failed", 1500, reason="why")

@@ -8,7 +8,7 @@ from seesaw.types import Fake, Pyramid
 
 
 class Generator(nn.Module):
-    """(B, z_dim) and labels (B,) to images. `classes` above 0 tells seesaw that it takes labels."""
+    """(B, z_dim) and labels (B,) to images. `classes` above 0 declares that it takes labels."""
 
     def __init__(self, resolution: int, channels: int, classes: int, z_dim: int = 8, width: int = 32) -> None:
         super().__init__()

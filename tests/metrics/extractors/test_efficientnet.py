@@ -39,7 +39,7 @@ def photograph(name: str, size: int | None = None) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("name", "imagenet"), [("flower.jpg", 985), ("china.jpg", 698)])
-def test_it_knows_a_daisy_and_a_palace(name: str, imagenet: int) -> None:
+def test_a_daisy_and_a_palace_are_classified(name: str, imagenet: int) -> None:
     """Wrong scaling, channel order, padding or weights would name something else of the 1000 classes."""
     extractor = network(224)
     features = extractor(photograph(name))

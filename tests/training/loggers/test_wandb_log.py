@@ -119,15 +119,15 @@ def test_resume_goes_on_under_the_same_id_and_a_new_start_does_not(tmp_path, cap
     assert err == ""
 
 
-def test_what_the_run_is_told_stands_unless_the_configuration_says_otherwise(tmp_path, monkeypatch):
+def test_the_configuration_goes_before_what_the_run_gives(tmp_path, monkeypatch):
     """A name of 200 characters keeps both its ends, a tag of 100 too: W&B refuses more than 128 and 64."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     long = "a=1 " + "b" * 192 + " c=3"
-    told = RunInfo(
+    derived = RunInfo(
         tmp_path / "a", long, group="sweep-1", choices={"model": "mlp", "loss": "x" * 94 + "y"}, kind="search"
     )
     explicit = RunInfo(tmp_path / "b", "name", group="sweep-1", choices={"model": "mlp"})
-    logs = [WandbLog(told), WandbLog(explicit, group="mine", tags=["model=mlp", "mine"], job_type="study")]
+    logs = [WandbLog(derived), WandbLog(explicit, group="mine", tags=["model=mlp", "mine"], job_type="study")]
     for log in logs:
         log.log_metrics({"a": 1.0}, 1000)
         log.finish(0)
