@@ -6,9 +6,10 @@ ARGS ?=
 # The versions that CI passed with. `make clean`, then `make CONSTRAINTS= test`, takes the newest that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# Tests of small nets run fastest with one thread in each of two processes. Each process begins with one half of the tests in
-# their order, so nearly all fixtures of a module are made once; the one that ends first takes over a part of the other's rest.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+# Tests of small nets run fastest with one thread a process; three processes keep two cores busy, since some tests wait. Each process
+# begins with one part of the tests in their order, so nearly all fixtures of a module are made once; one that ends takes over a part
+# of another's rest.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 .PHONY: train test test-all lint bench audit clean
 

@@ -27,7 +27,13 @@ def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
 
 def process(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     command = [sys.executable, str(REPOSITORY / "train.py"), *SMALL, "logger=none", "metrics=none", *arguments]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def listen() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
+
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=listen
+    )
 
 
 def wait_for(condition: Any, running: subprocess.Popen[str], seconds: float = 90) -> None:
@@ -66,9 +72,12 @@ def test_a_signal_before_the_first_batch_leaves_the_right_status(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("seesaw.training.run.make_trainer", lambda *_: os.kill(os.getpid(), number))
-    before = signal.getsignal(number)
-    assert main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]) == 128 + number
-    assert signal.getsignal(number) is before
+    inherited = signal.signal(number, signal.SIG_DFL)  # the tests themselves may run under nohup
+    try:
+        code = main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"])
+        assert (code, signal.getsignal(number)) == (128 + number, signal.SIG_DFL)
+    finally:
+        signal.signal(number, inherited)
     status = read_status(tmp_path / "run")
     assert (status["state"], status["exit_code"]) == ("interrupted", 128 + number)
     assert "Traceback" not in capsys.readouterr().err
