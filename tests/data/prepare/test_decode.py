@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps
 from torchvision.transforms import functional as F
 
 from seesaw.data.prepare.decode import LARGEST_FILE, BadImage, Decoding, decode
+from seesaw.data.prepare.tree import open_tree
 
 
 def random_pixels(height: int, width: int) -> np.ndarray:
@@ -36,6 +38,28 @@ def test_each_kind_of_image_is_read_as_one_sees_it(name: str) -> None:
     tolerance = 12 if name.lower().endswith(("jpg", "jpeg")) else 1
     assert np.abs(pixels[:, 8, 1].astype(int) - left).max() <= tolerance
     assert np.abs(pixels[:, 8, -2].astype(int) - right).max() <= tolerance
+
+
+OTHER_SUFFIXES = {
+    "JPEG": (".jfif", ".jpe", ".JFIF"), "PNG": (".apng",), "BMP": (".dib",), "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pnm"), "TGA": (".tga",), "QOI": (".qoi",), "PCX": (".pcx",), "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [(kind, s) for kind, suffixes in OTHER_SUFFIXES.items() for s in suffixes])
+def test_what_pillow_reads_is_read_under_its_usual_suffixes(kind: str, suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"picture{suffix}").write_bytes(encoded(halves((255, 0, 0), (0, 0, 255)), kind))
+    tree = open_tree(tmp_path)
+    pixels = decode(tree.read(tree.names[0]), tree.names[0], Decoding(16, 3)).astype(int)
+    assert np.abs(pixels[:, 8, 1] - (255, 0, 0)).max() <= 12
+    assert np.abs(pixels[:, 8, -2] - (0, 0, 255)).max() <= 12
+
+
+def test_a_rare_format_is_opened_under_its_own_suffix_alone() -> None:
+    content = encoded(halves((255, 0, 0), (0, 0, 255)), "TIFF")
+    with pytest.raises(BadImage, match="not an image"):
+        decode(content, "picture.tga", Decoding(16, 3))
 
 
 def test_sixteen_bits_of_grey_are_rounded_to_eight() -> None:

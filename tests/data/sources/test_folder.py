@@ -1,4 +1,5 @@
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from seesaw.data.sources.celeba import CelebA
 from seesaw.data.sources.ffhq import FFHQ
 from seesaw.data.sources.folder import Folder
 from seesaw.data.sources.image_files import LAUNCHED, LISTED
+from seesaw.errors import Notice
 from seesaw.training import launcher
 from seesaw.types import UserError
 
@@ -42,6 +44,22 @@ def test_images_stand_in_the_order_of_their_paths(tmp_path: Path) -> None:
     assert first.identity == folder(str(tmp_path / "root"), 16).identity
     assert first.description == "folder root 4x3x16x16"
     assert (first.y, first.classes) == (None, 0), "one image lies in no sub-folder"
+
+
+def test_pictures_that_are_not_read_are_counted_and_named(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    for name in ("a.jpg", "b.jfif", "c.tif"):
+        Image.new("RGB", (16, 16)).save(tmp_path / "root" / name)
+    for name in ("d.heic", "e.HEIC", "f.svg", "notes.txt", "README"):
+        (tmp_path / "root" / name).write_text("no image that is read")
+    with pytest.warns(Notice, match=r"data.root='.*root' also holds 3 files that are not read: 2 of .heic, 1 of .svg"):
+        assert len(folder(str(tmp_path / "root"), 16)) == 3
+    (tmp_path / "plain").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "plain" / "a.jpg")
+    (tmp_path / "plain" / "labels.csv").write_text("a file that no one takes for a picture gives no notice")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folder(str(tmp_path / "plain"), 16)
 
 
 def test_sub_folders_become_labels(tmp_path: Path) -> None:

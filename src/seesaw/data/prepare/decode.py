@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,9 +11,19 @@ from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 
 Crop = Literal["center", "random", "none"]
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-"""Pillow opens no other format, however a file is called: EPS, for one, would start Ghostscript."""
+"""The formats that are opened however a file is called."""
+
+COMMON = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".jfif", ".jpe", ".mpo", ".apng")
+"""Their suffixes."""
+
+RARE = {
+    ".dib": "DIB", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM", ".tga": "TGA",
+    ".qoi": "QOI", ".pcx": "PCX", ".avif": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".jpf": "JPEG2000", ".jpx": "JPEG2000",
+}  # fmt: skip
+"""Formats that are opened under these suffixes alone. Pillow opens no other: EPS, for one, would start Ghostscript."""
+
+SUFFIXES = (*COMMON, *RARE)
 
 SMALLEST_SIDE = 4
 LARGEST_FILE = 256 << 20
@@ -96,20 +107,21 @@ def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
         BadImage: as `read_picture`, or the picture does not hold the square.
         Exception: any error that Pillow raises.
     """
-    image = read_picture(content, "RGB" if how.channels == 3 else "L", how.background)
+    image = read_picture(content, "RGB" if how.channels == 3 else "L", how.background, name)
     if how.crop != "none":  # before the resize, not by its `box`: that lets pixels from outside in at the edges
         image = image.crop(_square(image.width, image.height, name, how))
     image = image.resize((how.resolution, how.resolution), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(how.resolution, how.resolution, how.channels).transpose(2, 0, 1)
 
 
-def read_picture(content: bytes, mode: str, background: str = "white") -> Image.Image:
+def read_picture(content: bytes, mode: str, background: str = "white", name: str = "") -> Image.Image:
     """The picture in a file (of a gif the first frame), upright, laid on the background where it is transparent, of 8 bits.
 
     Args:
         content: all bytes of the file.
         mode: of the result, L or RGB.
         background: a colour as CSS writes it.
+        name: of the file; its suffix allows one of the formats of `RARE`.
 
     Raises:
         BadImage: the file is too large or no image, or the picture is too small or too large.
@@ -117,10 +129,12 @@ def read_picture(content: bytes, mode: str, background: str = "white") -> Image.
     """
     if len(content) > LARGEST_FILE:
         raise BadImage(f"more than {LARGEST_FILE >> 20} MiB")
+    rare = RARE.get(os.path.splitext(name)[1].lower())
+    formats = FORMATS if rare is None else (*FORMATS, rare)
     try:
-        opening = Image.open(io.BytesIO(content), formats=FORMATS)
+        opening = Image.open(io.BytesIO(content), formats=formats)
     except UnidentifiedImageError as error:  # Pillow's words hold an address in memory, another one each time
-        raise BadImage(f"not an image ({', '.join(FORMATS)} are read)") from error
+        raise BadImage(f"not an image ({', '.join(formats)} are read)") from error
     with opening as opened:
         width, height = opened.size
         if min(width, height) < SMALLEST_SIDE:

@@ -8,19 +8,27 @@ imported here: the processes that decode images receive a copy of the tree.
 import hashlib
 import os
 import re
+import warnings
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG
 from typing import Any, NamedTuple
 
 from seesaw.data.checks import check_exists
 from seesaw.data.prepare.decode import LARGEST_FILE, SUFFIXES, BadImage
-from seesaw.errors import UserError
+from seesaw.errors import Notice, UserError
 
 TABLES = (".txt", ".csv")
+UNREAD = (
+    ".heic", ".heif", ".jxl", ".svg", ".psd", ".ai", ".eps", ".pdf", ".exr", ".hdr", ".dng", ".raw", ".cr2", ".cr3", ".nef",
+    ".arw", ".orf", ".rw2", ".raf", ".ico", ".npy", ".npz", ".h5", ".tfrecord", ".tfrecords", ".parquet", ".mp4", ".mov", ".avi",
+    ".webm", ".zip", ".tar", ".gz", ".tgz", ".7z", ".rar",
+)  # fmt: skip
+"""Suffixes of files that may hold pictures and are not read: a user is to know of them."""
+
 BOMB_RATIO, BOMB_SIZE = 200, 16 << 20
 """An entry of a zip is a bomb if it grows by more than the ratio, to more than the bytes. Images hardly shrink in a zip."""
 
@@ -204,10 +212,23 @@ def labels(names: list[str]) -> tuple[list[int], list[str]] | None:
     return [numbers[part[0]] for part in parts], classes
 
 
+def counted(suffixes: Mapping[str, int], most: int = 3) -> str:
+    """How many files of each suffix there are, the most frequent first, such as `2 of .heic, 1 of .svg`."""
+    common = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join([f"{count} of {suffix}" for suffix, count in common[:most]] + ["…"] * (len(common) > most))
+
+
+def warn_of_unread(tree: Tree, option: str = "data.root") -> None:
+    """Count and name the files of a tree that may hold pictures and are not read."""
+    unread = {suffix: count for suffix, count in tree.others.items() if suffix in UNREAD}
+    if unread:
+        files = f"{sum(unread.values()):,} files that are not read: {counted(unread, len(unread))}"
+        warnings.warn(f"{option}={tree.place!r} also holds {files}; convert them to png", Notice, stacklevel=2)
+
+
 def _describe_others(tree: Tree) -> str:
     """What a tree without images holds, in words."""
-    common = sorted(tree.others.items(), key=lambda item: (-item[1], item[0]))[:3]
-    parts = [f"{count} of {suffix}" for suffix, count in common]
+    parts = [counted(tree.others)] if tree.others else []
     if tree.refused:
         name, reason = next(iter(tree.refused.items()))
         parts.append(f"{len(tree.refused)} that are refused, such as {name!r} ({reason})")
