@@ -152,7 +152,10 @@ def make_zip(path: Path) -> dict[str, str]:
         "deep/../../evil.png": "leads out of the zip",
         "/tmp/seesaw-evil.png": "absolute",
         "C:/evil.png": "absolute",
-        "..\\evil.png": "not portable",
+        "..\\evil.png": "leads out of the zip",
+        "deep\\..\\..\\evil.png": "leads out of the zip",
+        "\\\\server\\share\\evil.png": "absolute",
+        "D:\\evil.png": "absolute",
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, (content, _, _) in GOOD.items():
@@ -170,7 +173,7 @@ def make_zip(path: Path) -> dict[str, str]:
             archive.writestr(info, b"/etc/passwd")
         archive.writestr("deep/bomb in zip.png", bytes(17 << 20))
         archive.writestr("deep/bz2.png", evil, zipfile.ZIP_BZIP2)
-    return names | {
+    return {name.replace("\\", "/"): reason for name, reason in names.items()} | {
         "deep/link.png": "a link",
         "deep/pipe.png": "not a regular file",
         "deep/bomb in zip.png": "17 MiB packed into",

@@ -29,6 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from seesaw.data.prepare.decode import Decoding
+from seesaw.data.prepare.listing import CACHE_TAG
 from seesaw.data.prepare.tree import Tree
 from seesaw.data.prepare.workers import decode_all
 from seesaw.errors import Notice, UserError
@@ -36,6 +37,9 @@ from seesaw.util import atomic_write
 
 VERSION = 2
 """Of the format; 1 had raw files (images-64.u8, labels.i64) whose shape the index listed."""
+
+CACHE_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
+"""The first line of a `CACHE_TAG`."""
 
 FEW = 256  # images that are read sooner than processes would have started
 
@@ -87,6 +91,7 @@ def prepare(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Path:
     """
     folder = plan.folder(cache_dir)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    mark_cache(Path(cache_dir).expanduser())
     with _lock(folder):
         for stale in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed: we hold the lock
             shutil.rmtree(stale, ignore_errors=True)
@@ -103,6 +108,13 @@ def prepare(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Path:
         elif too_many(len(index["bad"]), index["total"], plan.max_bad):  # it was made when more were allowed
             raise UserError(summary(index["bad"], index["total"], plan, folder / "index.json"))
     return folder
+
+
+def mark_cache(cache_dir: Path) -> None:
+    """Mark a folder as a cache, so that neither seesaw takes it for a set nor a backup keeps it."""
+    tag = cache_dir / CACHE_TAG
+    if not tag.exists():
+        atomic_write(tag, f"{CACHE_SIGNATURE}\n# This folder is a cache of seesaw.\n")
 
 
 def images_file(folder: Path, resolution: int) -> Path:
