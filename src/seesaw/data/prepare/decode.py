@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 
+from seesaw.data.prepare import mend
+
 Crop = Literal["center", "random", "none"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
@@ -132,6 +134,22 @@ def read_picture(content: bytes, mode: str, background: str = "white", name: str
     rare = RARE.get(os.path.splitext(name)[1].lower())
     formats = FORMATS if rare is None else (*FORMATS, rare)
     try:
+        return _opened(content, formats, background).convert(mode)
+    except (OSError, ValueError):
+        if content.startswith(mend.PNG_START) and len(shorter := mend.without_texts(content)) < len(content):
+            return _opened(shorter, formats, background).convert(mode)
+        if not content.startswith(mend.JPEG_START) or mend.lacks_scans(content):
+            raise
+        pictures = (_opened(ended, formats, background).convert(mode) for ended in mend.ended(content))
+        whole = next(pictures)
+        if any(picture.tobytes() != whole.tobytes() for picture in pictures):
+            raise
+        return whole
+
+
+def _opened(content: bytes, formats: tuple[str, ...], background: str) -> Image.Image:
+    """The picture of 8 bits, upright, without transparency."""
+    try:
         opening = Image.open(io.BytesIO(content), formats=formats)
     except UnidentifiedImageError as error:  # Pillow's words hold an address in memory, another one each time
         raise BadImage(f"not an image ({', '.join(formats)} are read)") from error
@@ -142,7 +160,7 @@ def read_picture(content: bytes, mode: str, background: str = "white", name: str
         if width * height > MOST_PIXELS:
             raise BadImage(f"{width}x{height} pixels could be a decompression bomb, {MOST_PIXELS} are read at most")
         opened.load()
-        return _to_8_bit(_upright(opened), background).convert(mode)
+        return _to_8_bit(_upright(opened), background)
 
 
 def _square(width: int, height: int, name: str, how: Decoding) -> tuple[int, int, int, int]:
@@ -174,7 +192,10 @@ def _to_8_bit(image: Image.Image, background: str) -> Image.Image:
     16-bit grey is rounded. Of 16-bit RGB, grey with alpha and RGBA Pillow itself keeps the upper 8 bits.
     """
     if image.mode.startswith("I"):  # 16-bit grey; `convert` would clip it at 255
-        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
+        values, clear = np.asarray(image), image.info.get("transparency")
+        image = Image.fromarray((values.clip(0, 65535) / 257).round().astype(np.uint8))
+        if isinstance(clear, int):  # the grey that a tRNS chunk names
+            image.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, background), image)
