@@ -1,8 +1,7 @@
 """The statistics of the reals, computed once for a set and an extractor, and kept on disk."""
 
 import hashlib
-import os
-import tempfile
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from torch import Tensor
 from seesaw.functional.distances import RunningMoments, covariance_factor
 from seesaw.functional.ranks import collected, first_says, this_rank, world_size
 from seesaw.metrics.extractors.base import Extractor
+from seesaw.util import atomic_write
 
 KEPT = 10_000
 """At most so many features are kept, evenly spaced over the set, for the kernel distance and the halves."""
@@ -115,13 +115,6 @@ def _read(path: Path, key: str) -> Reference | None:
 
 
 def _write(path: Path, reference: Reference) -> None:
-    """Beside its place and then renamed, so that another process never reads half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(asdict(reference), file)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    content = io.BytesIO()  # torch's own writer reports a full disk as a RuntimeError
+    torch.save(asdict(reference), content)
+    atomic_write(path, content.getvalue())
