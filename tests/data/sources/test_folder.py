@@ -62,6 +62,25 @@ def test_pictures_that_are_not_read_are_counted_and_named(tmp_path: Path) -> Non
         folder(str(tmp_path / "plain"), 16)
 
 
+def test_the_description_counts_what_was_read_skipped_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "root" / ".hidden").mkdir(parents=True)
+    for k in range(4):
+        Image.new("RGB", (16, 20)).save(tmp_path / "root" / f"{k}.png")
+    (tmp_path / "root" / "notes.txt").write_text("no image")
+    (tmp_path / "root" / "3.png").write_bytes(b"no image")
+    options = {"resolution": 16, "channels": 3, "batch_size": 8, "cache_dir": str(tmp_path / "cache"), "max_bad": 0.5}
+    with pytest.warns(Notice, match="1 of 4"):
+        description = Folder(str(tmp_path / "root"), **options).description  # type: ignore[arg-type]
+    assert description == (
+        "folder root 3x3x16x16: 3 of 4 images read, 1 skipped; cropped to the central largest square, resized to 16 px; "
+        "other files not read: 1 of .txt; 1 hidden folder left out"
+    )
+    assert Folder(str(tmp_path / "root"), **options).description == description, "also where it was prepared before"  # type: ignore[arg-type]
+    with pytest.warns(Notice, match="1 of 4"):
+        description = Folder(str(tmp_path / "root"), "none", **options).description  # type: ignore[arg-type]
+    assert "; squeezed into the square and resized to 16 px;" in description
+
+
 def test_sub_folders_become_labels(tmp_path: Path) -> None:
     for name in ("cats/x/1.png", "cats/2.png", "dogs/1.png", "newts/bad.png"):
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)

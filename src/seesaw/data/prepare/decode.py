@@ -3,8 +3,9 @@
 import hashlib
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
@@ -90,6 +91,17 @@ class Decoding:
             raise ValueError(f"side must be null with crop=none, else at least {SMALLEST_SIDE}, not {self.side}")
         if self.center is not None and (self.side is None or self.crop != "center" or min(self.center) < 0):
             raise ValueError(f"center must be two pixels from 0 on, with a side and crop=center, not {self.center}")
+
+
+def describe_decoding(how: Mapping[str, Any]) -> str:
+    """How images are brought to a square, in words, by the fields of a `Decoding`."""
+    size = f"resized to {how['resolution']} px"
+    if how["crop"] == "none":
+        return f"squeezed into the square and {size}"
+    side = f"square of {how['side']} px" if how["side"] else "largest square"
+    about = f" about {tuple(how['center'])}" if how["center"] else ""
+    place = f"central {side}{about}" if how["crop"] == "center" else f"{side} at a random place"
+    return f"cropped to the {place}, {size}"
 
 
 def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:

@@ -232,6 +232,12 @@ def warn_of_unread(tree: Tree, option: str = "data.root") -> None:
         warnings.warn(f"{option}={tree.place!r} also holds {files}; convert them to png", Notice, stacklevel=2)
 
 
+def describe_rest(tree: Tree) -> list[str]:
+    """What lies beside the images of a tree, in words: files that are not read, folders that are left out."""
+    parts = [f"other files not read: {counted(tree.others, 5)}"] if tree.others else []
+    return parts + ([f"{describe_left_out(tree.left_out)} left out"] if tree.left_out else [])
+
+
 def _describe_others(tree: Tree) -> str:
     """What a tree without images holds, in words."""
     parts = [counted(tree.others)] if tree.others else []
