@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seesaw.data.checks import check_exists, data_errors
+from seesaw.data.checks import check_exists, data_errors, few_images
 from seesaw.errors import UserError
 
 FOLDER = "seesaw.data.sources.folder.Folder"
@@ -41,3 +41,18 @@ def test_a_place_that_cannot_be_looked_at_is_one_sentence(tmp_path: Path) -> Non
 def test_the_checks_import_neither_torch_nor_numpy() -> None:
     program = "import sys, seesaw.data.checks; sys.exit(bool({'torch', 'numpy', 'PIL'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize(("n", "batch_size", "kimg", "parts"), [
+    (1, 64, 10, ("only 1 image:", "a batch of 64", "10,000 times")),
+    (40, 64, 1, ("only 40 images:", "a batch of 64")),
+    (500, 64, 2000, ("only 500 images:", "4,000 times")),
+    (1797, 64, 200, ()),
+    (70_000, 64, 25_000, ()),
+])  # fmt: skip
+def test_few_images_for_batch_or_length_are_reported(
+    n: int, batch_size: int, kimg: float, parts: tuple[str, ...]
+) -> None:
+    sentence = few_images(n, batch_size, kimg)
+    assert all(part in sentence for part in parts)
+    assert bool(sentence) == bool(parts)

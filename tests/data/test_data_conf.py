@@ -150,7 +150,7 @@ def test_options_of_the_configuration_reach_the_source(conf: Path, tmp_path: Pat
     with pytest.warns(UserWarning, match="1 of 2"):
         reals = built(conf, "folder", *options, batch_size=8, cache_dir=str(cache)).reals
     assert reals.images[0, :, 0, 0].tolist() == [1, 2, 3]
-    assert sorted(p.name.split("-")[0] for p in cache.iterdir()) == ["bad_images", "prepared"]
+    assert sorted(p.name.split("-")[0] for p in cache.iterdir()) == ["CACHEDIR.TAG", "bad_images", "prepared"]
     digits = built(conf, "digits", "data.resolution=16", "data.channels=3", batch_size=8)
     assert digits.description == "digits 1797x3x16x16"
     with pytest.raises(InstantiationException, match="unexpected keyword argument 'crop'"):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 
 from seesaw.data.images import ImageSet
 from seesaw.data.module import ImageData, check_labels
@@ -220,3 +221,18 @@ def test_impossible_options_are_named_before_anything_is_read() -> None:
         FashionMNIST(resolution=8, channels=1, batch_size=8, split="val")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="crop must be one of center, random, none, not 'middle'"):
         Folder(root="unread", resolution=8, channels=1, batch_size=8, crop="middle")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cache_dir", ["~/x", "~"])
+def test_a_tilde_in_cache_dir_is_the_home_folder(
+    cache_dir: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "here" / "set").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    Image.new("RGB", (16, 16)).save("set/1.png")
+    data = Folder("set", resolution=16, channels=3, batch_size=1, cache_dir=cache_dir)
+    assert data.cache_dir == str(tmp_path / "home" / cache_dir[2:]).rstrip("/")
+    data.prepare()
+    assert (Path(data.cache_dir) / "prepared").is_dir()
+    assert [path.name for path in Path().iterdir()] == ["set"]

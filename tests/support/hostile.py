@@ -54,12 +54,19 @@ def broken_exif() -> bytes:
     return b"Exif\0\0II*\0\x08\0\0\0" + tags + bytes(4)
 
 
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A part of a PNG file."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def with_chunks(png: bytes, *chunks: bytes, before: bytes = b"IDAT") -> bytes:
+    """A PNG file with more chunks."""
+    place = png.index(before) - 4
+    return png[:place] + b"".join(chunks) + png[place:]
+
+
 def raw_png(width: int, height: int, bits: int, kind: int, pixels: bytes) -> bytes:
     """A PNG file of these bytes, whatever size it claims; `kind` is PNG's number of the colour type."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
 
@@ -90,6 +97,14 @@ GOOD: dict[str, tuple[bytes, Colour, Colour]] = {
     "sixteen rgb.png": (sixteen_bits(2, (40, 200, 10), BLUE), (40, 200, 10), BLUE),
     "sixteen la.png": (sixteen_bits(4, (40, 255), (0, 0)), (40, 40, 40), WHITE),
     "sixteen rgba.png": (sixteen_bits(6, (40, 200, 10, 255), (0, 0, 0, 0)), (40, 200, 10), WHITE),
+    "sixteen hole.png": (
+        with_chunks(sixteen_bits(0, (40,), (10,)), chunk(b"tRNS", struct.pack(">H", 10 * 257))), (40, 40, 40), WHITE,
+    ),
+    "much text.png": (
+        with_chunks(encoded(halves(RED, BLUE)), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2_000_000)))), RED, BLUE,
+    ),
+    "no end.jpg": (jpeg(halves(RED, BLUE))[:-2], RED, BLUE),
+    "half an end.jpg": (jpeg(halves(RED, BLUE), progressive=True)[:-1], RED, BLUE),
     "palette.png": (encoded(halves(RED, BLUE).convert("P", palette=1)), RED, BLUE),
     "clear.png": (encoded(palette_with_hole(), transparency=1), RED, WHITE),
     "moving.gif": (
@@ -104,6 +119,11 @@ GOOD: dict[str, tuple[bytes, Colour, Colour]] = {
 
 BAD: dict[str, tuple[bytes, str]] = {
     "truncated.jpg": (encoded(noise(), "JPEG")[:1500], "truncated"),
+    "truncated last.jpg": (encoded(noise(), "JPEG")[:-8], "truncated"),
+    "truncated with text.png": (
+        with_chunks(encoded(noise()), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2_000_000))))[:4000],
+        "truncated",
+    ),
     "truncated.png": (encoded(noise())[:1500], "truncated"),
     "zero.jpg": (b"", "not an image"),
     "text.png": (b"not a picture", "not an image"),
@@ -152,7 +172,10 @@ def make_zip(path: Path) -> dict[str, str]:
         "deep/../../evil.png": "leads out of the zip",
         "/tmp/seesaw-evil.png": "absolute",
         "C:/evil.png": "absolute",
-        "..\\evil.png": "not portable",
+        "..\\evil.png": "leads out of the zip",
+        "deep\\..\\..\\evil.png": "leads out of the zip",
+        "\\\\server\\share\\evil.png": "absolute",
+        "D:\\evil.png": "absolute",
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, (content, _, _) in GOOD.items():
@@ -170,7 +193,7 @@ def make_zip(path: Path) -> dict[str, str]:
             archive.writestr(info, b"/etc/passwd")
         archive.writestr("deep/bomb in zip.png", bytes(17 << 20))
         archive.writestr("deep/bz2.png", evil, zipfile.ZIP_BZIP2)
-    return names | {
+    return {name.replace("\\", "/"): reason for name, reason in names.items()} | {
         "deep/link.png": "a link",
         "deep/pipe.png": "not a regular file",
         "deep/bomb in zip.png": "17 MiB packed into",

@@ -12,6 +12,10 @@ OTHER_SHAPES = (f"{SOURCES}gaussians.", f"{SOURCES}style_pair.")
 """Sources that are no sets of square images."""
 
 
+MOST_PASSES = 2000
+"""Passes over a set that need no warning. The longest runs of published papers have some hundreds."""
+
+
 def check_resolution(resolution: int) -> None:
     """Raise ValueError where images of a set cannot have this height and width."""
     if resolution not in RESOLUTIONS:
@@ -28,6 +32,25 @@ def check_exists(path: Path, option: str = "data.root") -> None:
         raise UserError(f"{option}={str(path)!r} cannot be read: {error.strerror}") from error
     looked = f"(looked for {str(place.absolute())!r})"
     raise UserError(f"{option}={str(path)!r} does not exist {looked}: give the folder or the zip that holds the set")
+
+
+def few_images(n: int, batch_size: int, kimg: float) -> str:
+    """A sentence for the user where a set has few images for the batch or the length of a run; else "".
+
+    Args:
+        n: images of the set.
+        batch_size: images of a batch.
+        kimg: length of the run, in thousands of images.
+    """
+    passes, few = kimg * 1000 / n, []
+    if n < batch_size:
+        few.append(f"a batch of {batch_size} shows some of them twice")
+    if passes > MOST_PASSES:
+        few.append(f"{kimg:g} kimg show each {passes:,.0f} times")
+    if not few:
+        return ""
+    images = "1 image" if n == 1 else f"{n:,} images"
+    return f"the set has only {images}: {' and '.join(few)}, so the networks may learn them by heart; add images or lower kimg"
 
 
 def data_errors(data: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The base of every data set: the real images, and endless batches of them that begin at training's image number."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
@@ -156,7 +157,7 @@ class ImageData(pl.LightningDataModule, ABC):
         self.resolution, self.channels = common["resolution"], common["channels"]
         self.check_shape(self.resolution, self.channels)
         self.batch_size, self.seed = common["batch_size"], common.get("seed", 0)
-        self.cache_dir, self.flip = common.get("cache_dir", "cache"), common.get("flip", False)
+        self.cache_dir, self.flip = os.path.expanduser(common.get("cache_dir", "cache")), common.get("flip", False)
         self.memory: Memory = common.get("memory", "auto")
         if self.memory not in ("auto", "map", "ram", "device"):
             raise ValueError(f"memory must be one of auto, map, ram, device, not {self.memory!r}")

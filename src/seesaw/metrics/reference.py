@@ -76,7 +76,7 @@ def is_cached(reals: Reals, extractor: Extractor, cache_dir: str | Path) -> bool
 
 
 def _path(cache_dir: str | Path, key: str) -> Path:
-    return Path(cache_dir) / "reference" / f"{key}.pt"
+    return Path(cache_dir).expanduser() / "reference" / f"{key}.pt"
 
 
 def reference_key(reals: Reals, extractor: Extractor) -> str:

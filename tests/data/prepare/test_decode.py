@@ -3,18 +3,22 @@
 import hashlib
 import io
 import re
+import struct
 import subprocess
 import sys
 import warnings
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torchvision
-from hostile import BAD, GOOD, encoded, halves, orientation
+from hostile import BAD, GOOD, chunk, encoded, halves, orientation, sixteen_bits, with_chunks
 from PIL import Image, ImageOps
 from torchvision.transforms import functional as F
 
 from seesaw.data.prepare.decode import LARGEST_FILE, BadImage, Decoding, decode
+from seesaw.data.prepare.tree import open_tree
 
 
 def random_pixels(height: int, width: int) -> np.ndarray:
@@ -38,10 +42,69 @@ def test_each_kind_of_image_is_read_as_one_sees_it(name: str) -> None:
     assert np.abs(pixels[:, 8, -2].astype(int) - right).max() <= tolerance
 
 
+OTHER_SUFFIXES = {
+    "JPEG": (".jfif", ".jpe", ".JFIF"), "PNG": (".apng",), "BMP": (".dib",), "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pnm"), "TGA": (".tga",), "QOI": (".qoi",), "PCX": (".pcx",), "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [(kind, s) for kind, suffixes in OTHER_SUFFIXES.items() for s in suffixes])
+def test_what_pillow_reads_is_read_under_its_usual_suffixes(kind: str, suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"picture{suffix}").write_bytes(encoded(halves((255, 0, 0), (0, 0, 255)), kind))
+    tree = open_tree(tmp_path)
+    pixels = decode(tree.read(tree.names[0]), tree.names[0], Decoding(16, 3)).astype(int)
+    assert np.abs(pixels[:, 8, 1] - (255, 0, 0)).max() <= 12
+    assert np.abs(pixels[:, 8, -2] - (0, 0, 255)).max() <= 12
+
+
+def test_a_rare_format_is_opened_under_its_own_suffix_alone() -> None:
+    content = encoded(halves((255, 0, 0), (0, 0, 255)), "TIFF")
+    with pytest.raises(BadImage, match="not an image"):
+        decode(content, "picture.tga", Decoding(16, 3))
+
+
 def test_sixteen_bits_of_grey_are_rounded_to_eight() -> None:
     values = np.random.default_rng(0).integers(0, 65536, (16, 16), dtype=np.uint16)
     found = decode(encoded(Image.fromarray(values)), "a.png", Decoding(16, 1))[0]
     assert np.abs(found - values / 257).max() <= 0.5
+
+
+def test_the_transparent_grey_of_sixteen_bits_is_exact() -> None:
+    """Greys that are equal in 8 bits stay apart."""
+    content = with_chunks(sixteen_bits(0, (40,), (200,)), chunk(b"tRNS", struct.pack(">H", 40 * 257 + 1)))
+    assert decode(content, "a.png", Decoding(16, 3, background="#0000ff"))[:, 8, 1].tolist() == [40, 40, 40]
+    content = with_chunks(sixteen_bits(0, (40,), (200,)), chunk(b"tRNS", struct.pack(">H", 40 * 257)))
+    assert decode(content, "a.png", Decoding(16, 3, background="#0000ff"))[:, 8, 1].tolist() == [0, 0, 255]
+
+
+TEXT = zlib.compress(bytes(2_000_000))
+
+
+@pytest.mark.parametrize("chunks", [
+    [chunk(b"zTXt", b"a\0\0" + TEXT)],
+    [chunk(b"iTXt", b"a\0\1\0\0\0" + TEXT)],
+    [chunk(b"iCCP", b"a\0\0" + TEXT)],
+    [chunk(b"tEXt", b"a\0" + b"x" * 900_000)] * 80,
+], ids=["zTXt", "iTXt", "iCCP", "tEXt"])  # fmt: skip
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+def test_much_text_in_a_png_does_not_matter(chunks: list[bytes], before: bytes) -> None:
+    content = encoded(Image.fromarray(random_pixels(16, 16)), exif=orientation(8))
+    longer = with_chunks(content, *chunks, before=before)
+    assert np.array_equal(decode(longer, "a.png", Decoding(16, 3)), decode(content, "a.png", Decoding(16, 3)))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}], ids=str)
+def test_of_a_cut_jpeg_only_the_end_marker_may_be_missing(options: dict[str, object]) -> None:
+    content = encoded(Image.fromarray(random_pixels(64, 64)), "JPEG", **options)
+    whole = decode(content, "a.jpg", Decoding(64, 3))
+    for cut in (1, 2):
+        assert np.array_equal(decode(content[:-cut], "a.jpg", Decoding(64, 3)), whole)
+    restarts = [k for k in range(700, len(content)) if content[k] == 0xFF and 0xD0 <= content[k + 1] <= 0xD7]
+    scans = [k + more for k in range(700, len(content)) if content[k : k + 2] == b"\xff\xda" for more in (0, 2)]
+    for end in (*(len(content) - cut for cut in (5, 8, 20, 100, 1000)), *restarts, *scans):
+        with pytest.raises(OSError, match="truncated"):
+            decode(content[:end], "a.jpg", Decoding(64, 3))
 
 
 @pytest.mark.parametrize("strict", [True, False])

@@ -78,6 +78,19 @@ def test_a_folder_and_its_zip_hold_the_same(tmp_path: Path) -> None:
     assert all(folder.read(name) == archive.read(name) for name in folder.names)
 
 
+def test_a_zip_with_backslashes_holds_what_its_folder_holds(tmp_path: Path) -> None:
+    names = ("cats/1.png", "cats/x/2.png", "dogs/1.png")
+    folder = FolderTree(write(tmp_path / "set", *names))
+    archive = open_tree(
+        pack(tmp_path / "a.zip", *(f"set\\{name}".replace("/", "\\") for name in names), "set\\empty\\")
+    )
+    archive = pickle.loads(pickle.dumps(archive))  # as the workers get it
+    assert archive.names == [f"set/{name}" for name in folder.names]
+    assert [archive.read(f"set/{name}") for name in folder.names] == [folder.read(name) for name in folder.names]
+    assert labels(archive.names) == ([0, 0, 1], ["cats", "dogs"])
+    assert (dict(archive.others), archive.refused) == ({}, {})
+
+
 def test_each_folder_is_entered_once_by_the_first_of_its_names(tmp_path: Path) -> None:
     write(tmp_path, "b/1.png", "c/2.png")
     (tmp_path / "a").symlink_to("b")

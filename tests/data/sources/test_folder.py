@@ -1,4 +1,5 @@
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from seesaw.data.sources.celeba import CelebA
 from seesaw.data.sources.ffhq import FFHQ
 from seesaw.data.sources.folder import Folder
 from seesaw.data.sources.image_files import LAUNCHED, LISTED
+from seesaw.errors import Notice
 from seesaw.training import launcher
 from seesaw.types import UserError
 
@@ -42,6 +44,41 @@ def test_images_stand_in_the_order_of_their_paths(tmp_path: Path) -> None:
     assert first.identity == folder(str(tmp_path / "root"), 16).identity
     assert first.description == "folder root 4x3x16x16"
     assert (first.y, first.classes) == (None, 0), "one image lies in no sub-folder"
+
+
+def test_pictures_that_are_not_read_are_counted_and_named(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    for name in ("a.jpg", "b.jfif", "c.tif"):
+        Image.new("RGB", (16, 16)).save(tmp_path / "root" / name)
+    for name in ("d.heic", "e.HEIC", "f.svg", "notes.txt", "README"):
+        (tmp_path / "root" / name).write_text("no image that is read")
+    with pytest.warns(Notice, match=r"data.root='.*root' also holds 3 files that are not read: 2 of .heic, 1 of .svg"):
+        assert len(folder(str(tmp_path / "root"), 16)) == 3
+    (tmp_path / "plain").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "plain" / "a.jpg")
+    (tmp_path / "plain" / "labels.csv").write_text("a file that no one takes for a picture gives no notice")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folder(str(tmp_path / "plain"), 16)
+
+
+def test_the_description_counts_what_was_read_skipped_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "root" / ".hidden").mkdir(parents=True)
+    for k in range(4):
+        Image.new("RGB", (16, 20)).save(tmp_path / "root" / f"{k}.png")
+    (tmp_path / "root" / "notes.txt").write_text("no image")
+    (tmp_path / "root" / "3.png").write_bytes(b"no image")
+    options = {"resolution": 16, "channels": 3, "batch_size": 8, "cache_dir": str(tmp_path / "cache"), "max_bad": 0.5}
+    with pytest.warns(Notice, match="1 of 4"):
+        description = Folder(str(tmp_path / "root"), **options).description  # type: ignore[arg-type]
+    assert description == (
+        "folder root 3x3x16x16: 3 of 4 images read, 1 skipped; cropped to the central largest square, resized to 16 px; "
+        "other files not read: 1 of .txt; 1 hidden folder left out"
+    )
+    assert Folder(str(tmp_path / "root"), **options).description == description, "also where it was prepared before"  # type: ignore[arg-type]
+    with pytest.warns(Notice, match="1 of 4"):
+        description = Folder(str(tmp_path / "root"), "none", **options).description  # type: ignore[arg-type]
+    assert "; squeezed into the square and resized to 16 px;" in description
 
 
 def test_sub_folders_become_labels(tmp_path: Path) -> None:

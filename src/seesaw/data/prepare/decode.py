@@ -2,17 +2,31 @@
 
 import hashlib
 import io
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
 
+from seesaw.data.prepare import mend
+
 Crop = Literal["center", "random", "none"]
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-"""Pillow opens no other format, however a file is called: EPS, for one, would start Ghostscript."""
+"""The formats that are opened however a file is called."""
+
+COMMON = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".jfif", ".jpe", ".mpo", ".apng")
+"""Their suffixes."""
+
+RARE = {
+    ".dib": "DIB", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM", ".tga": "TGA",
+    ".qoi": "QOI", ".pcx": "PCX", ".avif": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".jpf": "JPEG2000", ".jpx": "JPEG2000",
+}  # fmt: skip
+"""Formats that are opened under these suffixes alone. Pillow opens no other: EPS, for one, would start Ghostscript."""
+
+SUFFIXES = (*COMMON, *RARE)
 
 SMALLEST_SIDE = 4
 LARGEST_FILE = 256 << 20
@@ -79,6 +93,17 @@ class Decoding:
             raise ValueError(f"center must be two pixels from 0 on, with a side and crop=center, not {self.center}")
 
 
+def describe_decoding(how: Mapping[str, Any]) -> str:
+    """How images are brought to a square, in words, by the fields of a `Decoding`."""
+    size = f"resized to {how['resolution']} px"
+    if how["crop"] == "none":
+        return f"squeezed into the square and {size}"
+    side = f"square of {how['side']} px" if how["side"] else "largest square"
+    about = f" about {tuple(how['center'])}" if how["center"] else ""
+    place = f"central {side}{about}" if how["crop"] == "center" else f"{side} at a random place"
+    return f"cropped to the {place}, {size}"
+
+
 def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
     """One image as uint8 (channels, resolution, resolution): read by `read_picture`, cropped, and resized bilinearly with
     antialiasing.
@@ -96,20 +121,21 @@ def decode(content: bytes, name: str, how: Decoding) -> np.ndarray:
         BadImage: as `read_picture`, or the picture does not hold the square.
         Exception: any error that Pillow raises.
     """
-    image = read_picture(content, "RGB" if how.channels == 3 else "L", how.background)
+    image = read_picture(content, "RGB" if how.channels == 3 else "L", how.background, name)
     if how.crop != "none":  # before the resize, not by its `box`: that lets pixels from outside in at the edges
         image = image.crop(_square(image.width, image.height, name, how))
     image = image.resize((how.resolution, how.resolution), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(how.resolution, how.resolution, how.channels).transpose(2, 0, 1)
 
 
-def read_picture(content: bytes, mode: str, background: str = "white") -> Image.Image:
+def read_picture(content: bytes, mode: str, background: str = "white", name: str = "") -> Image.Image:
     """The picture in a file (of a gif the first frame), upright, laid on the background where it is transparent, of 8 bits.
 
     Args:
         content: all bytes of the file.
         mode: of the result, L or RGB.
         background: a colour as CSS writes it.
+        name: of the file; its suffix allows one of the formats of `RARE`.
 
     Raises:
         BadImage: the file is too large or no image, or the picture is too small or too large.
@@ -117,10 +143,28 @@ def read_picture(content: bytes, mode: str, background: str = "white") -> Image.
     """
     if len(content) > LARGEST_FILE:
         raise BadImage(f"more than {LARGEST_FILE >> 20} MiB")
+    rare = RARE.get(os.path.splitext(name)[1].lower())
+    formats = FORMATS if rare is None else (*FORMATS, rare)
     try:
-        opening = Image.open(io.BytesIO(content), formats=FORMATS)
+        return _opened(content, formats, background).convert(mode)
+    except (OSError, ValueError):
+        if content.startswith(mend.PNG_START) and len(shorter := mend.without_texts(content)) < len(content):
+            return _opened(shorter, formats, background).convert(mode)
+        if not content.startswith(mend.JPEG_START) or mend.lacks_scans(content):
+            raise
+        pictures = (_opened(ended, formats, background).convert(mode) for ended in mend.ended(content))
+        whole = next(pictures)
+        if any(picture.tobytes() != whole.tobytes() for picture in pictures):
+            raise
+        return whole
+
+
+def _opened(content: bytes, formats: tuple[str, ...], background: str) -> Image.Image:
+    """The picture of 8 bits, upright, without transparency."""
+    try:
+        opening = Image.open(io.BytesIO(content), formats=formats)
     except UnidentifiedImageError as error:  # Pillow's words hold an address in memory, another one each time
-        raise BadImage(f"not an image ({', '.join(FORMATS)} are read)") from error
+        raise BadImage(f"not an image ({', '.join(formats)} are read)") from error
     with opening as opened:
         width, height = opened.size
         if min(width, height) < SMALLEST_SIDE:
@@ -128,7 +172,7 @@ def read_picture(content: bytes, mode: str, background: str = "white") -> Image.
         if width * height > MOST_PIXELS:
             raise BadImage(f"{width}x{height} pixels could be a decompression bomb, {MOST_PIXELS} are read at most")
         opened.load()
-        return _to_8_bit(_upright(opened), background).convert(mode)
+        return _to_8_bit(_upright(opened), background)
 
 
 def _square(width: int, height: int, name: str, how: Decoding) -> tuple[int, int, int, int]:
@@ -160,7 +204,10 @@ def _to_8_bit(image: Image.Image, background: str) -> Image.Image:
     16-bit grey is rounded. Of 16-bit RGB, grey with alpha and RGBA Pillow itself keeps the upper 8 bits.
     """
     if image.mode.startswith("I"):  # 16-bit grey; `convert` would clip it at 255
-        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
+        values, clear = np.asarray(image), image.info.get("transparency")
+        image = Image.fromarray((values.clip(0, 65535) / 257).round().astype(np.uint8))
+        if isinstance(clear, int):  # the grey that a tRNS chunk names
+            image.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, background), image)

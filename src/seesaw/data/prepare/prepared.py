@@ -1,6 +1,7 @@
 """A prepared set as an `ImageSet` over its file: pages that are read stay in the system's cache, not in the process's memory."""
 
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seesaw.data.images import ImageSet, box_average, free_memory
+from seesaw.data.images import ImageSet, box_average, free_memory, require_memory
 from seesaw.data.prepare.write import images_file, shape_of, whole, write_header
 from seesaw.util import atomic_write
 
@@ -29,7 +30,8 @@ class PreparedSet(ImageSet):
     levels: Path | None = None
 
     def level(self, resolution: int) -> ImageSet:
-        """The same images at a smaller power of two, from a file that is made when it is missing."""
+        """The same images at a smaller power of two, from a file that is made when it is missing; in memory where it
+        cannot be written."""
         assert self.folder is not None
         n, c, h, _ = self.shape
         if resolution == h:
@@ -38,6 +40,9 @@ class PreparedSet(ImageSet):
         places = [images_file(folder, resolution) for folder in (self.folder, self.levels or self.folder)]
         path = next((place for place in places if shape_of(place) == shape), places[1])
         if shape_of(path) != shape:
+            if path.parent.exists() and not os.access(path.parent, os.W_OK):
+                require_memory(n, c, resolution)
+                return ImageSet(box_average(self.images, resolution), self.name, self.y, self.classes)
             atomic_write(
                 path, lambda file: _write_level(self.images, resolution, file), "choose another place by cache_dir=…"
             )

@@ -7,28 +7,35 @@ imported here: the processes that decode images receive a copy of the tree.
 
 import hashlib
 import os
-import re
+import warnings
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG
 from typing import Any, NamedTuple
 
 from seesaw.data.checks import check_exists
-from seesaw.data.prepare.decode import LARGEST_FILE, SUFFIXES, BadImage
-from seesaw.errors import UserError
+from seesaw.data.prepare.decode import SUFFIXES, BadImage
+from seesaw.data.prepare.listing import (
+    Stamp,
+    describe_left_out,
+    list_folder,
+    list_zip,
+    open_without_waiting,
+    portable,
+    refuse_entry,
+    refuse_file,
+)
+from seesaw.errors import Notice, UserError
 
 TABLES = (".txt", ".csv")
-BOMB_RATIO, BOMB_SIZE = 200, 16 << 20
-"""An entry of a zip is a bomb if it grows by more than the ratio, to more than the bytes. Images hardly shrink in a zip."""
-
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Python unpacks no more of these two than it is asked for; bz2 and LZMA grow a thousandfold in one step."""
-
-Stamp = tuple[int, int]
-"""Size in bytes of an image, and a number that changes with its content: a time in ns, or a CRC."""
+UNREAD = (
+    ".heic", ".heif", ".jxl", ".svg", ".psd", ".ai", ".eps", ".pdf", ".exr", ".hdr", ".dng", ".raw", ".cr2", ".cr3", ".nef",
+    ".arw", ".orf", ".rw2", ".raf", ".ico", ".npy", ".npz", ".h5", ".tfrecord", ".tfrecords", ".parquet", ".mp4", ".mov", ".avi",
+    ".webm", ".zip", ".tar", ".gz", ".tgz", ".7z", ".rar",
+)  # fmt: skip
+"""Suffixes of files that may hold pictures and are not read: a user is to know of them."""
 
 
 class Tree(ABC):
@@ -44,8 +51,11 @@ class Tree(ABC):
         names: of these images.
         refused: entries with an image's name that are never read, and why.
         others: how many files of each suffix are no images.
+        left_out: how many folders of each kind were not entered, see `listing`.
         fingerprint: 16 hexadecimal digits that change when an image comes, goes or is written anew.
     """
+
+    left_out: Counter[str]
 
     def __init__(self, place: str, entries: Iterable[tuple[str, Stamp | str]]) -> None:
         self.place, self.others = place, Counter[str]()
@@ -72,14 +82,14 @@ class FolderTree(Tree):
     """The images below a folder. Links are followed, and each folder is entered once however many lead there."""
 
     def __init__(self, path: Path) -> None:
-        place = os.path.abspath(path)
-        super().__init__(place, _list_folder(place))
+        place, self.left_out = os.path.abspath(path), Counter[str]()
+        super().__init__(place, list_folder(place, self.left_out))
 
     def read(self, name: str) -> bytes:
         try:
-            with open(os.path.join(self.place, name), "rb", opener=_open_without_waiting) as file:
+            with open(os.path.join(self.place, name), "rb", opener=open_without_waiting) as file:
                 status = os.fstat(file.fileno())  # it may have changed since it was listed
-                if reason := _refuse_file(status):
+                if reason := refuse_file(status):
                     raise BadImage(reason)
                 return file.read(status.st_size)
         except OSError as error:
@@ -98,10 +108,13 @@ class ZipTree(Tree):
 
     def __init__(self, path: Path) -> None:
         self._opened: tuple[int, zipfile.ZipFile] | None = None
-        place = os.path.abspath(path)
+        place, self.left_out = os.path.abspath(path), Counter[str]()
         with zipfile.ZipFile(place) as archive:
-            entries = {info.filename: info for info in archive.infolist()}  # of equal names the last one counts
-        found = dict(_list_zip(entries))
+            entries = {
+                portable(info.filename): info for info in archive.infolist()
+            }  # of equal names the last one counts
+        self._written = {name: info.filename for name, info in entries.items() if name != info.filename}
+        found = dict(list_zip(entries, self.left_out))
         super().__init__(place, found.items())
         self.tables = sorted(n for n, stamp in found.items() if _suffix(n) in TABLES and not isinstance(stamp, str))
 
@@ -110,8 +123,8 @@ class ZipTree(Tree):
             if self._opened is None or self._opened[0] != os.getpid():  # a fork would share the file's position
                 self._opened = os.getpid(), zipfile.ZipFile(self.place)
             archive = self._opened[1]
-            info = archive.getinfo(name)
-            if reason := _refuse_entry(info):
+            info = archive.getinfo(self._written.get(name, name))
+            if reason := refuse_entry(info):
                 raise BadImage(reason)
             with archive.open(info) as entry:
                 content = entry.read(info.file_size)  # never more than is declared, whatever is packed; checks the CRC
@@ -143,6 +156,7 @@ class Subset(Tree):
             os.path.join(tree.place, prefix).rstrip("/"), ((name, entry) for name, entry in inner if keep(name))
         )
         self._tree, self._prefix = tree, prefix
+        self.left_out = tree.left_out
 
     def read(self, name: str) -> bytes:
         return self._tree.read(self._prefix + name)
@@ -204,10 +218,31 @@ def labels(names: list[str]) -> tuple[list[int], list[str]] | None:
     return [numbers[part[0]] for part in parts], classes
 
 
+def counted(suffixes: Mapping[str, int], most: int = 3) -> str:
+    """How many files of each suffix there are, the most frequent first, such as `2 of .heic, 1 of .svg`."""
+    common = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join([f"{count} of {suffix}" for suffix, count in common[:most]] + ["…"] * (len(common) > most))
+
+
+def warn_of_unread(tree: Tree, option: str = "data.root") -> None:
+    """Count and name the files of a tree that may hold pictures and are not read."""
+    unread = {suffix: count for suffix, count in tree.others.items() if suffix in UNREAD}
+    if unread:
+        files = f"{sum(unread.values()):,} files that are not read: {counted(unread, len(unread))}"
+        warnings.warn(f"{option}={tree.place!r} also holds {files}; convert them to png", Notice, stacklevel=2)
+
+
+def describe_rest(tree: Tree) -> list[str]:
+    """What lies beside the images of a tree, in words: files that are not read, folders that are left out."""
+    parts = [f"other files not read: {counted(tree.others, 5)}"] if tree.others else []
+    return parts + ([f"{describe_left_out(tree.left_out)} left out"] if tree.left_out else [])
+
+
 def _describe_others(tree: Tree) -> str:
     """What a tree without images holds, in words."""
-    common = sorted(tree.others.items(), key=lambda item: (-item[1], item[0]))[:3]
-    parts = [f"{count} of {suffix}" for suffix, count in common]
+    parts = [counted(tree.others)] if tree.others else []
+    if tree.left_out:
+        parts.append(f"{describe_left_out(tree.left_out)} that are left out")
     if tree.refused:
         name, reason = next(iter(tree.refused.items()))
         parts.append(f"{len(tree.refused)} that are refused, such as {name!r} ({reason})")
@@ -216,81 +251,6 @@ def _describe_others(tree: Tree) -> str:
 
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
-
-
-def _list_folder(top: str) -> Iterator[tuple[str, Stamp | str]]:
-    """The entries of a `Tree`, hidden ones left out. OSError: the top folder cannot be read."""
-    entered, waiting = set[tuple[int, int]](), [""]
-    while waiting:
-        here = waiting.pop()
-        try:
-            status = os.stat(os.path.join(top, here))
-            if (status.st_dev, status.st_ino) in entered:
-                continue
-            entered.add((status.st_dev, status.st_ino))
-            with os.scandir(os.path.join(top, here)) as found:
-                entries = [entry for entry in found if not entry.name.startswith(".")]
-        except OSError as error:
-            if not here:
-                raise
-            yield here, error.strerror or str(error)  # the missing part must be counted
-            continue
-        # the last name first: folders are taken from the end, and of two ways to a folder the first by name counts
-        for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
-            name = here + entry.name
-            try:
-                status = entry.stat()  # of a link that of its target
-            except OSError as error:
-                yield name, error.strerror or str(error)
-                continue
-            if S_ISDIR(status.st_mode):
-                waiting.append(f"{name}/")
-            else:
-                yield name, _refuse_file(status) or (status.st_size, status.st_mtime_ns)
-
-
-def _refuse_file(status: os.stat_result) -> str:
-    """Why a file must not be read, or ""."""
-    return _refuse_size(status.st_size) if S_ISREG(status.st_mode) else "not a regular file"
-
-
-def _refuse_size(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB, {LARGEST_FILE >> 20} are read at most" if size > LARGEST_FILE else ""
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """A pipe would wait for a writer."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _list_zip(entries: dict[str, zipfile.ZipInfo]) -> Iterator[tuple[str, Stamp | str]]:
-    """The entries of a `Tree`, hidden ones left out."""
-    for name, info in entries.items():
-        parts = re.split(r"[/\\]", name)
-        hidden = any(part == "__MACOSX" or (part.startswith(".") and part.strip(".")) for part in parts)
-        if not hidden and not info.is_dir():
-            yield name, _refuse_entry(info) or (info.file_size, info.CRC)
-
-
-def _refuse_entry(info: zipfile.ZipInfo) -> str:
-    """Why an entry of a zip must not be read, or "". Names matter though nothing is unpacked: an archive with one that
-    leads elsewhere was made to harm, and other programs would unpack it."""
-    mode = info.external_attr >> 16
-    if ".." in info.filename.split("/"):
-        return "its name leads out of the zip"
-    if info.filename.startswith("/") or "\\" in info.filename or re.match("[A-Za-z]:", info.filename):
-        return "its name is absolute or not portable"
-    if S_ISLNK(mode):
-        return "a link"
-    if S_IFMT(mode) and not S_ISREG(mode):
-        return "not a regular file"
-    if info.flag_bits & 1:
-        return "encrypted"
-    if info.compress_type not in METHODS:
-        return f"packed by method {info.compress_type}; stored and deflated entries are read"
-    if info.file_size > BOMB_SIZE and info.file_size > BOMB_RATIO * info.compress_size:
-        return f"{info.file_size / 2**20:,.0f} MiB packed into {info.compress_size:,} bytes: a decompression bomb"
-    return _refuse_size(info.file_size)
 
 
 def _open_zip(path: Path, where: str) -> ZipTree:

@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -29,6 +28,8 @@ import numpy as np
 from tqdm import tqdm
 
 from seesaw.data.prepare.decode import Decoding
+from seesaw.data.prepare.leftovers import lock_file, remove_half_made, remove_leftovers
+from seesaw.data.prepare.listing import CACHE_TAG
 from seesaw.data.prepare.tree import Tree
 from seesaw.data.prepare.workers import decode_all
 from seesaw.errors import Notice, UserError
@@ -36,6 +37,12 @@ from seesaw.util import atomic_write
 
 VERSION = 2
 """Of the format; 1 had raw files (images-64.u8, labels.i64) whose shape the index listed."""
+
+DECODER = 2
+"""Of the code that decodes; 1 took a PNG with much text and a JPEG without its end marker for bad."""
+
+CACHE_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
+"""The first line of a `CACHE_TAG`."""
 
 FEW = 256  # images that are read sooner than processes would have started
 
@@ -86,23 +93,47 @@ def prepare(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Path:
         OSError: the disk is full, or cannot be written.
     """
     folder = plan.folder(cache_dir)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
-        for stale in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed: we hold the lock
-            shutil.rmtree(stale, ignore_errors=True)
-        index = whole(folder)
-        if index is None:
-            shutil.rmtree(folder, ignore_errors=True)
-            making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            try:
-                _make(plan, making, Path(cache_dir).expanduser(), jobs)
-                os.replace(making, folder)
-            except BaseException:
-                shutil.rmtree(making, ignore_errors=True)
-                raise
-        elif too_many(len(index["bad"]), index["total"], plan.max_bad):  # it was made when more were allowed
-            raise UserError(summary(index["bad"], index["total"], plan, folder / "index.json"))
+    index = whole(folder)
+    remove_leftovers(Path(cache_dir).expanduser())
+    if index is None or outdated(index):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        mark_cache(Path(cache_dir).expanduser())
+        with locked(folder):
+            index = whole(folder)  # another process may have made it meanwhile
+            if index is None or outdated(index):
+                index = _make_whole(plan, folder, Path(cache_dir).expanduser(), jobs)
+    if too_many(len(index["bad"]), index["total"], plan.max_bad):  # it was made when more were allowed
+        raise UserError(summary(index["bad"], index["total"], plan, folder / "index.json"))
     return folder
+
+
+def outdated(index: dict[str, Any]) -> bool:
+    """Whether images were skipped by a former decoder that this one may read."""
+    return bool(index["bad"]) and index.get("decoder", 1) != DECODER
+
+
+def _make_whole(plan: Plan, folder: Path, cache_dir: Path, jobs: int | None) -> dict[str, Any]:
+    """Make the set under another name, and rename it. Modes follow the umask, which those of `tempfile` do not."""
+    remove_half_made(folder)
+    making = folder.with_name(f".{folder.name}.{os.getpid()}")
+    making.mkdir()
+    try:
+        _make(plan, making, cache_dir, jobs)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(making, folder)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    index = whole(folder)
+    assert index is not None, folder
+    return index
+
+
+def mark_cache(cache_dir: Path) -> None:
+    """Mark a folder as a cache, so that neither seesaw takes it for a set nor a backup keeps it."""
+    tag = cache_dir / CACHE_TAG
+    if not tag.exists():
+        atomic_write(tag, f"{CACHE_SIGNATURE}\n# This folder is a cache of seesaw.\n")
 
 
 def images_file(folder: Path, resolution: int) -> Path:
@@ -167,9 +198,9 @@ def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """A lock among processes, which the system releases when its holder ends, however it ends."""
-    with open(folder.with_name(f"{folder.name}.lock"), "w") as file:
+def locked(folder: Path) -> Iterator[None]:
+    """A lock among processes, which the system releases when its holder ends, however it ends. The file may be another user's."""
+    with open(os.open(lock_file(folder), os.O_RDONLY | os.O_CREAT, 0o666)) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -191,6 +222,7 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
     (making / "names.json").write_text(json.dumps([names[i] for i in good]))
     index = {
         "version": VERSION,
+        "decoder": DECODER,
         "name": plan.name,
         "class_names": plan.class_names,
         "sha256": content_hash(making, how.resolution),

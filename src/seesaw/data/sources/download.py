@@ -14,6 +14,7 @@ from torch import Tensor
 
 from seesaw.data.images import ImageSet, brought_to
 from seesaw.data.module import Common, ImageData
+from seesaw.data.prepare.leftovers import remove_leftovers
 from seesaw.errors import UserError
 
 Split = Literal["train", "test"]
@@ -77,7 +78,8 @@ class DownloadedData(ImageData):
         It goes to a temporary folder beside, then each file is moved: a broken download leaves nothing.
         """
         self.base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.base, prefix="download-") as scratch, socket_timeout():
+        remove_leftovers(self.base)
+        with tempfile.TemporaryDirectory(dir=self.base, prefix=f"download-{os.getpid()}-") as scratch, socket_timeout():
             fetch: Any = getattr(torchvision.datasets, self.torchvision_name)
             try:
                 fetch(scratch, download=True)

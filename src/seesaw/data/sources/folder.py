@@ -5,13 +5,14 @@ from typing import Any, Unpack
 
 from seesaw.data.module import Common
 from seesaw.data.prepare.decode import Crop, Decoding
-from seesaw.data.prepare.tree import Found, labelled_by_folder, open_tree
+from seesaw.data.prepare.tree import Found, labelled_by_folder, open_tree, warn_of_unread
 from seesaw.data.sources.image_files import ImageFiles
 from seesaw.errors import UserError
 
 
 class Folder(ImageFiles):
-    """One's own images: every jpg, jpeg, png, webp, bmp and gif (its first frame) below `root`, a folder or a zip.
+    """One's own images below `root`, a folder or a zip: jpg, png, webp, bmp, gif (its first frame), tiff, and the other suffixes
+    of `seesaw.data.prepare.decode.SUFFIXES`.
 
     An image is turned upright by its EXIF tag, laid on the background where it is transparent, brought to 8 bits and to grey
     or RGB, cropped and resized bilinearly with antialiasing. The names of the first-level sub-folders, sorted, become the
@@ -40,7 +41,9 @@ class Folder(ImageFiles):
         self.decoding = Decoding(self.resolution, self.channels, crop, background)
 
     def find(self) -> Found:
-        return labelled_by_folder(open_tree(Path(self.root)))
+        tree = open_tree(Path(self.root))
+        warn_of_unread(tree)
+        return labelled_by_folder(tree)
 
     def check_prepared(self, index: dict[str, Any]) -> None:
         for option in ("resolution", "channels", "crop", "background"):

@@ -9,9 +9,9 @@ from typing import Any, Unpack
 
 from seesaw.data.images import ImageSet
 from seesaw.data.module import Common, ImageData
-from seesaw.data.prepare.decode import Decoding
-from seesaw.data.prepare.prepared import open_prepared
-from seesaw.data.prepare.tree import Found
+from seesaw.data.prepare.decode import Decoding, describe_decoding
+from seesaw.data.prepare.prepared import PreparedSet, open_prepared
+from seesaw.data.prepare.tree import Found, describe_rest
 from seesaw.data.prepare.write import Plan, prepare, prepared_at, whole
 from seesaw.errors import UserError
 
@@ -37,6 +37,7 @@ class ImageFiles(ImageData):
         name: of the set.
         decoding: how each image is decoded; a subclass with options of its own sets it anew.
         part: options that choose among the images or their labels.
+        beside: what lies beside the images and is not read, in words; empty until the files are listed.
     """
 
     name: str
@@ -46,7 +47,7 @@ class ImageFiles(ImageData):
         super().__init__(**common)
         if not 0 <= max_bad <= 1:
             raise ValueError(f"max_bad must be a share from 0 to 1, not {max_bad}")
-        self.root, self.max_bad = root, max_bad
+        self.root, self.max_bad, self.beside = root, max_bad, list[str]()
         self.decoding = Decoding(self.resolution, self.channels)
 
     @abstractmethod
@@ -56,6 +57,7 @@ class ImageFiles(ImageData):
     def plan(self) -> Plan:
         """What is to be prepared. UserError: the files cannot be found."""
         found = self.find()
+        self.beside = describe_rest(found.tree)
         return Plan(self.name, found.tree, self.decoding, found.y, found.class_names, self.max_bad)
 
     def load(self) -> ImageSet:
@@ -73,6 +75,17 @@ class ImageFiles(ImageData):
             listed[asked] = str(prepare(self.plan(), self.cache_dir).absolute())
             os.environ[LISTED] = json.dumps(listed)
         return open_prepared(Path(listed[asked]))
+
+    @property
+    def description(self) -> str:
+        """Name and shape of the set, how many images were read and skipped, how they were cropped, and what was left out."""
+        reals = self.reals
+        index = whole(reals.folder) if isinstance(reals, PreparedSet) and reals.folder is not None else None
+        if index is None:
+            return reals.description
+        skipped = f"{len(index['bad']):,} skipped" if index["bad"] else "none skipped"
+        read = f"{len(reals):,} of {index['total']:,} images read, {skipped}"
+        return f"{reals.description}: {'; '.join((read, describe_decoding(index['decoding']), *self.beside))}"
 
     def check_prepared(self, index: dict[str, Any]) -> None:
         """Raise UserError where the prepared set with this index, which `root` is itself, does not match the options."""

@@ -27,7 +27,7 @@ class StylePair(pl.LightningDataModule):
     Photographs are turned upright by their EXIF tag, transparency lies on white, grey and CMYK become RGB.
 
     Args:
-        content, style: paths of jpg, png, webp, bmp or gif files.
+        content, style: paths of files that Pillow reads, such as jpg, png, webp, bmp, gif or tiff.
         size: pixels of the content's longer side, hence the result's, from 64 to 4096. Smaller photographs are enlarged.
         style_size: longer side of the style image as a part of `size`: above 1 its strokes are larger in the result, below
             finer.
@@ -120,7 +120,7 @@ def read_photo(path: str, name: str) -> Image.Image:
     if not file.is_file():
         raise UserError(f"{name}={path}: there is no such file")
     try:
-        return read_picture(file.read_bytes(), "RGB")
+        return read_picture(file.read_bytes(), "RGB", name=file.name)
     except BadImage as error:
         raise UserError(f"{name}={path} cannot be used: {error}") from None
     except Exception as error:  # a torn file raises any error of its decoder
