@@ -1,7 +1,8 @@
-"""Caches that several users share, on storage that may be read-only, with what killed processes left in them."""
+"""Caches that several users share, on storage that may be read-only or change under a run, with what killed processes left."""
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from seesaw.data.prepare.decode import Decoding
 from seesaw.data.prepare.prepared import open_prepared
 from seesaw.data.prepare.tree import open_tree
 from seesaw.data.prepare.write import Plan, prepare
+from seesaw.errors import UserError
 
 
 def plan_of(root: Path, name: str = "test") -> Plan:
@@ -83,3 +85,38 @@ def test_what_killed_processes_left_is_removed_by_the_next_run(tmp_path: Path) -
     assert [path for path in kept if not path.exists()] == []
     assert not list(cache.glob("download-*"))
     assert open_prepared(folder).shape == (1, 3, 16, 16)
+
+
+def test_a_cache_that_is_removed_before_the_next_scale_is_one_sentence(tmp_path: Path) -> None:
+    folder = prepare(plan_of(tmp_path / "set"), tmp_path / "cache")
+    reals = open_prepared(folder)
+    shutil.rmtree(tmp_path / "cache")
+    assert reals.gather(torch.tensor([0])).shape == (1, 3, 16, 16), "a file that is mapped stays"
+    with pytest.raises(UserError, match=r"the prepared set '.*' is gone or damaged .*resume=auto"):
+        reals.level(8)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("resolution", [16, 8])
+def test_a_mapped_file_that_is_cut_is_one_sentence(resolution: int, tmp_path: Path) -> None:
+    """Reading from the map would end the process by SIGBUS."""
+    folder = prepare(plan_of(tmp_path / "set"), tmp_path / "cache")
+    reals = open_prepared(folder).level(resolution)
+    os.truncate(folder / f"images-{resolution}.npy", 100)
+    for read in (
+        lambda: reals.gather(torch.tensor([0])),
+        lambda: reals.to(torch.device("cpu")),
+        lambda: reals.level(4),
+    ):
+        with pytest.raises(UserError, match=r"the prepared set '.*' is gone or damaged .*resume=auto"):
+            read()
+
+
+def test_a_copy_in_memory_needs_its_file_no_more(tmp_path: Path) -> None:
+    folder = prepare(plan_of(tmp_path / "set"), tmp_path / "cache")
+    reals = open_prepared(folder).to(torch.device("cpu"))
+    expected = open_prepared(folder).level(8).images.clone()
+    os.truncate(folder / "images-16.npy", 0)
+    (folder / "images-8.npy").unlink()
+    assert torch.equal(reals.level(8).images, expected)
+    assert reals.gather(torch.tensor([0])).shape == (1, 3, 16, 16)
