@@ -1,11 +1,12 @@
-"""Helpers that every layer shares: atomic writes, seeds from keys, colours, resolutions. Imports neither torch nor numpy."""
+"""Helpers that every layer shares: files, locks, seeds from keys, colours, resolutions. Imports neither torch nor numpy."""
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,9 +21,16 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luma of ITU-R BT.601, as Pillow's mode L has them."""
 
+TEMPORARY = re.compile(r"\..*\.tmp(\d+)(\.[^.]*)?")
+"""The name of a temporary file of `atomic_write`, with the number of its process."""
 
-LEFTOVER = re.compile(r"\..*\.tmp\d+(\.\w+)?")
-"""Names of temporary files."""
+DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission is denied",
+}
+"""Errors of a disk, in words."""
 
 
 def key(*parts: int | str) -> int:
@@ -62,14 +70,6 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
             temporary.unlink()
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that `atomic_write` left in a folder when its process was killed."""
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if LEFTOVER.fullmatch(path.name):
-                path.unlink()
-
-
 def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:
     """Call a function that writes. torch reports a write that fails as a RuntimeError without the system's number."""
     try:
@@ -80,10 +80,56 @@ def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:
 
 def disk_error(error: OSError) -> str:
     """Why a file could not be written, in words."""
-    words = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EROFS: "the file system is read-only",
-        errno.EACCES: "permission is denied",
-    }
-    return words.get(error.errno or 0, error.strerror or type(error).__name__)
+    return DISK_ERRORS.get(error.errno or 0, error.strerror or type(error).__name__)
+
+
+def remove_temporary_files(folder: Path, of_live_processes: bool = False) -> None:
+    """Remove the files that `atomic_write` left in a folder when its process was killed, as far as permissions allow.
+
+    Args:
+        folder: its sub-folders are left alone.
+        of_live_processes: remove also those whose number a process of this machine has: where the caller alone writes.
+    """
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            match = TEMPORARY.fullmatch(path.name)
+            if match is not None and (of_live_processes or not is_alive(int(match[1]))):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of this machine has the number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """A lock among processes, which the system releases when its holder ends, however it ends.
+
+    Args:
+        path: the file that is locked; it may be another user's. It is made where there is none, and stays.
+        wait: whether to wait for the present holder.
+
+    Yields:
+        Whether the lock was had.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def usable_cpus() -> set[int]:
+    """The numbers of the cores that this process may use: its affinity mask, or all where the system has none."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))

@@ -78,7 +78,7 @@ def test_an_unexpected_error_is_one_line_and_its_trace_is_kept(
     def fail(*arguments: object) -> None:
         raise RuntimeError("it broke")
 
-    monkeypatch.setattr("seesaw.analysis.compare.compare", fail)
+    monkeypatch.setattr("seesaw.analysis.compare.compare.compare", fail)
     assert main(["compare", "runs"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("seesaw: unexpected RuntimeError: it broke; the trace is in ")
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_a_command_with_130(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("seesaw.analysis.compare.compare", interrupt)
+    monkeypatch.setattr("seesaw.analysis.compare.compare.compare", interrupt)
     assert main(["compare", "runs"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
@@ -115,7 +115,7 @@ def test_what_an_error_quotes_from_a_file_cannot_control_the_terminal(
     def fail(*arguments: object) -> None:
         raise UserError("größe: 'a\nb\x1b[2J' is wrong")
 
-    monkeypatch.setattr("seesaw.analysis.compare.compare", fail)
+    monkeypatch.setattr("seesaw.analysis.compare.compare.compare", fail)
     assert main(["compare", "runs"]) == 1
     assert capsys.readouterr().err == "seesaw: größe: 'a\\nb\\x1b[2J' is wrong\n"
 

@@ -42,7 +42,7 @@ def group(tmp_path: Path, files: dict[str, str], own: str) -> tuple[Path, Path]:
 def test_quota_of_the_control_group_bounds_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], own: str, cores: float
 ) -> None:
-    monkeypatch.setattr(threads, "_cpus", lambda: set(range(64)))
+    monkeypatch.setattr(threads, "usable_cpus", lambda: set(range(64)))
     assert granted_cores(*group(tmp_path, files, own)) == cores
 
 
@@ -59,7 +59,7 @@ def stat(tmp_path: Path, *cores: tuple[int, int]) -> Path:
 
 
 def test_other_programs_are_what_is_busy_beside_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_cpus", lambda: {0, 2})
+    monkeypatch.setattr(threads, "usable_cpus", lambda: {0, 2})
     now, own, tick = [10.0], [3.0], os.sysconf("SC_CLK_TCK")
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "process_time", lambda: own[0])
@@ -81,7 +81,7 @@ def test_without_the_kernels_file_nothing_else_runs(tmp_path: Path) -> None:
 def test_free_threads_leave_other_programs_their_cores(
     monkeypatch: pytest.MonkeyPatch, others: float, free: int
 ) -> None:
-    monkeypatch.setattr(threads, "_cpus", lambda: set(range(8)))
+    monkeypatch.setattr(threads, "usable_cpus", lambda: set(range(8)))
     monkeypatch.setattr(threads, "granted_cores", lambda: 8.0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     assert free_threads(others) == free
@@ -90,7 +90,7 @@ def test_free_threads_leave_other_programs_their_cores(
 def test_auto_takes_the_free_cores_and_prints_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(threads, "_cpus", lambda: set(range(4)))
+    monkeypatch.setattr(threads, "usable_cpus", lambda: set(range(4)))
     monkeypatch.setattr(threads, "granted_cores", lambda: 4.0)
     monkeypatch.setattr(Load, "others", lambda self: 1.2)
     torch.set_num_threads(4)

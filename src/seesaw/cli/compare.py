@@ -18,6 +18,6 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> str:
     """Compare; returns the table to print."""
-    from seesaw.analysis.compare import compare
+    from seesaw.analysis.compare.compare import compare
 
     return compare(options.runs, options.out, options.metric)

@@ -36,7 +36,7 @@ def check(nodes: dict[str, Any]) -> list[str]:
     its shortest key.
 
     Args:
-        nodes: group -> node or mapping of nodes, as `seesaw.training.build.assemble` gives them.
+        nodes: group -> node or mapping of nodes, as `seesaw.config.assemble.assemble` gives them.
     """
     found: dict[tuple[str, str], str] = {}
     for sentence in _walk(nodes, ""):

@@ -4,13 +4,11 @@ Optuna's state lies in <out>/study.log, trial n in <out>/<n>; the settings that 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
 import shlex
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +22,7 @@ from seesaw.errors import UserError
 from seesaw.sweeps.multirun import record_failure
 from seesaw.sweeps.space import Space, read_space
 from seesaw.training.run_folder import Job, now, read_status, write
+from seesaw.util import locked
 
 REPEATS = "again"
 """The attribute of a trial that repeats a killed one: that one's number."""
@@ -134,19 +133,6 @@ def check_same_settings(plan: Plan) -> None:
             raise UserError(f"{plan.out} was begun as another search: {what}; choose another --out")
     else:
         write(path, yaml.safe_dump(settings, sort_keys=False))
-
-
-@contextlib.contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """A lock that the system releases when its holder ends, however it ends; gives whether it was had."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 class JournalLock:
@@ -307,17 +293,12 @@ class Search:
         best = self.best()
         if best is None:
             raise UserError(f"{counted}; none gave a distance: see log.txt and status.json of the trials")
-        drawn = self.plan.space.draw(fixed_trial(best))
+        drawn = self.plan.space.draw(FixedTrial(best.params))
         name = next(
             (k for k in read_status(self.plan.out / str(best.number)) if k.startswith("best/")), "best/distance"
         )
         line = shlex.join([*shlex.split(program), *self.plan.fixed, *drawn])
         return f"{counted}\n{name} {best.value:.5g} in {self.plan.out / str(best.number)}:\n{line}"
-
-
-def fixed_trial(trial: Any) -> Any:
-    """A trial that draws what that one drew."""
-    return FixedTrial(trial.params)
 
 
 class PrunerLink:

@@ -1,7 +1,6 @@
 """What Hydra, OmegaConf and constructors raise, as one sentence each: what, where, what is allowed."""
 
 import contextlib
-import errno
 import os
 import re
 import tempfile
@@ -17,13 +16,7 @@ from seesaw.config.sentences import REPLACED
 from seesaw.config.values import did_you_mean
 from seesaw.errors import Notice, UserError
 from seesaw.training.run_folder import RUN_FOLDER, keep_trace
-
-DISK = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission is denied",
-}
+from seesaw.util import DISK_ERRORS
 
 SHORT = {
     **dict.fromkeys(("lr", "learning_rate"), "the learning rates are optimizer.G.lr and optimizer.D.lr"),
@@ -86,10 +79,10 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
         return f"{error.override}: an override is key=value, and a value with special characters stands in quotes"
     if isinstance(error, HydraException):
         return explain_composition(error, arguments)
-    if isinstance(error, OSError) and error.errno in DISK:
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         where = f"{error.filename}: " if error.filename else ""
         what = "make room or choose another place by run_dir=… or cache_dir=…, then go on with resume=auto"
-        return f"{where}{DISK[error.errno]}; {what}"
+        return f"{where}{DISK_ERRORS[error.errno]}; {what}"
     if isinstance(error, OmegaConfBaseException):
         hint = "; where ${ belongs to a name, type \\${" if isinstance(error, InterpolationResolutionError) else ""
         return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}{hint}"
@@ -128,7 +121,7 @@ def explain_building(error: Any, arguments: list[str]) -> str | None:
         return str(cause)
     if isinstance(cause, ValueError):
         return f"{where}{cause}"
-    if cause is None or (isinstance(cause, OSError) and cause.errno in DISK):
+    if cause is None or (isinstance(cause, OSError) and cause.errno in DISK_ERRORS):
         return None if cause is None else known_message(cause, arguments)
     words = str(cause).strip().splitlines()[:1]
     return f"{where}cannot be built: {': '.join([type(cause).__name__, *words])}; SEESAW_TRACE=1 shows the trace"

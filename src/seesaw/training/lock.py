@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seesaw.errors import UserError
-from seesaw.util import disk_error, remove_leftovers
+from seesaw.util import disk_error, remove_temporary_files
 
 FILE = ".run_lock"
 """In the run folder. The system releases the lock when its holder ends, however it ends; the file stays."""
@@ -64,7 +64,7 @@ class RunLock:
         file.write(json.dumps(noted))
         file.flush()
         for folder in (self.folder, self.folder / "checkpoints", self.folder / "samples"):
-            remove_leftovers(folder)
+            remove_temporary_files(folder, of_live_processes=True)
 
 
 def _locks(file: IO[str]) -> bool:
@@ -79,6 +79,11 @@ def _locks(file: IO[str]) -> bool:
         else:
             return True
     return False
+
+
+def was_locked(folder: Path) -> bool:
+    """Whether a run has ever held the lock; versions before 0.2 took none."""
+    return (folder / FILE).is_file()
 
 
 def is_held(folder: Path) -> bool:

@@ -66,7 +66,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
 
     Raises:
         UserError: for what the user can mend.
-        SystemExit: 130 or 143 after a signal, with everything saved.
+        SystemExit: 129, 130 or 143 after a signal, with everything saved.
     """
     quiet()
     folder = inherited_folder() or decide(cfg, job)
@@ -75,16 +75,16 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         shown = shown_before(cfg, job, folder)
         # The checkpoint counts, not the status: a failed run may have got further.
         if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
-            print(
-                f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)"
-            )
+            reached = f"{folder.checkpoint} has reached {config['kimg']:g} kimg"
+            print(f"{reached}; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
         model, data = build_checked(config, here.world_size)
-        evaluation, reals = measured(config, model, data)
+        evaluation, reals = prepare_evaluation(config, model, data)
         if config["dry_run"]:
             print(sizes(model, data, config))
             return None
         lock.create()
+        refuse_overtaken(folder)
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, status)
         trackers = open_trackers(opened, shown) if here.rank == 0 else []
@@ -105,13 +105,19 @@ class OpenRun:
     status: Status
 
 
+def refuse_overtaken(folder: RunFolder) -> None:
+    """UserError where another process has trained in the folder since this one found no checkpoint in it."""
+    if folder.checkpoint is None and (folder.path / "checkpoints" / "last.ckpt").exists():
+        raise UserError(f"{folder.path}: another process has trained here meanwhile; give the command again")
+
+
 def best_of(folder: RunFolder) -> float | None:
     """The best value of the primary metric that the status of the run holds."""
     status = read_status(folder.path)
     return next((v for k, v in status.items() if k.startswith("best/") and k != "best/kimg"), None)
 
 
-def measured(config: dict[str, Any], model: Experiment, data: ImageData) -> tuple[Any, Any]:
+def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageData) -> tuple[Any, Any]:
     """The evaluation, checked, and the reals, read. UserError where the model waits for a metric and none is measured."""
     evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
     reals = data.prepare()
@@ -146,7 +152,15 @@ def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
     group = job.group or configuration_name(job.choices, config)
     directions = dict(run.evaluation.higher_is_better)
     info = RunInfo(
-        folder.path, name, config, resumed, group, job.choices, job.kind, directions, of_sweep=job.sweep_dir is not None
+        run_dir=folder.path,
+        name=name,
+        config=config,
+        resume=resumed,
+        group=group,
+        choices=job.choices,
+        kind=job.kind,
+        higher_is_better=directions,
+        of_sweep=job.sweep_dir is not None,
     )
     trackers = build_loggers(config["logger"], info)
     if folder.checkpoint is not None:
@@ -162,9 +176,13 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
     try:
         trainer = make_trainer(run, stop, trackers)
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
-        model.flush_statistics(finished=stop.signal is None)
-        code, state = 0 if stop.signal is None else 128 + stop.signal, stop.state(model.images_shown, model.converged)
-        return finish_run(folder, stop, evaluation, model)
+        ended = stop.state(model.images_shown, model.converged)
+        model.flush_statistics(finished=ended != "interrupted")
+        code, state = 0 if stop.signal is None else 128 + stop.signal, ended
+        report_end(run, state, model.images_shown / 1000)
+        if stop.signal is not None:
+            raise SystemExit(code)
+        return None if evaluation.best is None else evaluation.best[0]
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns a second Ctrl-C into exit code 1
         early = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) and end.code > 128 else None
         code, state = early or 128 + (stop.signal or signal.SIGINT), "interrupted"
@@ -186,19 +204,15 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
             tracker.finish(code)
 
 
-def finish_run(folder: RunFolder, stop: GracefulStop, evaluation: Any, model: Experiment) -> float | None:
-    """Print where the run stands; after a signal end the process with its code."""
-    kimg, state = model.images_shown / 1000, stop.state(model.images_shown, model.converged)
+def report_end(run: OpenRun, state: str, kimg: float) -> None:
+    """Print how the run has ended, and its last values."""
     if state == "interrupted":
-        where = shlex.quote(str(folder.path))
+        where = shlex.quote(str(run.folder.path))
         rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={where}", flush=True)
-        if stop.signal is not None:
-            raise SystemExit(128 + stop.signal)
-    else:
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in evaluation.last.items())
-        ended = "pruned at" if stop.pruned else "finished"
-        rank_zero_print(f"{ended} {kimg:g} kimg: {folder.path}  {figures}", flush=True)
-    return None if evaluation.best is None else evaluation.best[0]
+        return
+    figures = "  ".join(f"{name} {value:.4g}" for name, value in run.evaluation.last.items())
+    ended = "pruned at" if state == "pruned" else state
+    rank_zero_print(f"{ended} {kimg:g} kimg: {run.folder.path}  {figures}", flush=True)
 
 
 def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker]) -> pl.Trainer:

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from seesaw.util import usable_cpus
+
 
 @cache
 def most_threads() -> int:
@@ -30,7 +32,7 @@ def granted_cores(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/pro
         cgroups: where control groups of version 2, or of version 1 with the controller `cpu`, are mounted.
         own: the file that names this process's group.
     """
-    found = float(len(_cpus()))
+    found = float(len(usable_cpus()))
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -58,11 +60,6 @@ def _quota(folder: Path) -> float:
         return int(quota) / int(period) if quota not in ("max", "-1") else math.inf
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf
-
-
-def _cpus() -> set[int]:
-    """The numbers of the cores in the affinity mask; all where the system has none."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 class Load:
@@ -96,7 +93,7 @@ class Load:
             lines = self.stat.read_text().splitlines()
         except OSError:
             return 0.0
-        names = {f"cpu{number}" for number in _cpus()}
+        names = {f"cpu{number}" for number in usable_cpus()}
         rows = [line.split() for line in lines if line.split(" ", 1)[0] in names]
         # user, nice, system, idle, iowait, irq, softirq, steal: all but idle and iowait
         return sum(sum(map(int, row[1:9])) - int(row[4]) - int(row[5]) for row in rows) / os.sysconf("SC_CLK_TCK")
@@ -104,7 +101,7 @@ class Load:
 
 def free_threads(others: float) -> int:
     """The threads that find a core of their own while other programs use `others` cores; at least 1."""
-    return max(1, min(most_threads(), round(min(granted_cores(), len(_cpus()) - others))))
+    return max(1, min(most_threads(), round(min(granted_cores(), len(usable_cpus()) - others))))
 
 
 def start_threads(option: int | str, exact: bool, processes: int = 1) -> int:
@@ -116,10 +113,11 @@ def start_threads(option: int | str, exact: bool, processes: int = 1) -> int:
             depend on what else runs.
         processes: of the run on this host; they share the cores.
     """
+    most = most_threads()  # before the number is set for the first time in this process
     if option != "auto":
         threads = int(option)
     elif not may_tune(exact, processes):
-        threads = max(1, most_threads() // processes)
+        threads = max(1, most // processes)
     else:
         load = Load()
         time.sleep(0.2)

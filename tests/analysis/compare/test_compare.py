@@ -12,7 +12,8 @@ import pytest
 from left_runs import VALUES, compared, config, leave, note, page_without_plots, report
 from PIL import Image
 
-from seesaw.analysis.compare import compare, plots
+from seesaw.analysis.compare import plots
+from seesaw.analysis.compare.compare import compare
 from seesaw.analysis.compare.groups import NOT_RANKED
 from seesaw.analysis.compare.reading import find
 from seesaw.cli.main import main

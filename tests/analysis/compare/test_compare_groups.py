@@ -6,7 +6,8 @@ import re
 import pytest
 from left_runs import compared, config, leave, note, page_without_plots, report
 
-from seesaw.analysis.compare import compare, text
+from seesaw.analysis.compare import text
+from seesaw.analysis.compare.compare import compare
 from seesaw.analysis.compare.reading import Run
 from seesaw.gan.checks import diverged
 

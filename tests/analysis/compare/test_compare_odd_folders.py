@@ -6,7 +6,7 @@ import re
 import pytest
 from left_runs import config, leave, note, report
 
-from seesaw.analysis.compare import compare
+from seesaw.analysis.compare.compare import compare
 from seesaw.analysis.compare.reading import read_rows
 from seesaw.cli.main import main
 from seesaw.errors import UserError

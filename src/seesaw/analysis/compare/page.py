@@ -1,5 +1,6 @@
 """What compare.html shows: the context of templates/compare.html.j2."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,15 @@ def section(table: Table, drawn: list[plots.Panel]) -> dict[str, Any]:
 
 def samples(name: str, run: Run) -> dict[str, str] | None:
     """The last grid of a run; None if there is none that can be read."""
-    newest = max((f for f in (run.folder / "samples").glob("*.png") if f.stem.isdecimal()), default=None)
-    source = None if newest is None else pages.thumbnail(newest)
-    if newest is None or source is None:
-        return None
-    return {"source": source, "name": name, "note": f"seed {run.seed}, {newest.stem.lstrip('0') or '0'} kimg"}
+    grids = {kimg: path for path in (run.folder / "samples").glob("*.png") if (kimg := kimg_of(path)) is not None}
+    newest = max(grids, default=None)
+    source = None if newest is None else pages.thumbnail(grids[newest])
+    return None if source is None else {"source": source, "name": name, "note": f"seed {run.seed}, {newest:g} kimg"}
+
+
+def kimg_of(grid: Path) -> float | None:
+    """The time of a grid by its name, `000012.png` or `000012_128.png`; None for another picture."""
+    return float(grid.stem.replace("_", ".")) if re.fullmatch(r"[0-9]{1,9}(_[0-9]{3})?", grid.stem) else None
 
 
 def runs(comparison: Comparison) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from seesaw.analysis.compare import former
 from seesaw.config.renamed import with_moved_targets
 from seesaw.config.values import did_you_mean
 from seesaw.errors import UserError
+from seesaw.training.lock import is_held, was_locked
 
 EVAL = "eval/"
 """Prefix of the columns of metrics."""
@@ -54,7 +55,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, finished, interrupted, failed, …; unknown if no file has it."""
+        """running, finished, interrupted, failed, died, …; unknown if no file has it."""
         return str(self.status.get("state") or "unknown")
 
     @property
@@ -190,6 +191,8 @@ def read_run(folder: Path, name: str) -> Run:
     """
     job, status = read_json(folder / "job.json"), read_json(folder / "status.json")
     noted = {key: job[key] for key in ("state", "reason", "name") if key in job} | status
+    if noted.get("state") == "running" and was_locked(folder) and not is_held(folder):
+        noted |= {"state": "died", "reason": "its process is gone: killed, or out of memory"}
     chosen = noted.get("choices")
     typed = {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, dict) else {}
     config, choices = former.modern(read_config(folder / "config.yaml"), typed)

@@ -1,6 +1,6 @@
 """What killed processes leave in a cache: temporary files and half-made sets. Names are never patterns."""
 
-import fcntl
+import contextlib
 import os
 import re
 import shutil
@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-TEMPORARY = re.compile(r"\..*\.tmp(\d+)(\.[^.]*)?")
-"""A file of `seesaw.util.atomic_write`, with the id of the process that writes it."""
+from seesaw.util import is_alive, locked, remove_temporary_files
 
 DOWNLOAD = re.compile(r"download-(\d+)-.*")
 """The folder of a download, with the id of its process."""
@@ -22,8 +21,9 @@ def remove_leftovers(cache_dir: Path) -> None:
     """Remove the temporary files and folders of processes that live no more, as far as permissions allow."""
     prepared = cache_dir / "prepared"
     for place in (cache_dir, cache_dir / "reference", prepared, *_folders(prepared)):
+        remove_temporary_files(place)
         for entry in _entries(place):
-            match = TEMPORARY.fullmatch(entry.name) or DOWNLOAD.fullmatch(entry.name)
+            match = DOWNLOAD.fullmatch(entry.name)
             if _is_stale(entry) if match is None else not is_alive(int(match[1])):
                 remove(Path(entry.path))
     _remove_unlocked(prepared)
@@ -44,12 +44,10 @@ def lock_file(folder: Path) -> Path:
 def _remove_unlocked(prepared: Path) -> None:
     """Remove the half-made sets that no process is making."""
     for name in {entry.name[1:].rpartition(".")[0] for entry in _entries(prepared) if entry.name.startswith(".")}:
-        try:
-            with open(lock_file(prepared / name), "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_half_made(prepared / name)
-        except OSError:  # it is being made, or is none
-            continue
+        if lock_file(prepared / name).exists():  # else it is none, or its maker has not begun
+            with contextlib.suppress(OSError), locked(lock_file(prepared / name), wait=False) as free:
+                if free:
+                    remove_half_made(prepared / name)
 
 
 def remove(path: Path) -> None:
@@ -61,17 +59,6 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError:
         return
-
-
-def is_alive(process: int) -> bool:
-    """Whether a process of this machine lives."""
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _is_stale(entry: os.DirEntry[str]) -> bool:

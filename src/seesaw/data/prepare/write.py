@@ -10,7 +10,6 @@ A prepared set is a folder of `cache_dir/prepared`:
 It is made under another name and renamed when it is whole. Nothing here imports torch.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,8 +17,6 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,7 +30,7 @@ from seesaw.data.prepare.listing import CACHE_TAG
 from seesaw.data.prepare.tree import Tree
 from seesaw.data.prepare.workers import decode_all
 from seesaw.errors import Notice, UserError
-from seesaw.util import atomic_write
+from seesaw.util import atomic_write, locked, usable_cpus
 
 VERSION = 2
 """Of the format; 1 had raw files (images-64.u8, labels.i64) whose shape the index listed."""
@@ -98,7 +95,7 @@ def prepare(plan: Plan, cache_dir: str | Path, jobs: int | None = None) -> Path:
     if index is None or outdated(index):
         folder.parent.mkdir(parents=True, exist_ok=True)
         mark_cache(Path(cache_dir).expanduser())
-        with locked(folder):
+        with locked(lock_file(folder)):
             index = whole(folder)  # another process may have made it meanwhile
             if index is None or outdated(index):
                 index = _make_whole(plan, folder, Path(cache_dir).expanduser(), jobs)
@@ -197,14 +194,6 @@ def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """A lock among processes, which the system releases when its holder ends, however it ends. The file may be another user's."""
-    with open(os.open(lock_file(folder), os.O_RDONLY | os.O_CREAT, 0o666)) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
     names, how = plan.tree.names, plan.how
     path = images_file(making, how.resolution)
@@ -250,15 +239,10 @@ def _decode_all(plan: Plan, path: Path, jobs: int | None) -> list[str]:
     """Write every image to its row; for each the reason why it is bad, or ""."""
     n, reasons = len(plan.tree.names), list[str]()
     with tqdm(total=n, desc=f"preparing {plan.name}", unit="image", leave=False, disable=None) as bar:
-        for found in decode_all(plan.tree, plan.how, path, jobs or (1 if n < FEW else cores())):
+        for found in decode_all(plan.tree, plan.how, path, jobs or (1 if n < FEW else len(usable_cpus()))):
             reasons += found
             bar.update(len(found))
     return reasons
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _keep_rows(path: Path, good: list[int]) -> None:

@@ -18,7 +18,7 @@ from seesaw.metrics.extractors.base import Extractor, Frozen
 from seesaw.metrics.metric import Metric, Panel, panels
 from seesaw.metrics.protocol import Which
 from seesaw.training.callbacks.base import BatchCallback
-from seesaw.training.loggers.tracker import Tracker
+from seesaw.training.loggers.tracker import trackers_of
 from seesaw.util import key
 
 WORTH_PRINTING = 10.0
@@ -213,9 +213,8 @@ class Evaluate(BatchCallback):
         if self.last_improved:
             self.best = (value, self.evaluated_at / 1000)
         pl_module.report({f"{PREFIX}{name}": value for name, value in self.last.items()})
-        for tracker in trainer.loggers:
-            if isinstance(tracker, Tracker):
-                tracker.summarise(self.figures())
+        for tracker in trackers_of(trainer):
+            tracker.summarise(self.figures())
         pl_module.observe_primary(self.badness(value))
 
     def measure(self, pl_module: Any, which: Which) -> Evaluation | None:

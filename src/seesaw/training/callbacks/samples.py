@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seesaw.training import scatter
 from seesaw.training.callbacks.base import BatchCallback
-from seesaw.training.loggers.tracker import Tracker
+from seesaw.training.loggers.tracker import trackers_of
 from seesaw.types import Pyramid
 from seesaw.util import atomic_write
 
@@ -149,9 +149,8 @@ class Samples(BatchCallback):
             kimg, rest = divmod(self._drawn, 1000)
             finer = f"_{rest:03d}" if self.every < 1000 else ""  # or pictures of one thousand would share a name
             save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
-        for tracker in trainer.loggers:
-            if isinstance(tracker, Tracker):
-                tracker.log_picture(name, picture, self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
+        for tracker in trackers_of(trainer):
+            tracker.log_picture(name, picture, self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
 
 
 def sampled(model: Any, count: int, seed: int, ema: bool, y: Tensor | int | None = None) -> Pyramid:

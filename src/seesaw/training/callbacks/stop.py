@@ -66,9 +66,8 @@ class GracefulStop(BatchCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():
-            handled = [
-                n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN
-            ]  # nohup ignores it
+            # nohup ignores SIGHUP; a shell's background jobs ignore SIGINT, and are interrupted by it on purpose
+            handled = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
             self.former = {number: signal.signal(number, self._handle) for number in handled}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:

@@ -82,6 +82,11 @@ class Tracker(Logger, ABC):
         """The end, however it came: 0 done, else the process's exit code. Belongs in a `finally`; a second call does nothing."""
 
 
+def trackers_of(trainer: Any) -> list[Tracker]:
+    """The trackers among the loggers of a trainer."""
+    return [logger for logger in trainer.loggers if isinstance(logger, Tracker)]
+
+
 def check_picture(image: Tensor) -> Tensor:
     """The picture on the CPU. Raises ValueError unless it is uint8 (1 or 3, H, W): W&B casts floats to uint8 without
     scaling them, which turns [0, 1] into black."""

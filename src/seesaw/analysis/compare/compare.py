@@ -1,0 +1,55 @@
+"""`seesaw compare`: runs beside each other, from their folders alone.
+
+`reading` finds and reads run folders, `former` gives older ones the present names, `keys` finds the options in which they
+differ, `groups` collects repeats and makes tables by protocol, `best_of` has the formula, `text`, `plots` and `page` show the
+result. None of them imports torch.
+"""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from seesaw.analysis.compare import plots, text
+from seesaw.analysis.compare.groups import NOT_RANKED, compare_runs
+from seesaw.analysis.compare.page import page
+from seesaw.analysis.compare.reading import column_of, find, parent_of, read
+from seesaw.errors import UserError
+from seesaw.util import atomic_write, disk_error
+
+
+def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None = None) -> str:
+    """Compare runs. Writes compare.html and compare.png (compare-2.png, … for further protocols).
+
+    Args:
+        paths: run folders, or folders that hold runs.
+        out: the folder to write into; None is beside the runs.
+        metric: a column of metrics.csv, with or without eval/; None is the metric by which each run was judged.
+
+    Returns:
+        The lines to print.
+
+    Raises:
+        UserError: there is no run, none can be read, no run has the metric, or the place cannot be written.
+    """
+    folders = find(paths)
+    parent = parent_of(folders)
+    runs, broken = read(folders)
+    comparison = compare_runs(parent, runs, broken, None if metric is None else column_of(metric, runs))
+    place, hint = parent if out is None else out, "choose another place by --out FOLDER"
+    drawn = [plots.panels(table) for table in comparison.tables]
+    written = [place / "compare.html"]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for number, (table, panels) in enumerate(zip(comparison.tables, drawn, strict=True), start=1):
+            if panels and table.protocol != NOT_RANKED:
+                written.append(place / ("compare.png" if number == 1 else f"compare-{number}.png"))
+                plots.png(table, panels, written[-1])
+        for old in place.glob("compare*.png"):  # a picture of a former comparison would be taken for one of this
+            if old not in written and re.fullmatch(r"compare(-\d+)?\.png", old.name):
+                old.unlink()
+    except OSError as error:
+        raise UserError(f"{place} cannot be written: {disk_error(error)}; {hint}") from error
+    atomic_write(written[0], page(comparison, drawn, place), hint)
+    width = shutil.get_terminal_size((160, 24)).columns
+    return "\n".join([text.report(comparison, width), "", *(str(path) for path in written)])
