@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -76,6 +77,15 @@ def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:
         content(file)
     except RuntimeError as error:
         raise OSError(errno.EIO, "the disk is full, or the file system refused the file") from error
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a part of the archive does not fit the checksum beside it. Raises zipfile.BadZipFile where it is no archive."""
+    with zipfile.ZipFile(path) as archive:
+        try:
+            return archive.testzip() is not None
+        except zipfile.BadZipFile:  # the head of a part does not fit the list of parts
+            return True
 
 
 def disk_error(error: OSError) -> str:

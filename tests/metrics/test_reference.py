@@ -62,7 +62,7 @@ def test_another_extractor_has_its_own(tmp_path: Path) -> None:
     assert reference_of(images(), ClassifierExtractor("fashion_mnist"), tmp_path).key != one.key
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "other key", "no archive"])
+@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "other key", "no archive", "flipped"])
 def test_a_bad_file_is_computed_anew(tmp_path: Path, damage: str) -> None:
     extractor = Counting()
     first = reference_of(images(), extractor, tmp_path)
@@ -72,6 +72,8 @@ def test_a_bad_file_is_computed_anew(tmp_path: Path, damage: str) -> None:
         torch.save({**torch.load(path), "key": "another"}, path)
     elif damage == "foreign":
         torch.save([1, 2, 3], path)
+    elif damage == "flipped":  # in the middle of the features
+        path.write_bytes(whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :])
     else:
         path.write_bytes({"torn": whole[: len(whole) // 2], "empty": b"", "no archive": b"hello"}[damage])
     assert same(first, reference_of(images(), extractor, tmp_path))

@@ -1,6 +1,7 @@
 """Checkpoints: never torn, and refused with a sentence when they cannot be used."""
 
 import errno
+import random
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,27 @@ def test_a_full_device_gives_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the disk is full"):
         io.save_checkpoint(CONTENT, path)
     assert not path.exists()
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    """Of every part: what is accepted (bits that fill up to 64 bytes) is what was saved."""
+    path, generator = tmp_path / "last.ckpt", random.Random(0)
+    content = CONTENT | {"state_dict": {"w": torch.arange(500.0), "v": torch.arange(700)}}
+    AtomicIO().save_checkpoint(content, path)
+    whole, refused = path.read_bytes(), 0
+    for place in generator.sample(range(len(whole)), 200):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << generator.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            loaded = load(path)
+        except UserError as error:
+            assert "is damaged" in str(error) or "not a checkpoint that can be read" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert all(torch.equal(loaded["state_dict"][name], w) for name, w in content["state_dict"].items())
+            assert loaded["progress"] == content["progress"] and loaded["config"] == content["config"]
+    assert refused > 150
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from seesaw.functional.distances import RunningMoments, covariance_factor
 from seesaw.functional.ranks import collected, first_says, this_rank, world_size
 from seesaw.metrics.extractors.base import Extractor
-from seesaw.util import atomic_write
+from seesaw.util import atomic_write, is_damaged
 
 KEPT = 10_000
 """At most so many features are kept, evenly spaced over the set, for the kernel distance and the halves."""
@@ -107,6 +107,8 @@ def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> R
 
 def _read(path: Path, key: str) -> Reference | None:
     try:
+        if is_damaged(path):
+            return None
         kept = Reference(**torch.load(path, weights_only=True))
     except Exception:  # of bytes that are no file of torch's, almost any error comes
         return None

@@ -9,7 +9,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 from seesaw.config.renamed import with_moved_targets
 from seesaw.config.values import shown
 from seesaw.errors import UserError
-from seesaw.util import atomic_write
+from seesaw.util import atomic_write, is_damaged
 
 FORMAT = 2
 """The layout of checkpoints and of the configuration inside. 1: up to commit fe0cea8, without the key `format`."""
@@ -26,7 +26,7 @@ class AtomicIO(TorchCheckpointIO):
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of this version onto the CPU; nothing in it is executed.
+    """Read a checkpoint of this version onto the CPU; nothing in it is executed. Its checksums are verified, which torch leaves out.
 
     Args:
         path: the file.
@@ -35,12 +35,16 @@ def load(path: Path) -> dict[str, Any]:
         The content: `state_dict`, `config`, `progress` and what callbacks and optimisers keep.
 
     Raises:
-        UserError: there is no such file, it is not one of ours, or another version wrote it.
+        UserError: there is no such file, it is damaged, it is not one of ours, or another version wrote it.
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such checkpoint")
     try:
+        if is_damaged(path):
+            raise UserError(f"{path} is damaged: its content does not fit its checksums; give another one by resume=FILE")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"{path} is not a checkpoint that can be read: {type(error).__name__}") from error
     config, progress = (checkpoint.get(key) if isinstance(checkpoint, dict) else None for key in ("config", "progress"))
