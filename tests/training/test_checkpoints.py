@@ -79,7 +79,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
             refused += 1
         else:
             assert all(torch.equal(loaded["state_dict"][name], w) for name, w in content["state_dict"].items())
-            assert loaded["progress"] == content["progress"] and loaded["config"] == content["config"]
+            assert loaded | {"state_dict": {}} == content | {"state_dict": {}}
     assert refused > 150
 
 

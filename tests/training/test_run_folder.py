@@ -147,7 +147,9 @@ def test_auto_resolves_the_configuration_of_the_newest_run_alone(monkeypatch: py
         os.utime(folder / "config.yaml", (number, number))
         begun(Path(f"runs/dcgan-digits-none-s1-other{number}"), config(batch_size=number + 9))
     resolved: list[Any] = []
-    monkeypatch.setattr("seesaw.training.run_folder.differences", lambda saved, cfg: resolved.append(saved) or [])
+    monkeypatch.setattr(
+        "seesaw.training.run_folder.differences", lambda saved, cfg, *of_a_place: resolved.append(saved) or []
+    )
     assert decide(config(resume="auto"), JOB).path.name == "dcgan-digits-none-s1-19"
     assert len(resolved) == 2, "for the search, and for the refusal of differences"
 

@@ -1,5 +1,6 @@
 """The base of every data set: the real images, and endless batches of them that begin at training's image number."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -206,6 +207,17 @@ class ImageData(pl.LightningDataModule, ABC):
     def description(self) -> str:
         """Name and shape of the set. Reads it."""
         return self.reals.description
+
+    @property
+    def fingerprint(self) -> str:
+        """The number of images and a hash of what the batches show, labels included: equal for equal sets on every machine."""
+        reals = self.reals
+        labels = (
+            hashlib.sha256(reals.y.cpu().numpy().tobytes()).hexdigest()[:8]
+            if self.labels and reals.y is not None
+            else ""
+        )
+        return f"{len(reals):,} images, content {'-'.join(filter(None, [reals.identity, labels]))}"
 
     def prepare_data(self) -> None:
         """Lightning calls this on one process a node while the others wait, so a download happens once."""

@@ -26,7 +26,8 @@ class AtomicIO(TorchCheckpointIO):
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of this version onto the CPU; nothing in it is executed. Its checksums are verified, which torch leaves out.
+    """Read a checkpoint of this version onto the CPU; nothing in it is executed. Its checksums are verified, which torch leaves
+    out.
 
     Args:
         path: the file.
@@ -41,7 +42,9 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: there is no such checkpoint")
     try:
         if is_damaged(path):
-            raise UserError(f"{path} is damaged: its content does not fit its checksums; give another one by resume=FILE")
+            raise UserError(
+                f"{path} is damaged: its content does not fit its checksums; give another one by resume=FILE"
+            )
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise

@@ -6,7 +6,7 @@ import signal
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import yaml
@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.config.assemble import assemble
 from seesaw.data.module import ImageData
-from seesaw.errors import UserError
+from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
 from seesaw.training.build import construct, precision, sizes
@@ -72,7 +72,8 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     folder = inherited_folder() or decide(cfg, job)
     here = rank_info(config["trainer"])
     with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock, ended_by_signals():
-        shown = shown_before(cfg, job, folder)
+        before = former_progress(cfg, job, folder)
+        shown = before.images_shown
         # The checkpoint counts, not the status: a failed run may have got further.
         if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
             reached = f"{folder.checkpoint} has reached {config['kimg']:g} kimg"
@@ -80,6 +81,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             return best_of(folder)
         model, data = build_checked(config, here.world_size)
         evaluation, reals = prepare_evaluation(config, model, data)
+        compare_data(before.data, data.fingerprint, config["precision"])
         if config["dry_run"]:
             print(sizes(model, data, config))
             return None
@@ -129,17 +131,35 @@ def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageDat
     return evaluation, reals
 
 
-def shown_before(cfg: DictConfig, job: Job, folder: RunFolder) -> int:
-    """The images that the checkpoint has been shown, 0 where there is none. UserError where it is of another configuration."""
+class Former(NamedTuple):
+    """How far the checkpoint to go on from has come, and the fingerprint of its data; None where it has none."""
+
+    images_shown: int = 0
+    data: str | None = None
+
+
+def former_progress(cfg: DictConfig, job: Job, folder: RunFolder) -> Former:
+    """What the folder's checkpoint knows. UserError where it is of another configuration."""
     if folder.checkpoint is None:
         if cfg.resume == "auto":
             own = job.run_dir is not None or job.folder is not None
             where = f"{folder.path} holds no checkpoint" if own else "runs/ holds no run of this configuration"
             rank_zero_print(f"resume=auto: {where} to go on from, so it starts anew", flush=True)
-        return 0
+        return Former()
     saved = load(folder.checkpoint)
     refuse_differences(cfg, saved["config"], folder.checkpoint, job.choices)
-    return int(saved["progress"]["images_shown"])
+    return Former(int(saved["progress"]["images_shown"]), saved.get("data"))
+
+
+def compare_data(before: str | None, now: str, precision: str) -> None:
+    """A Notice where a run goes on with other data than those of its checkpoint; UserError where it is to be exact."""
+    if before is None or before == now:
+        return
+    changed = f"the data have changed since the checkpoint: {before} then, {now} now"
+    if precision == "exact":
+        raise UserError(f"{changed}; precision=exact goes on with the same alone: restore them, or begin a new run")
+    advice = "the run goes on with these, and distances to the two sets do not compare"
+    rank_zero_only(warnings.warn)(f"{changed}; {advice}", Notice, stacklevel=2)
 
 
 def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:

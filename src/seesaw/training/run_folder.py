@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ MAY_DIFFER = (
     "threads", "log_kimg", "checkpoint_kimg", "evaluate_kimg", "sample_kimg",
 )  # fmt: skip
 """Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
+
+OF_A_PLACE = ("data.root", "data.memory", "model.micro_batch")
+"""Keys below them that may change too, since they belong to a place or a machine. resume=auto without run_dir finds no run by
+them, and whether another root holds the same data is seen when they are read."""
 
 MOST_KEYS = 3
 """How many differing keys a refusal names."""
@@ -178,7 +182,7 @@ def _same(path: Path, cfg: DictConfig, settled: dict[str, Any]) -> bool:
     try:
         saved = saved_config(path)
         left = flat(saved)
-        return all(left.get(key, value) == value for key, value in settled.items()) and not differences(saved, cfg)
+        return all(left.get(key, value) == value for key, value in settled.items()) and not differences(saved, cfg, ())
     except UserError:  # unreadable, or of an earlier version
         return False
 
@@ -215,12 +219,11 @@ def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choic
     inner = tuple(f"{group.replace('/', '.')}." for group in groups)
     keys = [line for line in wrong if not line.startswith(inner)]
     lines += keys[:MOST_KEYS] + ([f"… and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else [])
-    raise UserError(
-        f"{path} was begun with another configuration: {'; '.join(lines)}; only {', '.join(MAY_DIFFER)} may change"
-    )
+    may = ", ".join([*MAY_DIFFER, *OF_A_PLACE])
+    raise UserError(f"{path} was begun with another configuration: {'; '.join(lines)}; only {may} may change")
 
 
-def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
+def differences(saved: dict[str, Any], cfg: DictConfig, of_a_place: Iterable[str] = OF_A_PLACE) -> list[str]:
     """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ."""
     from seesaw.config.assemble import without_unused  # imports torch, which names its run folder without
     from seesaw.config.compose import resolved
@@ -229,6 +232,10 @@ def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
     for key in MAY_DIFFER:
         if key in saved:
             now[key] = literal(saved[key])
+    for key in of_a_place:
+        group, _, last = key.partition(".")
+        if last in (saved.get(group) or {}) and last in (now.get(group) or {}):
+            now[group][last] = literal(saved[group][last])
     left, right = flat(saved), flat(without_unused(resolved(now)))
     right = {k: v for k, v in right.items() if k.partition(".")[0] in saved or k.partition(".")[0] not in MAY_DIFFER}
     keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]

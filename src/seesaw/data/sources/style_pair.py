@@ -1,5 +1,6 @@
 """Two photographs: the content and the style of a style transfer."""
 
+import hashlib
 import itertools
 from collections.abc import Iterator
 from functools import cached_property
@@ -86,6 +87,14 @@ class StylePair(pl.LightningDataModule):
     def description(self) -> str:
         (_, _, height, width), (content, style) = self.reals.shape, self.paths.values()
         return f"{content} at {width}x{height} in the style of {style}"
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the pixels of both photographs."""
+        digest = hashlib.sha256()
+        for photo in self.originals:
+            digest.update(repr(photo.size).encode() + photo.tobytes())
+        return f"2 photographs, content {digest.hexdigest()[:16]}"
 
     def prepare(self) -> Tensor:
         """Read the photographs, so that mistakes in them stop a run before it begins.

@@ -56,4 +56,5 @@ class Checkpoints(BatchCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config
+        checkpoint["data"] = trainer.datamodule.fingerprint  # type: ignore[attr-defined]
         checkpoint["format"] = FORMAT
