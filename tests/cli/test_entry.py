@@ -67,7 +67,9 @@ NAMES = {
     "data.resolution=48": ["data: resolution must be one of 8, 16", "not 48"],
     "balance=ttur balance=skip_d": ["balance is given twice", "give balance=[ttur,skip_d]"],
     "model=mlp seed=1 model=dcgan": ["model is given twice, model=mlp and model=dcgan: give it once"],
-    "resume=nowhere.ckpt": ["resume=nowhere.ckpt: there is no such file; give null, auto or the path of a checkpoint"],
+    "resume=nowhere.ckpt": [
+        "resume=nowhere.ckpt: there is no such file or run folder; give null, auto, a run folder or the path of a checkpoint"
+    ],
     "lr=hot": ["there is no option or group 'lr'", "the learning rates are optimizer.G.lr and optimizer.D.lr"],
     "epochs=3": ["there is no option or group 'epochs'", "kimg, in thousands of images"],
     "+trainer.precision=16": ["trainer.precision: the run sets it; give precision=auto or precision=exact"],

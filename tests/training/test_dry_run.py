@@ -23,6 +23,8 @@ REFUSED = [
     ("model=msggan_small model.G.resolution=32", r"gives images of .*1x32x32, and the reals are 1x4x4 \+ 1x8x8 \+ 1x16x16"),
     ("model=mlp batch_size=1", r"^model\.G with 1 images: BatchNorm takes more than one sample a pass; give a larger batch_size"),
     ("model=mlp model.micro_batch=1", r"^model\.G with 1 images: .* or model\.micro_batch"),
+    ("model=mlp batch_size=9 model.micro_batch=4", r"^model\.G with 1 images: BatchNorm takes more than one sample"),
+    ("model=mlp batch_size=10 model.micro_batch=4 balance=pac balance.pac.m=4", "packs 4 images, .* has 2"),
     ("model=mlp balance=pac balance.pac.m=3", "packs 3 images, and a pass through D has 8"),
     ("model=mlp penalty=[r1,path_length]", r"^phase G_reg4: penalty=path_length needs a generator with intermediate latents w"),
 ]  # fmt: skip
@@ -38,6 +40,27 @@ def test_what_the_first_step_refuses_is_refused_before_it(
     reals = data.prepare().gather(torch.arange(16))
     with pytest.raises((RuntimeError, ValueError, UserError)):
         fit(gan, 1, size=data.batch_size, reals=reals)
+
+
+def test_every_scale_is_played_and_its_shapes_are_given(composed_once: Composed) -> None:
+    """A batch of 6 at the middle scale alone does not pack by 4."""
+    small = (
+        "model=progan_small",
+        "data.resolution=16",
+        "batch_size=8",
+        "model.growth.fade=16",
+        "model.growth.stabilise=16",
+    )
+    assert check_step(*build(composed_once(*small)), devices=1) == [
+        "from 0 kimg: 8 a pass, z 64 -> G -> 1x4x4 -> D",
+        "from 0.016 kimg: 8 a pass, z 64 -> G -> 1x8x8 -> D",
+        "from 0.048 kimg: 8 a pass, z 64 -> G -> 1x16x16 -> D",
+    ]
+    gan, data = build(
+        composed_once(*small, "balance=pac", "balance.pac.m=4", "model.growth.batch_sizes={4:8,8:6,16:4}")
+    )
+    with pytest.raises(UserError, match="packs 4 images, and a pass through D has 6"):
+        check_step(gan, data, devices=1)
 
 
 def test_the_share_of_one_device_is_tried(composed_once: Composed) -> None:
@@ -61,7 +84,7 @@ def test_trying_costs_shapes_alone_and_leaves_the_model_and_the_randomness_as_th
 ) -> None:
     devices: list[str] = []
     play = dry_run._play_scales
-    monkeypatch.setattr(dry_run, "_play_scales", lambda *given: play(*given) or devices.append(given[-1]))
+    monkeypatch.setattr(dry_run, "_play_scales", lambda *given: (play(*given), devices.append(given[-1]))[0])
     gan, data = build(composed_once(*SMALL, *overrides.split()))
     before = {name: value.clone() for name, value in gan.state_dict().items() if torch.is_tensor(value)}
     at, state = gan.growth.at if gan.growth.last_change else None, torch.get_rng_state()

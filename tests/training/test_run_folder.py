@@ -171,7 +171,10 @@ def test_a_checkpoint_by_path(tmp_path: Path) -> None:
     other = begun(tmp_path / "b", config(seed=2))
     with pytest.raises(UserError, match="b already holds another run than resume="):
         decide(config(resume=path), Job(choices=JOB.choices, run_dir=str(other)))
-    with pytest.raises(UserError, match="there is no such file; give null, auto or the path of a checkpoint"):
+    with pytest.raises(
+        UserError,
+        match="there is no such file or run folder; give null, auto, a run folder or the path of a checkpoint",
+    ):
         decide(config(resume="nowhere.ckpt"), JOB)
 
 

@@ -1,10 +1,10 @@
-"""The command `seesaw train | prepare | sample | evaluate | compare | stylize | search`."""
+"""The command `seesaw train | rerun | prepare | sample | evaluate | compare | stylize | search`."""
 
 import argparse
 import os
 import sys
 
-from seesaw.cli import compare, evaluate, prepare, sample, search, stylize, train
+from seesaw.cli import compare, evaluate, prepare, rerun, sample, search, stylize, train
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, with_home
 from seesaw.config.options import config_dir, groups
@@ -16,6 +16,8 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["train"]:  # all that follows belongs to Hydra
         return train.main(argv[1:])
+    if argv[:1] == ["rerun"]:
+        return rerun.main(argv[1:])
     top = parser()
     options, rest = top.parse_known_args(argv)
     if rest and (not hasattr(options, "overrides") or any(a.startswith("-") or "=" not in a for a in rest)):
@@ -52,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seesaw", description="GAN research with the balance of the players as an axis.")
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
-        required=True, metavar="train | prepare | sample | evaluate | compare | stylize | search"
+        required=True, metavar="train | rerun | prepare | sample | evaluate | compare | stylize | search"
     )
-    for command in (train, prepare, sample, evaluate, compare, stylize, search):
+    for command in (train, rerun, prepare, sample, evaluate, compare, stylize, search):
         command.add(commands)
     return top

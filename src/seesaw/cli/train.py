@@ -39,10 +39,10 @@ def call(arguments: list[str]) -> int:
     import hydra
 
     from seesaw.sweeps.multirun import SweepCallback, failures, lost, need_launcher
+    from seesaw.training.rerun import with_own_configuration
 
     plain_notices()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands us its exceptions instead of printing them
-    sys.argv = [sys.argv[0], *arguments]
     SweepCallback.folder = SweepCallback.signal = None
     code, messages = 0, list[str]()
 
@@ -50,6 +50,8 @@ def call(arguments: list[str]) -> int:
         return job(cfg, messages)
 
     try:
+        arguments = with_own_configuration(arguments)
+        sys.argv = [sys.argv[0], *arguments]
         check_arguments(arguments, groups(config_dir()))
         need_launcher(arguments)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()

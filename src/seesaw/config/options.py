@@ -25,7 +25,7 @@ class RunConfig:
     batch_size: int = option("${model.recipe.batch_size}", "real images per step, over all devices together", least=1)
     run_dir: str | None = option(None, "folder of the run; null: a new one under runs/")
     cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}", "folder of what outlives a run: prepared data, statistics")
-    resume: str | None = option(None, "null: start anew; auto: go on where the run stopped; or a checkpoint's path")
+    resume: str | None = option(None, "null: start anew; auto: go on where the run stopped; a run folder or checkpoint")
     precision: Literal["auto", "exact"] = option("auto", "auto, or exact: float32 and bit-reproducible")
     threads: int | Literal["auto"] = option(
         "auto", "threads on a CPU; auto: the free cores, or one where it is faster", least=1

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, NotRequired, Protocol, TypedDict, Unpack
 
@@ -32,9 +32,15 @@ class Growth(Protocol):
     def batch_size(self, images_shown: int, batch_size: int) -> int:
         """The images of the global batch that begins at `images_shown`, in a run whose option is `batch_size`."""
 
+    @property
+    def changes(self) -> Sequence[int]:
+        """The images shown, rising, at which the resolution or the size of a batch may change."""
+
 
 class NoGrowth:
     """The reals at their own resolution, in batches of one size."""
+
+    changes: Sequence[int] = ()
 
     def level(self, images_shown: int) -> int | None:
         return None
@@ -158,6 +164,8 @@ class ImageData(pl.LightningDataModule, ABC):
         self.resolution, self.channels = common["resolution"], common["channels"]
         self.check_shape(self.resolution, self.channels)
         self.batch_size, self.seed = common["batch_size"], common.get("seed", 0)
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
         self.cache_dir, self.flip = os.path.expanduser(common.get("cache_dir", "cache")), common.get("flip", False)
         self.memory: Memory = common.get("memory", "auto")
         if self.memory not in ("auto", "map", "ram", "device"):
@@ -202,6 +210,19 @@ class ImageData(pl.LightningDataModule, ABC):
     def batch_size_at(self, images_shown: int) -> int:
         """The images of the global batch that begins at `images_shown`."""
         return self.growth.batch_size(images_shown, self.batch_size)
+
+    def batches(self, images: int) -> list[tuple[int, int]]:
+        """The global batches of a run of that many images, without a walk through them: for each part of it in which they
+        have one size, their number and that size."""
+        parts, shown = list[tuple[int, int]](), 0
+        for end in [*(change for change in self.growth.changes if change < images), images]:
+            if end > shown:
+                size = self.batch_size_at(shown)
+                number = -(-(end - shown) // size)
+                shown += number * size
+                before = parts.pop()[0] if parts and parts[-1][1] == size else 0
+                parts.append((before + number, size))
+        return parts
 
     @property
     def description(self) -> str:

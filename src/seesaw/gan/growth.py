@@ -1,6 +1,7 @@
 """Growing: before each batch the current stage is set on the modules; the training step itself is unaware of it."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -18,6 +19,8 @@ class FullGrown(nn.Module):
 
     last_change = 0
     """The images shown at which the last scale enters."""
+    changes: Sequence[int] = ()
+    """The images shown at which a scale enters: between two of them shapes and sizes of batches stay as they are."""
 
     def level(self, images_shown: int) -> int | None:
         """Height and width of the reals that are needed; None: those of the set."""
@@ -60,6 +63,7 @@ class Growing(FullGrown):
             )
         self.fade, self.stabilise, self.deepest, self.batch_sizes = fade, stabilise, deepest, batch_sizes
         self.last_change = stabilise + (deepest - 1) * (fade + stabilise) if deepest else 0
+        self.changes = [stabilise + depth * (fade + stabilise) for depth in range(deepest)]
         self.at = (0, False)  # depth, and whether it is being faded in
 
     def stage(self, images_shown: int) -> Stage:

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -87,9 +87,7 @@ def notice_growth(model: Experiment, kimg: float) -> None:
 
 def check_shares(data: ImageData, devices: int, kimg: float) -> None:
     """Raise UserError where the batch, at any time of the run, does not divide by the devices (on all hosts together)."""
-    if devices == 1:
-        return  # a growing run would be walked through batch by batch for nothing
-    for images in sorted(set(batch_sizes(data, kimg))):
+    for images in sorted({size for _, size in data.batches(round(kimg * 1000))}):
         if images % devices:
             near = images - images % devices
             fitting = f"{near} or {near + devices}" if near else f"{devices}"
@@ -97,15 +95,6 @@ def check_shares(data: ImageData, devices: int, kimg: float) -> None:
                 f"batch_size is the images of all devices together, and {images} do not divide by {devices} devices; "
                 f"give such as {fitting}, or another trainer.devices"
             )
-
-
-def batch_sizes(data: ImageData, kimg: float) -> Iterator[int]:
-    """The size of each batch of a run."""
-    shown = 0
-    while shown < round(kimg * 1000):
-        now = data.batch_size_at(shown)
-        shown += now
-        yield now
 
 
 def precision(option: str, accelerator: str) -> dict[str, Any]:
@@ -134,6 +123,14 @@ def has_bfloat16(accelerator: str) -> bool:
     return False
 
 
+def passes(data: ImageData, kimg: float) -> str:
+    """`, 56 passes over the set`: how often a run of that length shows each image. Nothing for what is no set of images."""
+    if not isinstance(data, ImageData):
+        return ""
+    times = kimg * 1000 / len(data.reals)
+    return f", {times:,.0f} passes over the set" if times >= 10 else f", {times:.2g} passes over the set"
+
+
 def sizes(model: Experiment, data: ImageData, config: dict[str, Any]) -> str:
     """What `dry_run` prints: the players with their parameters, the data, the length of the run."""
     lines = [f"{'part':<14}{'class':<46}{'parameters':>12}"]
@@ -142,8 +139,8 @@ def sizes(model: Experiment, data: ImageData, config: dict[str, Any]) -> str:
         if count:
             kind = type(net).__module__.removeprefix("seesaw.") + "." + type(net).__name__
             lines.append(f"{name:<14}{kind:<46}{count:>12,}")
-    each = list(batch_sizes(data, config["kimg"]))
-    batches, shown = len(each), sum(each)
+    parts = data.batches(round(config["kimg"] * 1000))
+    each = " and ".join(f"{number:,} batches of {images}" for number, images in parts)
     lines.append(f"data          {data.description}")
-    lines.append(f"run           {config['kimg']:g} kimg: {batches:,} batches of {shown / batches:g} images")
+    lines.append(f"run           {config['kimg']:g} kimg: {each} images{passes(data, config['kimg'])}")
     return "\n".join(lines)

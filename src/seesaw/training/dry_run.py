@@ -50,8 +50,8 @@ def _refused(where: str, make: Any, error: ValueError) -> str:
     return f"{where}: {first_line(error)}"
 
 
-def check_step(model: object, data: Any, devices: int) -> None:
-    """Play every phase of a GAN once at the first scale and at the last, before there is a run folder.
+def check_step(model: object, data: Any, devices: int) -> list[str]:
+    """Play every phase of a GAN once at every scale, with every size of a micro-batch, before there is a run folder.
 
     On torch's meta device, which knows shapes alone: this takes milliseconds and no memory at any size. Shapes that fail there
     are played once more with numbers, which words it better and refuses nothing that works. Where that device cannot do what
@@ -61,20 +61,23 @@ def check_step(model: object, data: Any, devices: int) -> None:
         data: gives `channels`, `resolution` and `batch_size`; not read.
         devices: among which the batch is divided.
 
+    Returns:
+        A line for each scale: the shapes that the players receive and give. Empty where they were not tried.
+
     Raises:
         UserError: the players do not take each other's images or the data's, or a part cannot divide the batch.
     """
     if not isinstance(model, GAN):
-        return
+        return []
     try:
-        _play_scales(_ghost(model), data, devices, "meta")
+        return _play_scales(_ghost(model), data, devices, "meta")
     except UserError:
         raise
     except Exception as error:
         if isinstance(error, NotImplementedError) or any(word in str(error) for word in ("device", "meta")):
-            return
+            return []
         with torch.random.fork_rng(devices=[]):
-            _play_scales(copy.deepcopy(model), data, devices, "cpu")
+            return _play_scales(copy.deepcopy(model), data, devices, "cpu")
 
 
 def _ghost(model: GAN) -> GAN:
@@ -90,39 +93,58 @@ def _ghost(model: GAN) -> GAN:
     return gan
 
 
-def _play_scales(gan: GAN, data: Any, devices: int, device: str) -> None:
-    for images_shown in sorted({0, gan.last_change}):
+def _play_scales(gan: GAN, data: Any, devices: int, device: str) -> list[str]:
+    lines: list[str] = []
+    for images_shown in sorted({0, gan.last_change, *gan.growth.changes}):
         gan.growth.advance(images_shown, [gan.G, gan.D, gan.view], [])
         for part in gan.parts:
             part.advance(0, images_shown)
         batch_size = max(data.batch_size_at(images_shown) // devices, 1)
-        _play(gan, torch.zeros(batch_size, data.channels, data.resolution, data.resolution, device=device))
+        shapes = _play(gan, torch.zeros(batch_size, data.channels, data.resolution, data.resolution, device=device))
+        if not lines or not lines[-1].endswith(shapes):
+            lines.append(f"from {images_shown / 1000:g} kimg: {shapes}")
+    return lines
 
 
-def _play(gan: GAN, reals: Tensor) -> None:
-    n = gan.micro_batch or len(reals)
+def _micro_batches(images: int, micro_batch: int | None) -> list[int]:
+    """The sizes of the passes over `images`: that of all, or of a whole micro-batch and of the last one."""
+    size = min(micro_batch or images, images)
+    return [size] + ([images % size] if images % size else [])
+
+
+def _play(gan: GAN, reals: Tensor) -> str:
+    """One step of every phase; returns the shapes of latents, fakes and reals."""
     z = torch.zeros(len(reals), gan.z_dim, device=reals.device)
     y = torch.zeros(len(reals), dtype=torch.int64, device=reals.device) if gan.classes else None
-    some = None if y is None else y[:n]
-    with _worded("model.G", reals[:n]):
-        made = gan.G(z[:n], some).images
-    view = gan.view(reals[:n])
+    passes = _micro_batches(len(reals), gan.micro_batch)
+    for n in passes:
+        _play_players(gan, z[:n], reals[:n], None if y is None else y[:n])
+    game = gan.game(reals, y, {})
+    gan.game_setup.fakes.reset(True)
+    for name, phase in gan.phases.items():
+        for n in _micro_batches(max(int(len(reals) * phase.batch_fraction), 1), gan.micro_batch):
+            with _worded(f"phase {name}", reals[:n]):
+                game.freeze_opponent(phase.player)
+                loss, _ = phase(game.adversarial_batch(phase, reals[:n], z[:n], None if y is None else y[:n]))
+                loss.backward()
+    with torch.no_grad():
+        seen = _sizes(gan.view(reals[:1]))
+    return f"{' and '.join(map(str, passes))} a pass, z {gan.z_dim} -> G -> {seen} -> D"
+
+
+def _play_players(gan: GAN, z: Tensor, reals: Tensor, y: Tensor | None) -> None:
+    """A pass through G, and one through D."""
+    with _worded("model.G", reals):
+        made = gan.G(z, y).images
+    view = gan.view(reals)
     if (gives := _sizes(made)) != (takes := _sizes(view)):
         raise UserError(
             f"model.G gives images of {gives}, and the reals are {takes}: leave model.G.channels and model.G.resolution as "
             "data.channels and data.resolution have them"
         )
     hint = f", for images of {_sizes(view)}: leave its channels, resolution and pack as data and balance have them"
-    with _worded("model.D", reals[:n], hint):
-        gan.D(*gan.into_discriminator(view, some))
-    game = gan.game(reals, y, {})
-    gan.game_setup.fakes.reset(True)
-    for name, phase in gan.phases.items():
-        rows = slice(0, min(n, max(int(len(reals) * phase.batch_fraction), 1)))
-        with _worded(f"phase {name}", reals[rows]):
-            game.freeze_opponent(phase.player)
-            loss, _ = phase(game.adversarial_batch(phase, reals[rows], z[rows], None if y is None else y[rows]))
-            loss.backward()
+    with _worded("model.D", reals, hint):
+        gan.D(*gan.into_discriminator(view, y))
 
 
 def _sizes(pyramid: list[Tensor]) -> str:

@@ -14,11 +14,12 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.config.assemble import assemble
+from seesaw.data.checks import few_images
 from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
-from seesaw.training.build import construct, precision, sizes
+from seesaw.training.build import construct, passes, precision, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.memory_check import MemoryCheck
@@ -29,6 +30,7 @@ from seesaw.training.callbacks.threads import ThreadTuner
 from seesaw.training.checkpoints import AtomicIO, load
 from seesaw.training.curves import curves
 from seesaw.training.distributed import RankInfo, rank_info, strategy
+from seesaw.training.dry_run import check_step
 from seesaw.training.launcher import inherited_folder, report_child_error
 from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
@@ -83,13 +85,14 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         evaluation, reals = prepare_evaluation(config, model, data)
         compare_data(before.data, data.fingerprint, config["precision"])
         if config["dry_run"]:
-            print(sizes(model, data, config))
+            print("\n".join([sizes(model, data, config), *check_step(model, data, here.world_size)]))
             return None
         lock.create()
         refuse_overtaken(folder)
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, status)
         trackers = open_trackers(opened, shown) if here.rank == 0 else []
+        describe_data(data, config["kimg"])
         begun = {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
         status.update("running", shown, **begun, **evaluation.status(reals))
         return fit_run(opened, model, data, trackers)
@@ -160,6 +163,16 @@ def compare_data(before: str | None, now: str, precision: str) -> None:
         raise UserError(f"{changed}; precision=exact goes on with the same alone: restore them, or begin a new run")
     advice = "the run goes on with these, and distances to the two sets do not compare"
     rank_zero_only(warnings.warn)(f"{changed}; {advice}", Notice, stacklevel=2)
+
+
+@rank_zero_only
+def describe_data(data: ImageData, kimg: float) -> None:
+    """Print what was read and how often the run shows it; a Notice where the images are few for the batch or the length."""
+    print(f"data: {data.description}{passes(data, kimg)}", flush=True)
+    if isinstance(data, ImageData) and data.overfit_batches is None:
+        few = few_images(len(data.reals), data.batch_size, kimg)
+        if few:
+            warnings.warn(few, Notice, stacklevel=2)
 
 
 def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:

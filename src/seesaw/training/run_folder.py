@@ -134,7 +134,9 @@ def given_checkpoint(resume: str | None) -> Path | None:
         return None
     checkpoint = Path(str(resume)).expanduser()
     if not checkpoint.is_file():
-        raise UserError(f"resume={resume}: there is no such file; give null, auto or the path of a checkpoint")
+        raise UserError(
+            f"resume={resume}: there is no such file or run folder; give null, auto, a run folder or the path of a checkpoint"
+        )
     return checkpoint
 
 

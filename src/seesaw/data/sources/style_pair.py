@@ -66,6 +66,10 @@ class StylePair(pl.LightningDataModule):
         """One iteration a batch."""
         return self.batch_size
 
+    def batches(self, images: int) -> list[tuple[int, int]]:
+        """As those of a set of images: here one for each iteration."""
+        return [(images // self.batch_size, self.batch_size)]
+
     @cached_property
     def originals(self) -> list[Image.Image]:
         """Content and style as they were photographed. Read when first asked for."""

@@ -9,11 +9,12 @@ from PIL import Image
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from seesaw.data.images import ImageSet
 from seesaw.training import scatter
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.loggers.tracker import trackers_of
 from seesaw.types import Pyramid
-from seesaw.util import atomic_write
+from seesaw.util import atomic_write, key
 
 _CELL = 64  # images smaller than this are enlarged by a whole factor, so that a person sees them
 COLUMNS = 8
@@ -95,7 +96,8 @@ class Samples(BatchCallback):
     trackers; before the first image, each `sample_kimg`, and at the end.
 
     The grid of a model that takes labels has a row for each class. A model that gives several scales also gets
-    `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale.
+    `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale. `<run_dir>/reals.png` shows as many of the real images,
+    as training sees them.
 
     Args:
         run_dir: the run folder.
@@ -114,6 +116,9 @@ class Samples(BatchCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         self._seen = pl_module.images_shown
+        reals = trainer.datamodule.reals  # type: ignore[attr-defined]
+        if trainer.is_global_zero and isinstance(reals, ImageSet) and not (self.run_dir / "reals.png").exists():
+            save_png(sheet(some_of(reals, self.count, self.seed), reals), self.run_dir / "reals.png")
         if self._seen == 0:
             self.draw(trainer, pl_module)
 
@@ -151,6 +156,13 @@ class Samples(BatchCallback):
             save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
         for tracker in trackers_of(trainer):
             tracker.log_picture(name, picture, self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
+
+
+def some_of(reals: ImageSet, count: int, seed: int) -> Tensor:
+    """At most `count` of the real images (of points `scatter.MOST`), drawn by the seed, on the host."""
+    most = scatter.MOST if reals.shape[-1] == 1 else count
+    order = torch.randperm(len(reals), generator=torch.Generator().manual_seed(key("reals", seed)))
+    return reals.gather(order[:most]).cpu()
 
 
 def sampled(model: Any, count: int, seed: int, ema: bool, y: Tensor | int | None = None) -> Pyramid:
