@@ -47,7 +47,8 @@ class GAN(Experiment):
         view: reals -> the pyramid that D takes.
         growth: sets the stage of a growing model.
         order: the players in the order of their phases.
-        ema_half_life: of G's average, in images; at most 5 % of the images shown.
+        ema_half_life: of G's average, in images.
+        ema_ramp: the half-life is at most this part of the images shown, above 0. None: no such limit, a fixed decay.
         micro_batch: samples of a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
             Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
         share_fakes: run G's forward pass once a batch for both steps (`SharedFakes`).
@@ -75,6 +76,7 @@ class GAN(Experiment):
         growth: FullGrown | None = None,
         order: Sequence[Player] = ("D", "G"),
         ema_half_life: Schedule = 10_000.0,
+        ema_ramp: float | None = 0.05,
         micro_batch: int | None = None,
         share_fakes: bool = False,
         compile: bool = False,
@@ -82,7 +84,7 @@ class GAN(Experiment):
         log_kimg: float = 1.0,
     ) -> None:
         super().__init__()
-        check_options(micro_batch, log_kimg, ema_half_life, optimizer, dynamics)
+        check_options(micro_batch, log_kimg, ema_half_life, ema_ramp, optimizer, dynamics)
         self._init_networks(G, D)
         self.phases = build_phases(loss, penalty or {}, order)
         self._phases = nn.ModuleDict(self.phases)  # saves the terms' buffers
@@ -91,6 +93,7 @@ class GAN(Experiment):
         self.dynamics = next(iter((dynamics or {"alternating": Alternating()}).values()))
         self._collect_parts(balance or {}, augment or {})
         self._init_schedules(schedule or {}, ema_half_life)
+        self.ema_ramp = ema_ramp
         self.make_optimizer, self.seed, self.micro_batch, self.batches = optimizer, seed, micro_batch, 0
         self.rates = LearningRates(self.phases, self.schedule, self.scales)
         self.meter = Meter(max(int(log_kimg * 1000), 1), gated=bool(self.gates))
@@ -182,7 +185,7 @@ class GAN(Experiment):
         self.images_shown += images
         self.batches += 1
         average_(self.shared_buffers())
-        self.average.update(images, at(self.ema_half_life, self.images_shown), self.images_shown)
+        self.average.update(images, at(self.ema_half_life, self.images_shown), self.images_shown, self.ema_ramp)
         send = any(part.needs_statistics for part in self.parts)
         if self.meter.end_batch(images, self.images_shown, send):
             self.meter.end_window(self.images_shown, self.current_values())
