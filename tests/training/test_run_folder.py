@@ -159,6 +159,13 @@ def test_a_run_from_before_an_option_goes_on() -> None:
     assert differences(saved, config(batch_sizes=3)) == ["batch_sizes: absent, now 3"]
 
 
+def test_a_run_from_before_an_argument_of_the_model_had_its_default() -> None:
+    node = {"_target_": "seesaw.gan.module.GAN", "ema_half_life": 10.0}
+    saved: Any = OmegaConf.to_container(config(model=node))
+    assert differences(saved, config(model=node | {"ema_ramp": 0.05})) == []
+    assert differences(saved, config(model=node | {"ema_ramp": None})) == ["model.ema_ramp: 0.05, now None"]
+
+
 def test_a_checkpoint_by_path(tmp_path: Path) -> None:
     folder = begun(tmp_path / "a", config())
     path = str(folder / "checkpoints" / "last.ckpt")

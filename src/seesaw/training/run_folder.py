@@ -221,7 +221,8 @@ def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choic
 
 
 def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
-    """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ."""
+    """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ. An argument
+    of the model that came after the run began was its default then."""
     from seesaw.config.assemble import without_unused  # imports torch, which names its run folder without
     from seesaw.config.compose import resolved
 
@@ -229,10 +230,27 @@ def differences(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
     for key in MAY_DIFFER:
         if key in saved:
             now[key] = literal(saved[key])
-    left, right = flat(saved), flat(without_unused(resolved(now)))
+    present = without_unused(resolved(now))
+    left, right = flat(saved | {"model": _with_defaults(saved.get("model"), present.get("model"))}), flat(present)
     right = {k: v for k, v in right.items() if k.partition(".")[0] in saved or k.partition(".")[0] not in MAY_DIFFER}
     keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
     return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]
+
+
+def _with_defaults(saved: Any, now: Any) -> Any:
+    """The saved node with the class's defaults for those of its arguments that are in `now` alone."""
+    from seesaw.config.values import CannotImport, locate, signature
+
+    if not isinstance(saved, dict) or not isinstance(now, dict) or saved.get("_target_") != now.get("_target_"):
+        return saved
+    try:
+        parameters = signature(locate(now.get("_target_")))[0]
+    except (CannotImport, ValueError, TypeError):
+        return saved
+    given = {
+        k: p.default for k, p in parameters.items() if k in now and isinstance(p.default, int | float | str | None)
+    }
+    return {key: value for key, value in given.items() if key not in saved} | saved
 
 
 def literal(node: Any) -> Any:
