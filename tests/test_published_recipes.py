@@ -11,14 +11,15 @@ from hydra.core.global_hydra import GlobalHydra
 from seesaw.config.assemble import assemble
 from seesaw.config.compose import compose, resolved
 from seesaw.gan.growth import Growing
+from seesaw.style.scales import spans
 from seesaw.training.build import construct
 
 
-def composed(name: str) -> dict[str, Any]:
+def composed(name: str, *overrides: str) -> dict[str, Any]:
     """The experiment's configuration; its data need not be there."""
     try:
         root = ["data.root=nowhere"] if name.startswith("karras2018") else []
-        return resolved(compose([f"experiment={name}", *root])[0])
+        return resolved(compose([f"experiment={name}", *root, *overrides])[0])
     finally:
         GlobalHydra.instance().clear()
 
@@ -136,3 +137,18 @@ def test_the_average_keeps_0_999_a_step_from_the_first_on(name: str, batch: int)
     for shown in (batch, 100 * batch, 10**7):
         decay = ema_decay(batch, model["ema_half_life"], shown, model["ema_ramp"])
         assert decay == pytest.approx(0.999, abs=1e-6)
+
+
+def test_lecam_begins_where_the_authors_cifar_biggan_does() -> None:
+    """1000 iterations, each of 4 steps of D on 50 reals."""
+    lecam = resolved(compose(["balance=lecam"])[0])["balance"]["lecam"]
+    assert lecam["start_kimg"] == 1000 * 4 * 50 / 1000
+    assert lecam["weight"] == 0.3
+
+
+def test_multi_scale_style_draws_every_iteration_of_its_source() -> None:
+    config = composed("multi_scale_style", "data.content=a.png", "data.style=b.png")
+    assert config["model"]["tolerance"] == 0  # a scale never ends early
+    assert spans(round(1000 * config["kimg"]), config["model"]["scales"]) == [1000, 500, 500, 500, 500]
+    assert config["optimizer"]["canvas"]["lr"] == 2 * 0.02  # of pixels in [-1, 1], not [0, 1]
+    assert list(config["model"]["backbone"]["style"].values()) == [256, 64, 16, 4, 1]

@@ -10,7 +10,7 @@ from toys import fit
 
 from seesaw.errors import Notice, UserError
 from seesaw.training import dry_run
-from seesaw.training.build import build, notice_growth
+from seesaw.training.build import build, notice_growth, notice_parts
 from seesaw.training.dry_run import check_optimizers, check_step
 
 Composed = Callable[..., dict[str, Any]]
@@ -134,3 +134,13 @@ def test_points_of_the_plane_are_no_images(composed_once: Composed) -> None:
     for model in ("dcgan", "progan_small"):
         with pytest.raises(UserError, match=r"not 1|is 1;.* points of the plane, for which there is model=mlp_points$"):
             build(composed_once(f"model={model}", "data=gaussians_ring"))
+
+
+def test_a_run_that_ends_before_lecam_begins_is_noticed(composed_once: Composed) -> None:
+    config = composed_once(*SMALL, "model=mlp", "balance=[ttur,lecam]", "kimg=150")
+    gan, _ = build(config)
+    with pytest.warns(Notice, match=r"ends at 150 kimg, and balance\.lecam begins at 200 kimg.* start_kimg=18\.75"):
+        notice_parts(gan, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        notice_parts(gan, config | {"kimg": 201})

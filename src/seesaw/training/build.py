@@ -85,6 +85,19 @@ def notice_growth(model: Experiment, kimg: float) -> None:
     )
 
 
+def notice_parts(model: Experiment, config: dict[str, Any]) -> None:
+    """Warn with a Notice where a run ends before a part of its balance has begun."""
+    parts: list[Any] = getattr(model, "parts", [])  # those of the group balance come first, in its order
+    for name, part in zip(config.get("balance") or {}, parts, strict=False):
+        if part.begins >= round(config["kimg"] * 1000):
+            rank_zero_only(warnings.warn)(
+                f"the run ends at {config['kimg']:g} kimg, and balance.{name} begins at {part.begins / 1000:g} kimg, so it "
+                f"changes nothing; give balance.{name}.start_kimg={config['kimg'] / 8:g} or a longer run",
+                Notice,
+                stacklevel=2,
+            )
+
+
 def check_shares(data: ImageData, devices: int, kimg: float) -> None:
     """Raise UserError where the batch, at any time of the run, does not divide by the devices (on all hosts together)."""
     if devices == 1:

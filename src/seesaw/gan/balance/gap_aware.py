@@ -12,8 +12,8 @@ class GapAware(LrScale):
 
     L is the running mean of D's adversarial loss, from its equilibrium L* on. With x = |L - L*| and w = width L*, D's
     learning rate is multiplied by min(f_max^(x / w), f_max) if L > L* (D is losing) and by max(h_min^(x / w), h_min) else.
-    The factor is on the base rate and never compounds. Before batch t the newest loss is that of batch t - 2; the demo takes
-    the current one.
+    The factor is on the base rate and never compounds. It is two batches late: in batch t the newest loss is that of batch t - 2;
+    the demo takes that of batch t itself, before D's step.
 
     Args:
         f_max: the largest factor, at least 1. h_min: the smallest, in (0, 1].

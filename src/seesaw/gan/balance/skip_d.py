@@ -8,8 +8,10 @@ from seesaw.gan.phases import Phase
 
 
 class SkipD(Gate):
-    """D's phases are skipped while D wins too clearly, and resume when it no longer does (after ganhacks, item 11, made
-    scale-free).
+    """D's phases are skipped while D wins too clearly, and resume when it no longer does.
+
+    After the example in ganhacks, item 11 (`while lossD > A: train D`), made independent of the loss's scale. That item is titled
+    "Don't balance loss via statistics (unless you have a good reason to)": it advises against such rules rather than for them.
 
     D's *advantage* is 0 at the loss's equilibrium and 1 when D separates perfectly: 1 - L_D / L* by loss, 2 accuracy - 1 by
     accuracy, on a running mean. D is skipped once the advantage exceeds `skip_above`, and resumes once it is under
