@@ -139,7 +139,9 @@ def test_points_of_the_plane_are_no_images(composed_once: Composed) -> None:
 def test_a_run_that_ends_before_lecam_begins_is_noticed(composed_once: Composed) -> None:
     config = composed_once(*SMALL, "model=mlp", "balance=[ttur,lecam]", "kimg=150")
     gan, _ = build(config)
-    with pytest.warns(Notice, match=r"ends at 150 kimg, and balance\.lecam begins at 200 kimg.* start_kimg=18\.75"):
+    with pytest.warns(
+        Notice, match=r"ends at 150 kimg, and balance\.lecam begins at 200 kimg.*lecam\.start_kimg=18\.75"
+    ):
         notice_parts(gan, config)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

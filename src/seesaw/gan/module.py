@@ -13,7 +13,7 @@ from seesaw.experiment import Experiment
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan import sampling
-from seesaw.gan.checks import check_figures, check_labels, check_options, check_weights
+from seesaw.gan.checks import check_figures, check_labels, check_options, check_weights, infinite_buffers
 from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
@@ -107,6 +107,7 @@ class GAN(Experiment):
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
         self.average = RunningAverage(self.G_ema, self.G)
+        self.infinite = infinite_buffers(self.G, self.D)
 
     def _collect_parts(self, balance: Mapping[str, Part], augment: Mapping[str, Augmentation]) -> None:
         """Bind the parts to the phases, and collect them by kind."""
@@ -250,7 +251,7 @@ class GAN(Experiment):
         return list(made.values())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        check_weights({"G": self.G, "G's average": self.G_ema, "D": self.D}, self.images_shown)
+        check_weights({"G": self.G, "G's average": self.G_ema, "D": self.D}, self.images_shown, self.infinite)
         own = {"images_shown": self.images_shown, "batches": self.batches}
         checkpoint["progress"] = own | self.meter.progress()
 
@@ -276,7 +277,7 @@ class GAN(Experiment):
         """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, on latents of
         their own key. No global generator is used, no mode and no buffer of the players changes. The buffers of several
         processes are averaged first."""
-        check_weights({"G's average": self.G_ema} if ema else {"G": self.G}, self.images_shown)
+        check_weights({"G's average": self.G_ema} if ema else {"G": self.G}, self.images_shown, self.infinite)
         average_buffers_(self.G_ema if ema else self.G)
         z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
         training = self.G.training
