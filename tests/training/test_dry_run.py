@@ -112,7 +112,7 @@ def test_an_optimiser_that_cannot_be_made_is_named_by_its_key(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         check_optimizers(composed_once(*overrides.split()))
-    for fits in (["optimizer.D.lr=0"], ["+schedule.beta2=0.9"], ["optimizer=rmsprop"]):
+    for fits in (["optimizer.D.lr=0"], ["+schedule.beta2=0.9"], ["optimizer=rmsprop"], ["optimizer.G.betas=[0,0.99]"]):
         check_optimizers(composed_once(*fits))
 
 

@@ -27,8 +27,8 @@ def check_options(
     if not log_kimg > 0:
         raise ValueError(f"log_kimg is {log_kimg}; it must be above 0")
     check_range("ema_half_life", ema_half_life, least=0)
-    if ema_ramp is not None and not 0 < ema_ramp < math.inf:
-        raise ValueError(f"ema_ramp is {ema_ramp}; it must be a finite number above 0, or null for a fixed decay")
+    if ema_ramp is not None and not 0 < ema_ramp <= 1:
+        raise ValueError(f"ema_ramp is {ema_ramp}; it must be above 0 and at most 1, or null for a fixed decay")
     if set(optimizer) != {"G", "D"}:
         raise ValueError(f"optimizer has {', '.join(optimizer) or 'nothing'}; a GAN takes one under G and one under D")
     if dynamics is not None and len(dynamics) != 1:

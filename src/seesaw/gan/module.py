@@ -48,7 +48,7 @@ class GAN(Experiment):
         growth: sets the stage of a growing model.
         order: the players in the order of their phases.
         ema_half_life: of G's average, in images.
-        ema_ramp: the half-life is at most this part of the images shown, above 0. None: no such limit, a fixed decay.
+        ema_ramp: the half-life is at most this part of the images shown, in (0, 1]. None: no such limit, a fixed decay.
         micro_batch: samples of a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
             Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
         share_fakes: run G's forward pass once a batch for both steps (`SharedFakes`).

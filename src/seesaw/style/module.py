@@ -307,5 +307,7 @@ def check(start: str, scales: int, average: float, colours: str, tolerance: floa
         raise ValueError(f"scales must be from 1 to 16, not {scales}")
     if not 0 <= average < 1:
         raise ValueError(f"average must be at least 0 and below 1, not {average}")
-    if not tolerance >= 0 or patience < 1:
-        raise ValueError(f"tolerance must be at least 0 and patience at least 1, not {tolerance} and {patience}")
+    if not 0 <= tolerance < 1 or patience < 1:
+        raise ValueError(
+            f"tolerance must be at least 0 and below 1, and patience at least 1, not {tolerance} and {patience}"
+        )

@@ -37,7 +37,19 @@ def construct(node: Any, where: str, packages: Sequence[str] = ()) -> Any:
     """
     refuse_unknown(node, where, packages)
     refuse_foreign(node, where, packages)
-    return instantiate({where: literal(literal(node))}, _convert_="all")[where]
+    return instantiate({where: literal(literal(_with_float_betas(node)))}, _convert_="all")[where]
+
+
+def _with_float_betas(node: Any) -> Any:
+    """The node with Adam's betas as floats: torch refuses `betas: [0, 0.99]`."""
+    if isinstance(node, list):
+        return [_with_float_betas(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    new = {key: _with_float_betas(child) for key, child in node.items()}
+    if isinstance(new.get("betas"), list) and str(new.get("_target_")).startswith("torch.optim."):
+        new["betas"] = [float(b) if isinstance(b, int) else b for b in new["betas"]]
+    return new
 
 
 def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:

@@ -123,7 +123,7 @@ def explain_building(error: Any, arguments: list[str]) -> str | None:
     if isinstance(cause, UserError):
         return str(cause)
     if isinstance(cause, ValueError):
-        return f"{where}{cause}"
+        return str(cause) if str(cause).startswith(tuple(f"{group}." for group in PARTS)) else f"{where}{cause}"
     if cause is None or (isinstance(cause, OSError) and cause.errno in DISK_ERRORS):
         return None if cause is None else known_message(cause, arguments)
     words = str(cause).strip().splitlines()[:1]

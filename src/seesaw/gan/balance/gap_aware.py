@@ -1,5 +1,6 @@
 """D's learning rate follows the gap between its loss and the loss's equilibrium."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,9 +26,9 @@ class GapAware(LrScale):
 
     def __init__(self, f_max: float = 2.0, h_min: float = 0.1, width: float = 0.1, decay: float = 0.95) -> None:
         super().__init__()
-        if f_max < 1 or not 0 < h_min <= 1:
+        if not 1 <= f_max < math.inf or not 0 < h_min <= 1:
             raise ValueError(f"f_max is {f_max} and h_min {h_min}; f_max >= 1 and 0 < h_min <= 1 must hold")
-        if width <= 0 or not 0 <= decay < 1:
+        if not 0 < width < math.inf or not 0 <= decay < 1:
             raise ValueError(f"width is {width} and decay {decay}; width > 0 and 0 <= decay < 1 must hold")
         self.f_max, self.h_min, self.width, self.decay = f_max, h_min, width, decay
 

@@ -31,10 +31,10 @@ class LeCam(TermPart):
 
     def __init__(self, weight: float = 0.3, decay: float = 0.99, start_kimg: float = 200.0) -> None:
         super().__init__()
-        if weight < 0 or not 0 <= decay < 1 or start_kimg < 0:
+        if not (0 <= weight < math.inf and 0 <= decay < 1 and 0 <= start_kimg < math.inf):
             raise ValueError(
                 f"weight is {weight}, decay {decay} and start_kimg {start_kimg}; "
-                "weight >= 0, 0 <= decay < 1 and start_kimg >= 0 must hold"
+                "finite weight >= 0, 0 <= decay < 1 and start_kimg >= 0 must hold"
             )
         self.weight, self.decay, self.start_kimg = weight, decay, start_kimg
         self.begins = math.ceil(1000 * start_kimg) if weight else 0

@@ -1,5 +1,6 @@
 """D skips steps while it wins."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -44,7 +45,7 @@ class SkipD(Gate):
             raise ValueError(
                 f"resume_below is {resume_below} and skip_above {skip_above}; resume_below <= skip_above < 1 must hold"
             )
-        if half_life <= 0 or max_skips < 1:
+        if not 0 < half_life < math.inf or max_skips < 1:
             raise ValueError(f"half_life is {half_life} and max_skips {max_skips}; they must be above 0 and at least 1")
         self.by, self.skip_above, self.resume_below = by, skip_above, resume_below
         self.half_life, self.max_skips = half_life, max_skips
