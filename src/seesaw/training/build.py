@@ -37,18 +37,18 @@ def construct(node: Any, where: str, packages: Sequence[str] = ()) -> Any:
     """
     refuse_unknown(node, where, packages)
     refuse_foreign(node, where, packages)
-    return instantiate({where: literal(literal(_with_float_betas(node)))}, _convert_="all")[where]
+    return instantiate({where: literal(literal(_with_zero_betas(node)))}, _convert_="all")[where]
 
 
-def _with_float_betas(node: Any) -> Any:
-    """The node with Adam's betas as floats: torch refuses `betas: [0, 0.99]`."""
+def _with_zero_betas(node: Any) -> Any:
+    """The node with 0.0 in the place of a beta of 0: torch refuses `betas: [0, 0.99]`."""
     if isinstance(node, list):
-        return [_with_float_betas(child) for child in node]
+        return [_with_zero_betas(child) for child in node]
     if not isinstance(node, dict):
         return node
-    new = {key: _with_float_betas(child) for key, child in node.items()}
+    new = {key: _with_zero_betas(child) for key, child in node.items()}
     if isinstance(new.get("betas"), list) and str(new.get("_target_")).startswith("torch.optim."):
-        new["betas"] = [float(b) if isinstance(b, int) else b for b in new["betas"]]
+        new["betas"] = [0.0 if b == 0 else b for b in new["betas"]]
     return new
 
 
