@@ -49,5 +49,7 @@ def allowed_instead(value: Any, target: str, argument: str) -> str:
     if isinstance(value, int) and abs(value) > MOST_INTEGER:
         return "an integer of at most 64 bits"
     if math.isnan(value) or (target.startswith(SHIPPED) and isinstance(value, float) and abs(value) > MOST):
-        return known.words if known else f"a finite number from {-MOST:g} to {MOST:g}"
+        if known is not None:
+            return known.words
+        return f"a number of size {MOST:g} at most" if math.isfinite(value) else "a finite number"
     return "" if known is None or known.least <= value < known.below else known.words
