@@ -31,7 +31,7 @@ from seesaw.style.losses import Content, Gram, Variation, Wasserstein
 from seesaw.training.build import build
 from seesaw.training.preflight import checked
 from seesaw.training.run import quiet
-from seesaw.training.run_folder import literal
+from seesaw.training.differences import literal
 
 RESULTS, IMAGES = ROOT / "studies/results/style.json", ROOT / "docs/images"
 SIZE, KIMG = 256, 0.3

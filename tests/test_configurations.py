@@ -56,7 +56,11 @@ def make_set(name: str, root: Path) -> list[str]:
     return []
 
 
-SETS = {"karras2018_cifar10": "cifar10", "karras2018_celebahq1024": "celeba_hq"}  # what an experiment chooses itself
+SETS = {  # what an experiment chooses itself
+    "karras2018_cifar10": "cifar10",
+    "karras2018_cifar10_128": "cifar10",
+    "karras2018_celebahq1024": "celeba_hq",
+}
 PROGRESSIVE = ("progan", "msggan", "karras2018")
 STYLE = ("style_transfer", "style_pair", "gatys2016", "multi_scale_style", "canvas_adam", "canvas_lbfgs")
 

@@ -18,9 +18,9 @@ from seesaw.config.compose import choices_of, compose, recommendations, resolved
 from seesaw.config.options import config_dir, groups
 from seesaw.errors import UserError
 from seesaw.training.build import build
+from seesaw.training.differences import differences, flat
 from seesaw.training.dry_run import check_optimizers
 from seesaw.training.preflight import build_checked, checked, compose_checked
-from seesaw.training.run_folder import differences, flat
 
 CONF = config_dir()
 SMALL = {

@@ -20,3 +20,7 @@ def test_the_half_life_is_at_most_five_percent_of_the_images_shown() -> None:
 def test_nothing_is_kept_without_a_half_life() -> None:
     assert ema_decay(64, 0, images_shown=1000) == 0.0
     assert ema_decay(64, 10_000, images_shown=0) == 0.0
+
+
+def test_without_a_ramp_the_decay_is_fixed_from_the_first_step() -> None:
+    assert ema_decay(64, 10_000, images_shown=64, ramp=None) == pytest.approx(0.5 ** (64 / 10_000), rel=1e-12)

@@ -89,3 +89,10 @@ def test_gradients_where_d_wins() -> None:
     assert gradient.item() == pytest.approx(-1.0, abs=1e-6)
     (gradient,) = torch.autograd.grad(losses.minimax_g(fake), fake)
     assert -1e-6 < gradient.item() < 0
+
+
+def test_the_relativistic_hinge_is_twice_its_authors() -> None:
+    """The author's code takes the mean of the two terms, MSG-GAN's and ours their sum."""
+    real, fake = torch.randn(6, generator=torch.Generator().manual_seed(0)), torch.linspace(-1, 2, 6)
+    authors = ((1 - (real - fake.mean())).relu().mean() + (1 + (fake - real.mean())).relu().mean()) / 2
+    assert losses.relativistic_hinge_d(real, fake).mean().item() == pytest.approx(2 * authors.item())

@@ -1,5 +1,6 @@
 """The gap-aware learning rate against hand-computed figures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,27 @@ def test_multiplies_the_base_rate_beside_ttur(tmp_path: Path) -> None:
     ):  # its schedule falls from 1 to 0.1 over 1000 images
         ratio = values["train/lr/D"] / values["train/lr/G"]
         assert ratio == pytest.approx(4 * values["balance/lr_scale/D"]), shown
+
+
+class Noted(GapAware):
+    """Notes the batches run when it learns the time, and how many losses it has received by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received, self.notes = 0, []
+
+    def advance(self, batches: int, images_shown: int) -> None:
+        self.notes.append((batches, self.received))
+
+    def observe(self, statistics: Mapping[str, float], images: int) -> None:
+        self.received += 1
+
+
+def test_the_newest_loss_is_that_of_the_batch_before_the_last() -> None:
+    """Before batch t, counted from 0, there are t - 1 losses: those of batches 0 to t - 2."""
+    noted = Noted()
+    fit(task("plain", balance={"gap_aware": noted}), 6)
+    assert noted.notes == [(t, max(t - 1, 0)) for t in range(6)]
 
 
 @pytest.mark.parametrize("wrong", [{"f_max": 0.5}, {"h_min": 0.0}, {"width": 0.0}, {"decay": 1.0}])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from toy_nets import PlainD, PlainG
 from toys import fit, plain, rows, task
 
 from seesaw.gan.checks import check_figures, check_weights
@@ -30,6 +31,33 @@ def test_weights_are_named(value: float) -> None:
         nets["D"].bias[0] = value
     with pytest.raises(UserError, match=r"diverged before 0\.5 kimg: the weights of D are not finite"):
         check_weights(nets, 500)
+
+
+@pytest.mark.parametrize("player", ["G", "D", "G_ema"])
+def test_an_infinite_running_statistic_is_neither_saved_nor_sampled(player: str, tmp_path: Path) -> None:
+    """All weights and figures are finite: BatchNorm gives 0 where its variance is infinite."""
+    gan = plain(G=PlainG(norm=True), D=nn.Sequential(nn.BatchNorm2d(1), PlainD()), log_kimg=10.0)
+    gan.D.forward = lambda images, y=None: gan.D[1]([gan.D[0](images[-1])], y)  # type: ignore[index, operator]
+    trainer = fit(gan, 3)
+    trainer.save_checkpoint(tmp_path / "fine.ckpt")
+    (norm,) = (m for m in getattr(gan, player).modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+    norm.running_var[0] = math.inf  # type: ignore[index]
+    name = {"G_ema": "G's average"}.get(player, player)
+    with pytest.raises(UserError, match=rf"diverged before 0\.024 kimg: [\w.]*running_var of {name} is not finite"):
+        trainer.save_checkpoint(tmp_path / "last.ckpt")
+    assert not (tmp_path / "last.ckpt").exists()
+    if player != "D":
+        with pytest.raises(UserError, match="running_var of G"):
+            next(gan.sample(4, seed=0, ema=player == "G_ema"))
+
+
+def test_a_buffer_that_was_infinite_from_the_start_may_stay_so(tmp_path: Path) -> None:
+    D = PlainD()
+    D.register_buffer("mask", torch.tensor([0.0, -math.inf]))
+    gan = plain(D=D)
+    trainer = fit(gan, 2)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    assert gan.infinite == {"mask"}
 
 
 def wild() -> GAN:

@@ -48,7 +48,17 @@ def test_a_warm_up_rises_from_0_in_a_line_and_multiplies_the_shape() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"warmup_kimg": -1.0}, {"kimg": 0.0}, {"begin_kimg": 5.0}, {"kimg": math.nan}, {"warmup_kimg": math.nan}]
+    "wrong",
+    [
+        {"warmup_kimg": -1.0},
+        {"kimg": 0.0},
+        {"begin_kimg": 5.0},
+        {"kimg": math.nan},
+        {"warmup_kimg": math.nan},
+        {"begin_kimg": -1.0},
+        {"kimg": math.inf},
+        {"warmup_kimg": math.inf},
+    ],
 )
 def test_times_without_meaning_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"it must be (at least 0|above begin_kimg)"):

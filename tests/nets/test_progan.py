@@ -31,7 +31,7 @@ def test_parameters_are_the_published_ones(resolution: int) -> None:
     assert found == COUNTS[resolution]
 
 
-def test_the_papers_cifar_net_has_1_3_million() -> None:
+def test_the_cifar_net_of_128_channels_has_1_3_million() -> None:
     with torch.device("meta"):
         found = parameters(Generator(32, 3, z_dim=128, max_width=128)), parameters(Discriminator(32, 3, max_width=128))
     assert found == (1_296_908, 1_298_689)

@@ -10,7 +10,7 @@ from toys import fit
 
 from seesaw.errors import Notice, UserError
 from seesaw.training import dry_run
-from seesaw.training.build import build, notice_growth
+from seesaw.training.build import build, notice_growth, notice_parts
 from seesaw.training.dry_run import check_optimizers, check_step
 
 Composed = Callable[..., dict[str, Any]]
@@ -135,7 +135,7 @@ def test_an_optimiser_that_cannot_be_made_is_named_by_its_key(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         check_optimizers(composed_once(*overrides.split()))
-    for fits in (["optimizer.D.lr=0"], ["+schedule.beta2=0.9"], ["optimizer=rmsprop"]):
+    for fits in (["optimizer.D.lr=0"], ["+schedule.beta2=0.9"], ["optimizer=rmsprop"], ["optimizer.G.betas=[0,0.99]"]):
         check_optimizers(composed_once(*fits))
 
 
@@ -157,3 +157,15 @@ def test_points_of_the_plane_are_no_images(composed_once: Composed) -> None:
     for model in ("dcgan", "progan_small"):
         with pytest.raises(UserError, match=r"not 1|is 1;.* points of the plane, for which there is model=mlp_points$"):
             build(composed_once(f"model={model}", "data=gaussians_ring"))
+
+
+def test_a_run_that_ends_before_lecam_begins_is_noticed(composed_once: Composed) -> None:
+    config = composed_once(*SMALL, "model=mlp", "balance=[ttur,lecam]", "kimg=150")
+    gan, _ = build(config)
+    with pytest.warns(
+        Notice, match=r"ends at 150 kimg, and balance\.lecam begins at 200 kimg.*lecam\.start_kimg=18\.75"
+    ):
+        notice_parts(gan, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        notice_parts(gan, config | {"kimg": 201})

@@ -10,7 +10,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seesaw.errors import UserError
-from seesaw.training.run_folder import Job, Status, checkpoint_of, decide, differences, literal, read_status, write
+from seesaw.training.differences import differences, literal
+from seesaw.training.run_folder import Job, Status, checkpoint_of, decide, read_status, write
 
 JOB = Job(choices={"model": "dcgan", "data": "digits", "balance": "none"})
 
@@ -159,6 +160,13 @@ def test_a_run_from_before_an_option_goes_on() -> None:
     assert isinstance(saved, dict)
     assert differences(saved, config(threads="auto")) == []
     assert differences(saved, config(batch_sizes=3)) == ["batch_sizes: absent, now 3"]
+
+
+def test_a_run_from_before_an_argument_of_the_model_had_its_default() -> None:
+    node = {"_target_": "seesaw.gan.module.GAN", "ema_half_life": 10.0}
+    saved: Any = OmegaConf.to_container(config(model=node))
+    assert differences(saved, config(model=node | {"ema_ramp": 0.05})) == []
+    assert differences(saved, config(model=node | {"ema_ramp": None})) == ["model.ema_ramp: 0.05, now None"]
 
 
 def test_a_checkpoint_by_path(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seesaw.errors import UserError
-from seesaw.training.run_folder import Job, literal, new_folder
+from seesaw.training.differences import literal
+from seesaw.training.run_folder import Job, new_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

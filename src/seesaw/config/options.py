@@ -7,28 +7,35 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from seesaw.config.ranges import MOST, MOST_INTEGER
 from seesaw.config.values import did_you_mean, misfits, shown
 from seesaw.data.checks import data_errors
 
 
-def option(default: Any, help: str, least: float = -math.inf, above: float = -math.inf) -> Any:
-    """A field of RunConfig: its default, its one-line help, and a bound, inclusive (`least`) or exclusive (`above`)."""
-    return field(default=default, metadata={"help": help, "least": least, "above": above})
+def option(default: Any, help: str, least: float = -math.inf, above: float = -math.inf, most: float = MOST) -> Any:
+    """A field of RunConfig: its default, its one-line help, and bounds, inclusive (`least`, `most`) or exclusive (`above`)."""
+    return field(default=default, metadata={"help": help, "least": least, "above": above, "most": most})
 
 
 @dataclass
 class RunConfig:
     """The top level of the configuration, beside the groups. Thousands of images (`kimg`) are the unit of time."""
 
-    seed: int = option(0, "seed of initial weights, latents, data order and every other random draw", least=0)
-    kimg: float = option("${model.recipe.kimg}", "length of the run in thousands of real images shown", above=0)
-    batch_size: int = option("${model.recipe.batch_size}", "real images per step, over all devices together", least=1)
+    seed: int = option(
+        0, "seed of initial weights, latents, data order and every other random draw", least=0, most=MOST_INTEGER
+    )
+    kimg: float = option(
+        "${model.recipe.kimg}", "length of the run in thousands of real images shown", above=0, most=1e9
+    )
+    batch_size: int = option(
+        "${model.recipe.batch_size}", "real images per step, over all devices together", least=1, most=2**31
+    )
     run_dir: str | None = option(None, "folder of the run; null: a new one under runs/")
     cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}", "folder of what outlives a run: prepared data, statistics")
     resume: str | None = option(None, "null: start anew; auto: go on where the run stopped; a run folder or checkpoint")
     precision: Literal["auto", "exact"] = option("auto", "auto, or exact: float32 and bit-reproducible")
     threads: int | Literal["auto"] = option(
-        "auto", "threads on a CPU; auto: the free cores, or one where it is faster", least=1
+        "auto", "threads on a CPU; auto: the free cores, or one where it is faster", least=1, most=4096
     )
     log_kimg: float = option(1, "thousands of images between two points of a curve", above=0)
     checkpoint_kimg: float = option(25, "thousands of images between two writes of checkpoints/last.ckpt", above=0)
@@ -146,10 +153,11 @@ def check_data(cfg: Mapping[str, Any]) -> list[str]:
 def _out_of_range(name: str, value: Any, fld: Field[Any]) -> list[str]:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return []
-    least, above = fld.metadata["least"], fld.metadata["above"]
-    if value >= least and value > above and math.isfinite(value):
+    least, above, most = (fld.metadata[bound] for bound in ("least", "above", "most"))
+    if value >= least and value > above and value <= most and math.isfinite(value):
         return []
     bound = f"at least {least}" if least > -math.inf else f"a finite number above {above}"
+    bound += f" and at most {most:g}" if value > most else ""
     return [f"{name}: {shown(value)} is out of range; give {bound}"]
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from seesaw.config.ranges import allowed_instead
+
 SPECIAL = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
 _SCALARS = {
     float: "a number",
@@ -39,8 +41,12 @@ def check(nodes: dict[str, Any]) -> list[str]:
         nodes: group -> node or mapping of nodes, as `seesaw.config.assemble.assemble` gives them.
     """
     found: dict[tuple[str, str], str] = {}
+    places: set[str] = set()
     for sentence in _walk(nodes, ""):
         path, _, text = sentence.partition(": ")
+        if path in places:  # a number of the wrong kind may be out of range too
+            continue
+        places.add(path)
         key = (path.rpartition(".")[2], text)
         if key not in found or len(sentence) < len(found[key]):
             found[key] = sentence
@@ -111,16 +117,21 @@ def allowed(annotation: Any) -> str:
     return f"a node with _target_ that builds a {getattr(annotation, '__name__', annotation)}"
 
 
-def _walk(node: Any, path: str) -> Iterable[str]:
+def _walk(node: Any, path: str, target: str = "") -> Iterable[str]:
+    """The sentences about a node and all below it, which `target` takes."""
     children: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, dict):
         if "_target_" in node:
             yield from _check_node(node, path)
+            target = str(node["_target_"])
         children = node.items()
     elif isinstance(node, list):
         children = enumerate(node)
     for key, child in children:
-        yield from _walk(child, f"{path}.{key}" if path else str(key))
+        where = f"{path}.{key}" if path else str(key)
+        if instead := allowed_instead(child, target, str(key)):
+            yield f"{where}: {shown(child)} is out of range; give {instead}"
+        yield from _walk(child, where, target)
 
 
 def _check_node(node: dict[str, Any], path: str) -> Iterable[str]:

@@ -65,13 +65,15 @@ def wasserstein_g(fake: Tensor) -> Tensor:
 def relativistic_hinge_d(real: Tensor, fake: Tensor) -> Tensor:
     """max(0, 1 - (D(x) - E D(G(z)))) + max(0, 1 + (D(G(z)) - E D(x))). Jolicoeur-Martineau 2019, appendix D.4 (RaHingeGAN).
 
-    The means are over this batch, so it couples the samples and micro-batches do not give the same value. 2 at equilibrium.
+    The sum of both terms, as in MSG-GAN's code: twice the value of the author's code (RelativisticGAN), which takes their mean.
+    A penalty beside it needs twice the weight it has there. The means are over this batch, so it couples the samples and
+    micro-batches do not give the same value. 2 at equilibrium.
     """
     return F.relu(1 - (real - fake.mean())) + F.relu(1 + (fake - real.mean()))
 
 
 def relativistic_hinge_g(real: Tensor, fake: Tensor) -> Tensor:
-    """`relativistic_hinge_d` with the roles exchanged; 2 at equilibrium."""
+    """`relativistic_hinge_d` with the roles exchanged, so twice the author's value too; 2 at equilibrium."""
     return relativistic_hinge_d(fake, real)
 
 

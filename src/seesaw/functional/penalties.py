@@ -38,8 +38,8 @@ def gradient_norms(logits: Tensor, images: Pyramid) -> list[Tensor]:
 def gradient_penalty(norms: list[Tensor], target: float = 1.0, one_sided: bool = False) -> Tensor:
     """((||g|| - target) / target)^2 of each sample (B,), the mean over scales; one-sided: 0 where ||g|| <= target.
 
-    Gulrajani et al. 2017, eq. 3, at points between reals and fakes; the target and its scaling: Karras et al. 2018, appendix
-    A.1 and the code (750 on CIFAR-10); over several scales: Karnewar and Wang 2020, section 3.1.
+    Gulrajani et al. 2017, eq. 3, at points between reals and fakes; the target and its scaling: the code of Karras et al. 2018
+    (750 on CIFAR-10, else 1); the mean over several scales: the code of Karnewar and Wang 2020.
     """
     away = [(norm - target) / target for norm in norms]
     if one_sided:

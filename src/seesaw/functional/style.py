@@ -89,7 +89,7 @@ def luminance(images: Tensor) -> Tensor:
 
 def match_luminance(style: Tensor, content: Tensor) -> Tensor:
     """The style's luminance with mean and standard deviation of the content's (Gatys et al. 2016, "Preserving Color in Neural
-    Artistic Style Transfer", arXiv 1606.05897, section 5.2): (B, 3, H, W) grey, which may leave [-1, 1]."""
+    Artistic Style Transfer", arXiv 1606.05897): (B, 3, H, W) grey, which may leave [-1, 1]."""
     ours, theirs = luminance(style), luminance(content)
     scale = theirs.std() / ours.std().clamp_min(1e-6)
     return scale * (ours - ours.mean()) + theirs.mean()

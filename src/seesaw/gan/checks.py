@@ -1,7 +1,7 @@
 """Checks that end a run with one sentence: options with which nothing would be trained, and numbers that are not finite."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ def check_options(
     micro_batch: int | None,
     log_kimg: float,
     ema_half_life: Schedule,
+    ema_ramp: float | None,
     optimizer: Mapping[str, object],
     dynamics: Mapping[str, object] | None,
 ) -> None:
@@ -26,6 +27,8 @@ def check_options(
     if not log_kimg > 0:
         raise ValueError(f"log_kimg is {log_kimg}; it must be above 0")
     check_range("ema_half_life", ema_half_life, least=0)
+    if ema_ramp is not None and not 0 < ema_ramp <= 1:
+        raise ValueError(f"ema_ramp is {ema_ramp}; it must be above 0 and at most 1, or null for a fixed decay")
     if set(optimizer) != {"G", "D"}:
         raise ValueError(f"optimizer has {', '.join(optimizer) or 'nothing'}; a GAN takes one under G and one under D")
     if dynamics is not None and len(dynamics) != 1:
@@ -45,19 +48,46 @@ def check_figures(report: Report) -> None:
         raise diverged(report.images_shown, ", ".join(bad))
 
 
-def check_weights(nets: Mapping[str, nn.Module], images_shown: int) -> None:
-    """Raises UserError where a weight is not finite. It reads from the device once a net: for before saving and measuring,
-    since the figures of a window arrive a batch later, and the pixels of a generator that gives NaN are black."""
-    bad = [name for name, net in nets.items() if not _finite(net)]
+def check_weights(nets: Mapping[str, nn.Module], images_shown: int, infinite: Collection[str] = ()) -> None:
+    """Raises UserError where a weight or a floating-point buffer, such as BatchNorm's running statistics, is not finite. It reads
+    from the device twice a net: for before saving and measuring, since the figures of a window arrive a batch later, and the
+    pixels of a generator that gives NaN are black.
+
+    Args:
+        nets: by the name that the sentence gives them.
+        images_shown: the time.
+        infinite: names of buffers that may hold such values, as a mask of -inf does; see `infinite_buffers`.
+    """
+    bad = [name for name, net in nets.items() if not all(_finite(list(net.parameters())))]
     if bad:
         raise diverged(images_shown, f"the weights of {' and '.join(bad)} are")
+    for name, net in nets.items():
+        buffers = {key: b for key, b in _float_buffers(net).items() if key not in infinite}
+        wrong = [key for key, fine in zip(buffers, _finite(list(buffers.values())), strict=True) if not fine]
+        if wrong:
+            more = f" and {len(wrong) - 1} more of its buffers are" if wrong[1:] else " is"
+            raise diverged(images_shown, f"{wrong[0]} of {name}{more}")
+
+
+def infinite_buffers(*nets: nn.Module) -> frozenset[str]:
+    """Names of the floating-point buffers that are not finite before any training, by intention then."""
+    found = [(key, b) for net in nets for key, b in _float_buffers(net).items() if not b.is_meta]
+    return frozenset(key for (key, _), fine in zip(found, _finite([b for _, b in found]), strict=True) if not fine)
 
 
 def diverged(images_shown: int, what: str) -> UserError:
     return UserError(f"training diverged before {images_shown / 1000:g} kimg: {what} not finite; {ADVICE}")
 
 
+def _float_buffers(net: nn.Module) -> dict[str, Tensor]:
+    return {name: b for name, b in net.named_buffers() if b.is_floating_point() and b.numel()}
+
+
 @torch.no_grad()
-def _finite(net: nn.Module) -> bool:
-    weights = [w.detach() for w in net.parameters()]
-    return not weights or bool(torch.stack(torch._foreach_norm(weights, math.inf)).isfinite().all())
+def _finite(values: list[Tensor]) -> list[bool]:
+    """Of each tensor whether all of it is finite; one read from the device."""
+    if not values:
+        return []
+    norms = torch._foreach_norm([v.detach() for v in values], math.inf)
+    found: list[bool] = torch.stack([norm.isfinite() for norm in norms]).tolist()
+    return found

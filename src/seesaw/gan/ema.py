@@ -23,9 +23,9 @@ class RunningAverage:
         self.owners = [(old, new) for old, new in both if any(True for _ in new.buffers(recurse=False))]
 
     @torch.no_grad()
-    def update(self, images: int, half_life: float, images_shown: int) -> None:
-        """After `images` more reals; the half-life too is in images."""
-        torch._foreach_lerp_(self.averages, self.weights, 1 - ema_decay(images, half_life, images_shown))
+    def update(self, images: int, half_life: float, images_shown: int, ramp: float | None = 0.05) -> None:
+        """After `images` more reals; the half-life too is in images. Arguments as `ema_decay`'s."""
+        torch._foreach_lerp_(self.averages, self.weights, 1 - ema_decay(images, half_life, images_shown, ramp))
         for average, model in self.owners:
             for old, new in zip(average.buffers(recurse=False), model.buffers(recurse=False), strict=True):
                 old.copy_(new)

@@ -13,7 +13,7 @@ from seesaw.experiment import Experiment
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan import sampling
-from seesaw.gan.checks import check_figures, check_labels, check_options, check_weights
+from seesaw.gan.checks import check_figures, check_labels, check_options, check_weights, infinite_buffers
 from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
@@ -47,7 +47,8 @@ class GAN(Experiment):
         view: reals -> the pyramid that D takes.
         growth: sets the stage of a growing model.
         order: the players in the order of their phases.
-        ema_half_life: of G's average, in images; at most 5 % of the images shown.
+        ema_half_life: of G's average, in images.
+        ema_ramp: the half-life is at most this part of the images shown, in (0, 1]. None: no such limit, a fixed decay.
         micro_batch: samples of a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
             Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
         share_fakes: run G's forward pass once a batch for both steps (`SharedFakes`).
@@ -75,6 +76,7 @@ class GAN(Experiment):
         growth: FullGrown | None = None,
         order: Sequence[Player] = ("D", "G"),
         ema_half_life: Schedule = 10_000.0,
+        ema_ramp: float | None = 0.05,
         micro_batch: int | None = None,
         share_fakes: bool = False,
         compile: bool = False,
@@ -82,7 +84,7 @@ class GAN(Experiment):
         log_kimg: float = 1.0,
     ) -> None:
         super().__init__()
-        check_options(micro_batch, log_kimg, ema_half_life, optimizer, dynamics)
+        check_options(micro_batch, log_kimg, ema_half_life, ema_ramp, optimizer, dynamics)
         self._init_networks(G, D)
         self.phases = build_phases(loss, penalty or {}, order)
         self._phases = nn.ModuleDict(self.phases)  # saves the terms' buffers
@@ -91,6 +93,7 @@ class GAN(Experiment):
         self.dynamics = next(iter((dynamics or {"alternating": Alternating()}).values()))
         self._collect_parts(balance or {}, augment or {})
         self._init_schedules(schedule or {}, ema_half_life)
+        self.ema_ramp = ema_ramp
         self.make_optimizer, self.seed, self.micro_batch, self.batches = optimizer, seed, micro_batch, 0
         self.rates = LearningRates(self.phases, self.schedule, self.scales)
         self.meter = Meter(max(int(log_kimg * 1000), 1), gated=bool(self.gates))
@@ -104,6 +107,7 @@ class GAN(Experiment):
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
         self.average = RunningAverage(self.G_ema, self.G)
+        self.infinite = infinite_buffers(self.G, self.D)
 
     def _collect_parts(self, balance: Mapping[str, Part], augment: Mapping[str, Augmentation]) -> None:
         """Bind the parts to the phases, and collect them by kind."""
@@ -182,7 +186,7 @@ class GAN(Experiment):
         self.images_shown += images
         self.batches += 1
         average_(self.shared_buffers())
-        self.average.update(images, at(self.ema_half_life, self.images_shown), self.images_shown)
+        self.average.update(images, at(self.ema_half_life, self.images_shown), self.images_shown, self.ema_ramp)
         send = any(part.needs_statistics for part in self.parts)
         if self.meter.end_batch(images, self.images_shown, send):
             self.meter.end_window(self.images_shown, self.current_values())
@@ -247,7 +251,7 @@ class GAN(Experiment):
         return list(made.values())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        check_weights({"G": self.G, "G's average": self.G_ema, "D": self.D}, self.images_shown)
+        check_weights({"G": self.G, "G's average": self.G_ema, "D": self.D}, self.images_shown, self.infinite)
         own = {"images_shown": self.images_shown, "batches": self.batches}
         checkpoint["progress"] = own | self.meter.progress()
 
@@ -273,7 +277,7 @@ class GAN(Experiment):
         """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, on latents of
         their own key. No global generator is used, no mode and no buffer of the players changes. The buffers of several
         processes are averaged first."""
-        check_weights({"G's average": self.G_ema} if ema else {"G": self.G}, self.images_shown)
+        check_weights({"G's average": self.G_ema} if ema else {"G": self.G}, self.images_shown, self.infinite)
         average_buffers_(self.G_ema if ema else self.G)
         z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
         training = self.G.training

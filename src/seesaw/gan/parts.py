@@ -20,10 +20,12 @@ class Part(nn.Module):
     Attributes:
         needs_statistics: whether `observe` must receive every batch's statistics, which are then sent to the host.
         sees_batches: whether `see` must receive every micro-batch.
+        begins: images shown at which it begins to change the game; a run that ends before gets a notice.
     """
 
     needs_statistics = False
     sees_batches = False
+    begins = 0
 
     def bind(self, phases: Mapping[str, Phase]) -> None:
         """Receive the phases, once, before anything runs. Raises ValueError where the part has no meaning."""

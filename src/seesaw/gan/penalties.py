@@ -1,5 +1,6 @@
 """Penalties: named terms of the group `penalty`, each of one player and at an interval of its own."""
 
+import math
 from typing import Literal
 
 import torch
@@ -69,7 +70,7 @@ class GradientPenalty(Penalty):
     ) -> None:
         super().__init__(interval)
         check_range("weight", weight, least=0)
-        if not target > 0:
+        if not 0 < target < math.inf:
             raise ValueError(f"target is {target}; it must be above 0")
         self.weight, self.target, self.one_sided = weight, target, one_sided
 

@@ -23,7 +23,9 @@ def check_range(
     numbers = value.extremes() if isinstance(value, ScheduleModule) else (value,) if not callable(value) else ()
     for number in numbers:
         if not (math.isfinite(number) and number >= least and above < number < below):
-            bound = f"at least {least:g}" if least > -math.inf else f"above {above:g}"
+            bound = (
+                f"at least {least:g}" if least > -math.inf else f"above {above:g}" if above > -math.inf else "finite"
+            )
             bound += f" and below {below:g}" if below < math.inf else ""
             raise ValueError(f"{name} is {number}; it must be {bound}")
 
@@ -60,7 +62,7 @@ class Constant(ScheduleModule):
 
     def __init__(self, value: float = 1.0, warmup_kimg: float = 0.0) -> None:
         super().__init__()
-        if not warmup_kimg >= 0:
+        if not 0 <= warmup_kimg < math.inf:
             raise ValueError(f"warmup_kimg is {warmup_kimg}; it must be at least 0")
         self.value, self.warmup_kimg = value, warmup_kimg
 
@@ -93,8 +95,8 @@ class Linear(Constant):
         self, start: float, end: float, kimg: float, begin_kimg: float = 0.0, warmup_kimg: float = 0.0
     ) -> None:
         super().__init__(start, warmup_kimg)
-        if not kimg > begin_kimg:
-            raise ValueError(f"kimg is {kimg}; it must be above begin_kimg, {begin_kimg}")
+        if not 0 <= begin_kimg < kimg < math.inf:
+            raise ValueError(f"kimg is {kimg}; it must be above begin_kimg, {begin_kimg}, which must be at least 0")
         self.start, self.end, self.kimg, self.begin_kimg = start, end, kimg, begin_kimg
 
     def progress(self, images_shown: int) -> float:
@@ -139,8 +141,8 @@ class Plateau(ScheduleModule):
     Args:
         factor: in (0, 1).
         patience: evaluations without a gain, at least 1.
-        threshold: relative gain that counts.
-        lowest: the smallest value.
+        threshold: relative gain that counts, in [0, 1).
+        lowest: the smallest value, in [0, 1].
     """
 
     needs_metric = True
@@ -151,6 +153,8 @@ class Plateau(ScheduleModule):
             raise ValueError(f"factor is {factor}; it must be between 0 and 1")
         if patience < 1:
             raise ValueError(f"patience is {patience}; it must be at least 1")
+        if not 0 <= threshold < 1:
+            raise ValueError(f"threshold is {threshold}; it must be at least 0 and below 1")
         if not 0 <= lowest <= 1:
             raise ValueError(f"lowest is {lowest}; it must be at least 0 and at most 1")
         self.factor, self.patience, self.threshold, self.lowest = factor, patience, threshold, lowest

@@ -1,4 +1,5 @@
-"""Statistics of training that never stall it: summed on the device, sent to the host, read a batch later.
+"""Statistics of training that never stall it: summed on the device, sent to the host, read at the end of the next batch. What a
+part decides from them in batch t therefore comes from batch t - 2 and before.
 
 `add` gives the named values of one micro-batch; a name may come with other ones another time (a skipped phase has fewer terms);
 `end_batch` adds the batch to the window and, where someone decides by batches, sends it; `end_window` sends the window.

@@ -18,7 +18,7 @@ class SingleScale(nn.Module):
 
 class AllScales(nn.Module):
     """Images at 4 px and every doubling up to the reals', each the 2x2 average of the next finer one (MSG-GAN, Karnewar and
-    Wang 2020, section 2.1).
+    Wang 2020, as in their code).
     """
 
     def forward(self, reals: Tensor) -> Pyramid:

@@ -30,7 +30,9 @@ class Generator(nn.Module):
         bounded: bool | None = None,
     ) -> None:
         super().__init__()
-        check_positive(z_dim=z_dim, **{f"widths.{k}": w for k, w in enumerate(widths)})
+        check_positive(
+            resolution=resolution, channels=channels, z_dim=z_dim, **{f"widths.{k}": w for k, w in enumerate(widths)}
+        )
         self.z_dim, self.shape = z_dim, (channels, resolution, resolution)
         layers: list[nn.Module] = []
         for k, (before, after) in enumerate(zip([z_dim, *widths], widths, strict=False)):
@@ -71,7 +73,9 @@ class Discriminator(nn.Module):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be at least 0 and under 1")
-        check_positive(pack=pack, **{f"widths.{k}": w for k, w in enumerate(widths)})
+        check_positive(
+            resolution=resolution, channels=channels, pack=pack, **{f"widths.{k}": w for k, w in enumerate(widths)}
+        )
         layers: list[nn.Module] = []
         for before, after in zip([channels * pack * resolution**2, *widths], widths, strict=False):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]

@@ -1,7 +1,8 @@
 """ProGAN (Karras et al. 2018, "Progressive Growing of GANs"): both players grow from 4x4, scale by scale.
 
-Widths follow the paper's code: 512 channels at 4 to 32 px, then half as many at each doubling (`base` 8192). With
-`max_width` 128 and `z_dim` 128 it is the paper's CIFAR-10 net. A net stands at full depth until a growth sets its stage.
+Widths follow the paper's code: 512 channels at 4 to 32 px, then half as many at each doubling (`base` 8192). With `base` 4096
+it is the CIFAR-10 net of that code as first published, with `max_width` and `z_dim` 128 beside it the one of its later version.
+A net stands at full depth until a growth sets its stage.
 """
 
 import itertools
@@ -76,6 +77,10 @@ class Generator(Staged):
 
 class Discriminator(Staged):
     """The stage's resolution -> ... -> 4x4 -> a logit; no normalisation, minibatch standard deviation at 4x4.
+
+    The 2x2 average stands after the bias and the activation of the convolution before it, as in the paper's table 2 and in the
+    Theano code that made its results. The later TensorFlow code averages before them by default (`fused_scale=True`): with the
+    same weights its D gives other values.
 
     Args:
         resolution, channels: of the images at the last scale.

@@ -1,5 +1,6 @@
 """The terms of the loss. Each takes its target once a scale, and then gives one value for the features of the canvas."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Literal
 
@@ -33,7 +34,7 @@ class LayerLoss(ABC):
     """
 
     def __init__(self, weight: float, unit: Unit = "relative") -> None:
-        if not weight >= 0:
+        if not 0 <= weight < math.inf:
             raise ValueError(f"weight must be at least 0, not {weight}")
         self.weight, self.unit = weight, unit
         self.targets: dict[str, tuple[Tensor, ...]] = {}
@@ -118,7 +119,7 @@ class Variation:
     """`weight` times the mean squared difference of neighbouring pixels: what takes the grain off."""
 
     def __init__(self, weight: float) -> None:
-        if not weight >= 0:
+        if not 0 <= weight < math.inf:
             raise ValueError(f"weight must be at least 0, not {weight}")
         self.weight = weight
 

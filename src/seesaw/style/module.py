@@ -41,7 +41,7 @@ class StyleTransfer(Experiment):
         average: decay an iteration of the running mean of the canvas (bias-corrected, begun anew at each scale), in [0, 1).
             The mean is the result. 0: the canvas itself.
         colours: `style`; or `content`: hue and saturation stay the content's. Then both images are taken in grey, the style's
-            lightness matched to the content's (arXiv 1606.05897, section 5.2).
+            lightness matched to the content's (luminance alone is drawn: arXiv 1606.05897).
         tolerance: a scale ends early when the loss's mean over `patience` iterations fell by less than this part of the
             one before; at the finest scale the run ends. 0: never.
         patience: see `tolerance`.
@@ -307,5 +307,7 @@ def check(start: str, scales: int, average: float, colours: str, tolerance: floa
         raise ValueError(f"scales must be from 1 to 16, not {scales}")
     if not 0 <= average < 1:
         raise ValueError(f"average must be at least 0 and below 1, not {average}")
-    if not tolerance >= 0 or patience < 1:
-        raise ValueError(f"tolerance must be at least 0 and patience at least 1, not {tolerance} and {patience}")
+    if not 0 <= tolerance < 1 or patience < 1:
+        raise ValueError(
+            f"tolerance must be at least 0 and below 1, and patience at least 1, not {tolerance} and {patience}"
+        )

@@ -16,8 +16,8 @@ from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.growth import COARSEST
+from seesaw.training.differences import literal
 from seesaw.training.error_messages import explain_building
-from seesaw.training.run_folder import literal
 
 
 def construct(node: Any, where: str, packages: Sequence[str] = ()) -> Any:
@@ -37,7 +37,19 @@ def construct(node: Any, where: str, packages: Sequence[str] = ()) -> Any:
     """
     refuse_unknown(node, where, packages)
     refuse_foreign(node, where, packages)
-    return instantiate({where: literal(literal(node))}, _convert_="all")[where]
+    return instantiate({where: literal(literal(_with_zero_betas(node)))}, _convert_="all")[where]
+
+
+def _with_zero_betas(node: Any) -> Any:
+    """The node with 0.0 in the place of a beta of 0: torch refuses `betas: [0, 0.99]`."""
+    if isinstance(node, list):
+        return [_with_zero_betas(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    new = {key: _with_zero_betas(child) for key, child in node.items()}
+    if isinstance(new.get("betas"), list) and str(new.get("_target_")).startswith("torch.optim."):
+        new["betas"] = [0.0 if b == 0 else b for b in new["betas"]]
+    return new
 
 
 def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:
@@ -83,6 +95,19 @@ def notice_growth(model: Experiment, kimg: float) -> None:
         Notice,
         stacklevel=2,
     )
+
+
+def notice_parts(model: Experiment, config: dict[str, Any]) -> None:
+    """Warn with a Notice where a run ends before a part of its balance has begun."""
+    parts: list[Any] = getattr(model, "parts", [])  # those of the group balance come first, in its order
+    for name, part in zip(config.get("balance") or {}, parts, strict=False):
+        if part.begins >= round(config["kimg"] * 1000):
+            rank_zero_only(warnings.warn)(
+                f"the run ends at {config['kimg']:g} kimg, and balance.{name} begins at {part.begins / 1000:g} kimg, so it "
+                f"changes nothing; give balance.{name}.start_kimg={config['kimg'] / 8:g} or a longer run",
+                Notice,
+                stacklevel=2,
+            )
 
 
 def check_shares(data: ImageData, devices: int, kimg: float) -> None:

@@ -27,7 +27,10 @@ SHORT = {
     **dict.fromkeys(("gpu", "gpus", "devices"), "the processes of a run, one a device, are trainer.devices"),
     **dict.fromkeys(("resolution", "size", "channels"), "the shape of the images is data.resolution and data.channels"),
     **dict.fromkeys(("z_dim", "latent_dim"), "the length of a latent is model.G.z_dim"),
-    **{key: f"this is model.{key}" for key in ("ema_half_life", "micro_batch", "share_fakes", "compile", "order")},
+    **{
+        key: f"this is model.{key}"
+        for key in ("ema_half_life", "ema_ramp", "micro_batch", "share_fakes", "compile", "order")
+    },
     **dict.fromkeys(
         ("workers", "num_workers"), "training reads prepared images and needs none; seesaw prepare has --jobs"
     ),
@@ -120,7 +123,7 @@ def explain_building(error: Any, arguments: list[str]) -> str | None:
     if isinstance(cause, UserError):
         return str(cause)
     if isinstance(cause, ValueError):
-        return f"{where}{cause}"
+        return str(cause) if str(cause).startswith(tuple(f"{group}." for group in PARTS)) else f"{where}{cause}"
     if cause is None or (isinstance(cause, OSError) and cause.errno in DISK_ERRORS):
         return None if cause is None else known_message(cause, arguments)
     words = str(cause).strip().splitlines()[:1]

@@ -128,7 +128,7 @@ def build_checked(config: dict[str, Any], devices: int) -> "tuple[Experiment, Im
 
 def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", devices: int) -> None:
     """Raise UserError where model, data and devices do not fit; warn of what goes badly in the literature."""
-    from seesaw.training.build import check_labels, check_shares, notice_growth
+    from seesaw.training.build import check_labels, check_shares, notice_growth, notice_parts
     from seesaw.training.compatibility import check_fits
     from seesaw.training.distributed import check_divisible
     from seesaw.training.dry_run import check_optimizers, check_step
@@ -140,6 +140,7 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
     check_optimizers(config)
     check_step(model, data, devices)
     notice_growth(model, config["kimg"])
+    notice_parts(model, config)
 
 
 def missing_groups(cfg: DictConfig) -> list[str]:

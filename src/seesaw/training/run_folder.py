@@ -4,11 +4,10 @@ import glob
 import json
 import math
 import os
-import re
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seesaw.config.renamed import with_moved_targets
 from seesaw.errors import UserError
+from seesaw.training.differences import MAY_DIFFER, OF_A_PLACE, differences, flat
 from seesaw.util import atomic_write
-
-MAY_DIFFER = (
-    "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "dry_run", "trainer", "callbacks", "packages",
-    "threads", "log_kimg", "checkpoint_kimg", "evaluate_kimg", "sample_kimg",
-)  # fmt: skip
-"""Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
-
-OF_A_PLACE = ("data.root", "data.memory", "model.micro_batch")
-"""Keys below them that may change too, since they belong to a place or a machine. resume=auto without run_dir finds no run by
-them, and whether another root holds the same data is seen when they are read."""
 
 MOST_KEYS = 3
 """How many differing keys a refusal names."""
@@ -223,41 +213,6 @@ def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choic
     lines += keys[:MOST_KEYS] + ([f"… and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else [])
     may = ", ".join([*MAY_DIFFER, *OF_A_PLACE])
     raise UserError(f"{path} was begun with another configuration: {'; '.join(lines)}; only {may} may change")
-
-
-def differences(saved: dict[str, Any], cfg: DictConfig, of_a_place: Iterable[str] = OF_A_PLACE) -> list[str]:
-    """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ."""
-    from seesaw.config.assemble import without_unused  # imports torch, which names its run folder without
-    from seesaw.config.compose import resolved
-
-    now = cfg.copy()
-    for key in MAY_DIFFER:
-        if key in saved:
-            now[key] = literal(saved[key])
-    for key in of_a_place:
-        group, _, last = key.partition(".")
-        if last in (saved.get(group) or {}) and last in (now.get(group) or {}):
-            now[group][last] = literal(saved[group][last])
-    left, right = flat(saved), flat(without_unused(resolved(now)))
-    right = {k: v for k, v in right.items() if k.partition(".")[0] in saved or k.partition(".")[0] not in MAY_DIFFER}
-    keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
-    return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]
-
-
-def literal(node: Any) -> Any:
-    """What OmegaConf resolves to `node`: each `${` of its texts, as it may stand in the name of a file, escaped."""
-    if isinstance(node, dict):
-        return {key: literal(child) for key, child in node.items()}
-    if isinstance(node, list | tuple):
-        return [literal(child) for child in node]
-    return re.sub(r"(\\*)\$\{", r"\1\1\\${", node) if isinstance(node, str) else node
-
-
-def flat(node: Any, path: str = "") -> dict[str, Any]:
-    """Every leaf by its dotted key; a list is a leaf."""
-    if not isinstance(node, dict) or not node:
-        return {path: node}
-    return {k: v for key, child in node.items() for k, v in flat(child, f"{path}.{key}" if path else str(key)).items()}
 
 
 def write(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seesaw.analysis.compare.defaults import of_node
-from seesaw.training.run_folder import flat
+from seesaw.training.differences import flat
 
 LEAVES = ("seed", "cache_dir", "log_kimg", "checkpoint_kimg", "sample_kimg")
 """Keys that make no other experiment, at any depth: repeats, places, and how often something is written."""

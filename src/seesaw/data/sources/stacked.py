@@ -58,12 +58,17 @@ def stacked(base: ImageSet, n: int = 128_000, seed: int = 0) -> StackedSet:
     Raises:
         ValueError: n is below 1.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, not {n}")
+    check_count(n)
     assert base.y is not None
     table = torch.randint(len(base), (n, 3), generator=torch.Generator().manual_seed(seed))
     y = (base.y[table] * torch.tensor([100, 10, 1])).sum(1)
     return StackedSet(base.images, f"stacked_{base.name}", y, CLASSES, table=table)
+
+
+def check_count(n: int) -> None:
+    """Raise ValueError where a set cannot have so many stacks."""
+    if n < 1:
+        raise ValueError(f"n must be at least 1, not {n}")
 
 
 class StackedDigits(ImageData):
@@ -77,6 +82,7 @@ class StackedDigits(ImageData):
 
     def __init__(self, n: int = 128_000, stack_seed: int = 0, **common: Unpack[Common]) -> None:
         super().__init__(**common)
+        check_count(n)
         self.n, self.stack_seed = n, stack_seed
 
     def check_shape(self, resolution: int, channels: int) -> None:

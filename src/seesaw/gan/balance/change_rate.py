@@ -1,5 +1,6 @@
 """Only the player whose loss changes faster steps."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ class ChangeRate(Gate):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        if weight <= 0:
+        if not 0 < weight < math.inf:
             raise ValueError(f"weight is {weight}; it must be above 0")
         self.weight = weight
         self.losses: dict[str, float] = {}

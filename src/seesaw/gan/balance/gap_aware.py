@@ -1,5 +1,6 @@
 """D's learning rate follows the gap between its loss and the loss's equilibrium."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,8 @@ class GapAware(LrScale):
 
     L is the running mean of D's adversarial loss, from its equilibrium L* on. With x = |L - L*| and w = width L*, D's
     learning rate is multiplied by min(f_max^(x / w), f_max) if L > L* (D is losing) and by max(h_min^(x / w), h_min) else.
-    The factor is on the base rate and never compounds. Before batch t the newest loss is that of batch t - 2; the demo takes
-    the current one.
+    The factor is on the base rate and never compounds. It is two batches late: in batch t the newest loss is that of batch t - 2;
+    the demo takes that of batch t itself, before D's step.
 
     Args:
         f_max: the largest factor, at least 1. h_min: the smallest, in (0, 1].
@@ -25,9 +26,9 @@ class GapAware(LrScale):
 
     def __init__(self, f_max: float = 2.0, h_min: float = 0.1, width: float = 0.1, decay: float = 0.95) -> None:
         super().__init__()
-        if f_max < 1 or not 0 < h_min <= 1:
+        if not 1 <= f_max < math.inf or not 0 < h_min <= 1:
             raise ValueError(f"f_max is {f_max} and h_min {h_min}; f_max >= 1 and 0 < h_min <= 1 must hold")
-        if width <= 0 or not 0 <= decay < 1:
+        if not 0 < width < math.inf or not 0 <= decay < 1:
             raise ValueError(f"width is {width} and decay {decay}; width > 0 and 0 <= decay < 1 must hold")
         self.f_max, self.h_min, self.width, self.decay = f_max, h_min, width, decay
 

@@ -1,5 +1,7 @@
 """LeCam regularisation of D."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,26 +15,29 @@ class LeCam(TermPart):
 
     Tseng et al. 2021, in the form of the authors' code (max(0, .) is not in the paper): D's logits of reals may not run away
     from the mean of the fakes', nor the reverse. The anchors move first, by D's steps alone, and carry no gradient. Until
-    `start_kimg` they are the last batch's means and the penalty is 0 (the code's first 1000 steps). Anchors couple batches,
-    so micro-batches do not give the same value; of several processes each moves them by its own samples, and after each
-    batch all go on from their mean.
+    `start_kimg` they are the last batch's means and the penalty is 0. Anchors couple batches, so micro-batches do not give the
+    same value; of several processes each moves them by its own samples, and after each batch all go on from their mean.
+
+    The defaults mix the authors' two codes: weight and start are those of their CIFAR BigGAN, the decay that of their StyleGAN2.
 
     Args:
         weight: 0.3 in the authors' CIFAR BigGAN, 3e-7 to 1e-6 in their StyleGAN2.
         decay: of the anchors, a step: 0.99, or 0.9 in the authors' CIFAR BigGAN.
-        start_kimg: thousand images.
+        start_kimg: thousand reals shown at which the penalty begins. The authors' CIFAR BigGAN begins after 1000 iterations, each
+            of 4 steps of D on 50 reals: 200 kimg, 4000 steps of D.
     """
 
     name = "lecam"
 
-    def __init__(self, weight: float = 0.3, decay: float = 0.99, start_kimg: float = 64.0) -> None:
+    def __init__(self, weight: float = 0.3, decay: float = 0.99, start_kimg: float = 200.0) -> None:
         super().__init__()
-        if weight < 0 or not 0 <= decay < 1 or start_kimg < 0:
+        if not (0 <= weight < math.inf and 0 <= decay < 1 and 0 <= start_kimg < math.inf):
             raise ValueError(
                 f"weight is {weight}, decay {decay} and start_kimg {start_kimg}; "
-                "weight >= 0, 0 <= decay < 1 and start_kimg >= 0 must hold"
+                "finite weight >= 0, 0 <= decay < 1 and start_kimg >= 0 must hold"
             )
         self.weight, self.decay, self.start_kimg = weight, decay, start_kimg
+        self.begins = math.ceil(1000 * start_kimg) if weight else 0
         self.anchors: Tensor
         self.register_buffer("anchors", torch.zeros(2))  # of reals, of fakes
 

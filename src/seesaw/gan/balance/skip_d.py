@@ -1,5 +1,6 @@
 """D skips steps while it wins."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -8,8 +9,10 @@ from seesaw.gan.phases import Phase
 
 
 class SkipD(Gate):
-    """D's phases are skipped while D wins too clearly, and resume when it no longer does (after ganhacks, item 11, made
-    scale-free).
+    """D's phases are skipped while D wins too clearly, and resume when it no longer does.
+
+    After the example in ganhacks, item 11 (`while lossD > A: train D`), made independent of the loss's scale. That item is titled
+    "Don't balance loss via statistics (unless you have a good reason to)": it advises against such rules rather than for them.
 
     D's *advantage* is 0 at the loss's equilibrium and 1 when D separates perfectly: 1 - L_D / L* by loss, 2 accuracy - 1 by
     accuracy, on a running mean. D is skipped once the advantage exceeds `skip_above`, and resumes once it is under
@@ -42,7 +45,7 @@ class SkipD(Gate):
             raise ValueError(
                 f"resume_below is {resume_below} and skip_above {skip_above}; resume_below <= skip_above < 1 must hold"
             )
-        if half_life <= 0 or max_skips < 1:
+        if not 0 < half_life < math.inf or max_skips < 1:
             raise ValueError(f"half_life is {half_life} and max_skips {max_skips}; they must be above 0 and at least 1")
         self.by, self.skip_above, self.resume_below = by, skip_above, resume_below
         self.half_life, self.max_skips = half_life, max_skips

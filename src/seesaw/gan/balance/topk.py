@@ -28,7 +28,7 @@ class TopK(Part):
         super().__init__()
         if not 0 < decay <= 1 or not 0 < min <= 1:
             raise ValueError(f"decay is {decay} and min {min}; both must be above 0 and at most 1")
-        if epoch_kimg <= 0:
+        if not 0 < epoch_kimg < math.inf:
             raise ValueError(f"epoch_kimg is {epoch_kimg}; it must be above 0")
         self.decay, self.min, self.epoch_kimg = decay, min, epoch_kimg
         self.fraction = 1.0

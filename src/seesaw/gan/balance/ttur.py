@@ -1,5 +1,7 @@
 """Separate learning rates."""
 
+import math
+
 from seesaw.gan.parts import LrScale
 
 
@@ -12,7 +14,7 @@ class TTUR(LrScale):
     def __init__(self, G: float = 0.5, D: float = 2.0) -> None:
         super().__init__()
         for player, factor in (("G", G), ("D", D)):
-            if factor <= 0:
+            if not 0 < factor < math.inf:
                 raise ValueError(f"{player} is {factor}; it must be above 0")
         self.factors = {"G": G, "D": D}
 

@@ -24,7 +24,7 @@ class Alternating(Dynamics):
     """Each phase takes its gradients where the one before left the players, then steps: the usual GAN training, AltGD.
 
     On the bilinear game it stays on an ellipse around the equilibrium (Gidel et al. 2019, "Negative momentum for improved game
-    dynamics", section 4).
+    dynamics").
     """
 
     def forward(self, game: Game, due: Sequence[Phase]) -> None:

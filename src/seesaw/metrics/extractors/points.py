@@ -34,8 +34,10 @@ class PointsExtractor:
     def __init__(self, kind: Literal["ring", "grid"], size: int, scale: float, std: float) -> None:
         if kind not in ("ring", "grid"):
             raise ValueError(f"kind must be ring or grid, not {kind!r}")
-        if not std > 0:
-            raise ValueError(f"std must be above 0, not {std}")
+        if size < 1 or not 0 < scale < math.inf:
+            raise ValueError(f"size must be at least 1 and scale a finite number above 0, not {size} and {scale}")
+        if not 0 < std < math.inf:
+            raise ValueError(f"std must be a finite number above 0, not {std}")
         self.means, self.std = (ring if kind == "ring" else grid)(size, scale), std
         self.name = f"gaussians_{kind}"
 

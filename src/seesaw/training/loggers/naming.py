@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seesaw.training.run_folder import MAY_DIFFER
+from seesaw.training.differences import MAY_DIFFER
 
 PLACE = frozenset(MAY_DIFFER) - {"kimg", "metrics"} | {"hydra"}
 """Top-level keys that belong to a place or a machine, and not to what is trained."""
