@@ -16,16 +16,8 @@ from offline_wandb import read_run
 from seesaw.cli.train import main
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
-from seesaw.sweeps import multirun as sweep
-from seesaw.sweeps.multirun import (
-    failures,
-    jobs_of,
-    need_launcher,
-    record_failure,
-    record_state,
-    share_threads,
-    varied,
-)
+from seesaw.sweeps.multirun import need_launcher, planned_jobs, share_threads
+from seesaw.sweeps.records import STOP, failures, jobs_of, record_failure, record_state
 from seesaw.training.error_messages import error_message
 from seesaw.training.preflight import check_single_device
 from seesaw.training.run_folder import Job, Status, read_status
@@ -133,7 +125,10 @@ def test_names_are_the_overrides_that_vary() -> None:
         task = ["seed=1,2", "balance=none,[ttur,skip_d]", "kimg=3", "data=digits", "optimizer.G.lr=range(1,3)"]
         cfg = compose("train", ["kimg=3"], return_hydra_config=True)
     cfg.hydra.overrides.task = task
-    assert varied(cfg) == {"seed", "balance", "optimizer.G.lr"}
+    keys, names = planned_jobs(cfg)
+    assert keys == {"seed", "balance", "optimizer.G.lr"}
+    assert names[:2] == ["seed=1 balance=none optimizer.G.lr=1", "seed=1 balance=none optimizer.G.lr=2"]
+    assert len(names) == 8
 
 
 @pytest.mark.parametrize(
@@ -220,7 +215,7 @@ def test_a_signal_ends_parallel_jobs_saved_and_keeps_the_rest_from_beginning(tmp
     assert [job.state for job in jobs_of(tmp_path / "s")] == ["interrupted", "interrupted", "stopped", "stopped"]
     for k in range(2):
         assert (tmp_path / "s" / str(k) / "checkpoints/last.ckpt").is_file()
-    assert sweep.STOP in {path.name for path in (tmp_path / "s").iterdir()}
+    assert STOP in {path.name for path in (tmp_path / "s").iterdir()}
 
 
 @pytest.mark.slow
