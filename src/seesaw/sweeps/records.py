@@ -108,4 +108,6 @@ def failures(sweep: Path, planned: Sequence[str] = ()) -> str | None:
     if not reasons:
         return None
     lines = [f"  job {number}  {name}: {reason}" for number, (name, reason) in sorted(reasons.items())]
-    return "\n".join([f"{len(lines)} of {max(len(jobs), len(planned))} jobs failed (traces: {sweep}/<job>/log.txt):", *lines])
+    return "\n".join(
+        [f"{len(lines)} of {max(len(jobs), len(planned))} jobs failed (traces: {sweep}/<job>/log.txt):", *lines]
+    )

@@ -1,0 +1,49 @@
+"""What the jobs of a sweep record, and what is read of it at the end."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from seesaw.sweeps.records import failures, jobs_of, record_failure, record_state
+from seesaw.training.run_folder import Job, Status, read_status
+
+CHOICES = {"model": "mlp", "data": "digits", "balance": "none", "loss": "hinge", "trainer": "cpu"}
+
+
+def job(folder: Path, number: int = 0, **more: Any) -> Job:
+    return Job(CHOICES, [f"seed={number}"], sweep_dir=folder, number=number, **more)
+
+
+def test_records_are_read_back(tmp_path: Path) -> None:
+    record_state(job(tmp_path, 0), "finished")
+    record_state(job(tmp_path, 10, varied=["a=1"]), "running")
+    record_failure(job(tmp_path, 2), "why", ValueError("because"))
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "job.json").write_text('{"number": 3')
+    assert [(job.number, job.name, job.state) for job in jobs_of(tmp_path)] == [
+        (0, "seed=0", "finished"),
+        (2, "seed=2", "failed"),
+        (10, "a=1", "running"),
+    ]
+    lines = failures(tmp_path)
+    assert lines is not None
+    assert lines.splitlines()[0].startswith("2 of 3 jobs failed")
+    assert "  job 2  seed=2: why" in lines
+    assert "  job 10  a=1: it ended without a word: killed, or out of memory" in lines
+    record_state(job(tmp_path, 2), "finished")
+    record_state(job(tmp_path, 10), "interrupted")
+    assert failures(tmp_path) is None
+
+
+def test_the_status_of_a_run_that_holds_the_folder_is_left_alone(tmp_path: Path) -> None:
+    for number, pid in ((0, os.getpid()), (1, os.getpid() + 1)):
+        folder = tmp_path / str(number)
+        status = Status(folder)
+        status.values["pid"] = pid
+        status.update("finished", 5000)
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "last.ckpt").touch()
+        record_failure(job(tmp_path, number), "already holds a run", ValueError())
+    assert read_status(tmp_path / "0")["state"] == "failed"
+    assert read_status(tmp_path / "0")["kimg"] == 5.0
+    assert read_status(tmp_path / "1")["state"] == "finished"
