@@ -256,7 +256,7 @@ def outcome(complete: bool) -> str | None:
 def lost(error: BaseException) -> str | None:
     """A sentence, where the error is the launcher's that a process of its own is gone, or its folder is no folder."""
     if isinstance(error, FileExistsError | NotADirectoryError) and SweepCallback.folder is not None:
-        return f"{SweepCallback.folder} cannot be the folder of the sweep: {error.filename} is a file; choose another hydra.sweep.dir"
+        return f"{error.filename} is a file where the folder of the sweep belongs; choose another hydra.sweep.dir"
     if type(error).__name__ not in ("TerminatedWorkerError", "UncompletedJobError", "FailedJobError"):
         return None
     again = shlex.join(["resume=auto", f"hydra.sweep.dir={SweepCallback.folder}"])
