@@ -14,6 +14,7 @@ from seesaw.cli.train import main
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
 from seesaw.sweeps.multirun import need_launcher, planned_jobs, share_threads
+from seesaw.sweeps.records import jobs_of
 from seesaw.training.error_messages import error_message
 from seesaw.training.preflight import check_single_device
 from seesaw.training.run_folder import Job, read_status
@@ -54,6 +55,41 @@ def test_a_sweep_of_two_with_a_wrong_value(here: Path, capfd: pytest.CaptureFixt
     assert (run.facts["group"], run.facts["name"], run.facts["job_type"]) == ("two", "seed=3", "train")
     assert run.facts["tags"][:4] == ["model=mlp", "data=digits", "balance=ttur+skip_d", "loss=non_saturating"]
     assert not (here / "runs/two/0/wandb").exists()
+
+
+def test_jobs_without_a_place_fail_and_the_others_run(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of one the folder is a file; of another the disk is full when it records that it begins."""
+    (here / "s/1").mkdir(parents=True)
+    (here / "s/0").touch()
+    (here / f"s/1/.job.tmp{os.getpid()}.json").symlink_to("/dev/full")
+    assert main(["-m", *SMALL, "seed=0,1,2", "logger=csv", "hydra.sweep.dir=s"]) == 1
+    err = capfd.readouterr().err
+    lines = err[err.index("seesaw: 2 of 3 jobs failed") :].splitlines()
+    assert lines[1] == "  job 0  seed=0: s/0 is a file where the folder of the job belongs; move it away"
+    assert lines[2].startswith("  job 1  seed=1: s/1/job.json cannot be written: the disk is full")
+    assert len(lines) == 3
+    assert "Traceback" not in err
+    assert [job.state for job in jobs_of(here / "s")] == ["failed", "finished"]
+
+
+def test_paths_are_relative_to_where_the_command_was_given(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever Hydra makes the working directory of a job, which is the folder of the sweep."""
+    options = ["metrics=digits", "metrics.n=64", "seed=-1,-2,3", "logger=csv", "hydra.job.chdir=true"]
+    assert main(["-m", *SMALL[:-1], *options, "hydra.sweep.dir=runs/a"]) == 1
+    assert (
+        "seesaw: 2 of 3 jobs failed (traces: runs/a/<job>/log.txt):\n  job 0  seed=-1: seed: " in capfd.readouterr().err
+    )
+    assert read_status(here / "runs/a/2")["state"] == "finished"
+    assert sorted(path.name for path in here.iterdir()) == ["cache", "runs"]
+    assert sorted(path.name for path in (here / "runs/a").iterdir()) == ["0", "1", "2", "multirun.yaml"]
+    assert Path.cwd() == here
+
+
+def test_a_sweep_that_cannot_have_its_folder_is_one_sentence(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "s").touch()
+    assert main(["-m", *SMALL, "seed=1,2", "hydra.sweep.dir=s"]) == 1
+    expected = "seesaw: s is a file where the folder of the sweep belongs; choose another hydra.sweep.dir\n"
+    assert capfd.readouterr().err == expected
 
 
 def test_a_single_run_is_tagged_and_leaves_its_trace(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

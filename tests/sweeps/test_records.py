@@ -47,3 +47,32 @@ def test_the_status_of_a_run_that_holds_the_folder_is_left_alone(tmp_path: Path)
     assert read_status(tmp_path / "0")["state"] == "failed"
     assert read_status(tmp_path / "0")["kimg"] == 5.0
     assert read_status(tmp_path / "1")["state"] == "finished"
+
+
+def test_a_job_without_a_record_has_failed_once_the_sweep_is_over(tmp_path: Path) -> None:
+    record_state(job(tmp_path, 1), "finished")
+    assert failures(tmp_path) is None
+    lines = failures(tmp_path, ["seed=0", "seed=1", "seed=2"])
+    assert lines is not None
+    assert lines.splitlines() == [
+        f"2 of 3 jobs failed (traces: {tmp_path}/<job>/log.txt):",
+        f"  job 0  seed=0: it left no record in {tmp_path / '0'}",
+        f"  job 2  seed=2: it left no record in {tmp_path / '2'}",
+    ]
+
+
+def test_a_reason_that_no_file_takes_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seesaw.sweeps.records.UNRECORDED", {})
+    (tmp_path / "0").touch()
+    record_failure(job(tmp_path), "why", ValueError())
+    assert (
+        failures(tmp_path, ["seed=0"])
+        == f"1 of 1 jobs failed (traces: {tmp_path}/<job>/log.txt):\n  job 0  seed=0: why"
+    )
+
+
+def test_a_job_that_another_process_runs_was_not_killed() -> None:
+    running = {"number": 0, "name": "", "state": "running", "host": socket.gethostname()}
+    assert not JobStatus(**running, pid=os.getppid()).was_killed
+    assert JobStatus(**running, pid=os.getpid()).was_killed  # the process that asks has ended its jobs
+    assert JobStatus(**running, pid=2**22 + 1).was_killed

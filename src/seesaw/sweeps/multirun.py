@@ -176,10 +176,10 @@ def record_run(job: Job, train: Callable[[], float | None]) -> float | None:
     assert job.sweep_dir is not None
     assert job.folder is not None
     try:
+        record_state(job, "running")  # first: a signal to the sweep finds this record, or the job finds STOP
         if (job.sweep_dir / STOP).exists():
             record_state(job, "stopped")
             return None
-        record_state(job, "running")
         try:
             best = train()
         except (SystemExit, KeyboardInterrupt):
