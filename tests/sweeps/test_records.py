@@ -1,10 +1,13 @@
 """What the jobs of a sweep record, and what is read of it at the end."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
-from seesaw.sweeps.records import failures, jobs_of, record_failure, record_state
+import pytest
+
+from seesaw.sweeps.records import JobStatus, failures, jobs_of, record_failure, record_state
 from seesaw.training.run_folder import Job, Status, read_status
 
 CHOICES = {"model": "mlp", "data": "digits", "balance": "none", "loss": "hinge", "trainer": "cpu"}
