@@ -111,8 +111,8 @@ def test_a_job_whose_process_is_killed_is_named(start: Start, tmp_path: Path) ->
     os.kill(jobs_of(tmp_path / "s")[1].pid, signal.SIGKILL)
     _, err = running.communicate(timeout=200)
     assert running.returncode == 1
-    assert "seesaw: a process of the sweep was killed (out of memory?)" in err
-    assert "  job 1  seed=1: it ended without a word: killed, or out of memory" in err
+    assert "seesaw: a process of the sweep was killed (out of memory, or the disk full?)" in err
+    assert "  job 1  seed=1: it ended without a word: killed, out of memory, or the disk full" in err
     assert "Traceback" not in err
 
 

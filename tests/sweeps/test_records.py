@@ -32,7 +32,7 @@ def test_records_are_read_back(tmp_path: Path) -> None:
     assert lines is not None
     assert lines.splitlines()[0].startswith("2 of 3 jobs failed")
     assert "  job 2  seed=2: why" in lines
-    assert "  job 10  a=1: it ended without a word: killed, or out of memory" in lines
+    assert "  job 10  a=1: it ended without a word: killed, out of memory, or the disk full" in lines
     record_state(job(tmp_path, 2), "finished")
     record_state(job(tmp_path, 10), "interrupted")
     assert failures(tmp_path) is None
@@ -79,3 +79,14 @@ def test_a_job_that_another_process_runs_was_not_killed() -> None:
     assert not JobStatus(**running, pid=os.getppid()).was_killed
     assert JobStatus(**running, pid=os.getpid()).was_killed  # the process that asks has ended its jobs
     assert JobStatus(**running, pid=2**22 + 1).was_killed
+
+
+def test_a_job_that_still_runs_when_the_sweep_is_over_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process may live and wait for another job, where the disk was too full to record how this one ended."""
+    with monkeypatch.context() as patch:
+        patch.setattr("os.getpid", os.getppid)
+        record_state(job(tmp_path), "running")
+    assert failures(tmp_path) is None
+    assert "  job 0  seed=0: it ended without a word" in str(failures(tmp_path, ["seed=0"]))

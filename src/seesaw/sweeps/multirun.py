@@ -261,7 +261,7 @@ def lost(error: BaseException) -> str | None:
         return None
     again = shlex.join(["resume=auto", f"hydra.sweep.dir={SweepCallback.folder}"])
     return (
-        "a process of the sweep was killed (out of memory?), and with it the launcher ended; "
+        "a process of the sweep was killed (out of memory, or the disk full?), and with it the launcher ended; "
         f"go on by the same command with {again}"
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from seesaw.errors import UserError
 from seesaw.sweeps.process import lives
 from seesaw.training.run_folder import Job, keep_trace, now, read_status, write
+from seesaw.util import atomic_write
 
 FILE, STOP = "job.json", "stop"
 
@@ -53,7 +54,9 @@ def record_state(job: Job, state: str, reason: str | None = None) -> None:
     assert job.folder is not None
     assert job.number is not None
     status = JobStatus(job.number, job.name, state, reason, os.getpid(), socket.gethostname())
-    write(job.folder / FILE, json.dumps(asdict(status), indent=2) + "\n")
+    atomic_write(
+        job.folder / FILE, json.dumps(asdict(status), indent=2) + "\n", "make room, or choose another hydra.sweep.dir"
+    )
 
 
 def record_failure(job: Job, reason: str, error: BaseException) -> None:
@@ -96,11 +99,13 @@ def failures(sweep: Path, planned: Sequence[str] = ()) -> str | None:
 
     Args:
         sweep: its folder.
-        planned: the names of all its jobs, by number, once the sweep has run all of them: one without a record has failed.
+        planned: the names of all its jobs, by number, once the sweep has run all of them: one that left no record, or is
+            still recorded as running, has failed.
     """
     jobs = jobs_of(sweep)
-    killed = "it ended without a word: killed, or out of memory"
-    reasons = {job.number: (job.name, job.reason or killed) for job in jobs if job.state == "failed" or job.was_killed}
+    killed = "it ended without a word: killed, out of memory, or the disk full"
+    over = [job for job in jobs if job.state == "failed" or job.was_killed or (planned and job.state == "running")]
+    reasons = {job.number: (job.name, job.reason or killed) for job in over}
     known = {job.number for job in jobs} - set(UNRECORDED)
     for number, name in enumerate(planned):
         if number not in known:
