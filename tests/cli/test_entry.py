@@ -49,6 +49,12 @@ NAMES = {
         "batch_size: Interpolation key 'no.such' not found; where ${ belongs to a name, type \\${"
     ],
     "balance.ttur.D=2": ["balance=ttur is not chosen; add balance=ttur"],
+    "hydra.run.dir=out": ["hydra.run.dir=out: the folder of a run is run_dir="],
+    "hydra.sweep.dir=out": ["hydra.sweep.dir=out is the folder of a sweep, and this is none: add -m, or give run_dir="],
+    "-m seed=1,2 hydra.sweep.subdir=x": [
+        "hydra.sweep.subdir=x: the jobs of a sweep lie in 0, 1, … under hydra.sweep.dir="
+    ],
+    "hydra.output_subdir=.hydra": ["hydra.output_subdir=.hydra: a run folder has the configuration in config.yaml"],
     "hydra.run.folder=x": ["hydra.run.folder: Hydra has no such option"],
     "seed=1,2": ["seed=1,2", "add -m"],
     "balance=ttur,skip_d": ["add -m to run each of them, or give balance=[ttur,skip_d] for all at once"],

@@ -2,10 +2,7 @@
 
 import os
 import re
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +13,11 @@ from offline_wandb import read_run
 from seesaw.cli.train import main
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
-from seesaw.sweeps import multirun as sweep
-from seesaw.sweeps.multirun import (
-    failures,
-    jobs_of,
-    need_launcher,
-    record_failure,
-    record_state,
-    share_threads,
-    varied,
-)
+from seesaw.sweeps.multirun import need_launcher, planned_jobs, share_threads
+from seesaw.sweeps.records import jobs_of
 from seesaw.training.error_messages import error_message
 from seesaw.training.preflight import check_single_device
-from seesaw.training.run_folder import Job, Status, read_status
+from seesaw.training.run_folder import Job, read_status
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 SMALL = ["model=mlp", "data.resolution=16", "batch_size=16", "trainer=cpu", "kimg=0.064", "metrics=none"]
@@ -68,6 +57,41 @@ def test_a_sweep_of_two_with_a_wrong_value(here: Path, capfd: pytest.CaptureFixt
     assert not (here / "runs/two/0/wandb").exists()
 
 
+def test_jobs_without_a_place_fail_and_the_others_run(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of one the folder is a file; of another the disk is full when it records that it begins."""
+    (here / "s/1").mkdir(parents=True)
+    (here / "s/0").touch()
+    (here / f"s/1/.job.tmp{os.getpid()}.json").symlink_to("/dev/full")
+    assert main(["-m", *SMALL, "seed=0,1,2", "logger=csv", "hydra.sweep.dir=s"]) == 1
+    err = capfd.readouterr().err
+    lines = err[err.index("seesaw: 2 of 3 jobs failed") :].splitlines()
+    assert lines[1] == "  job 0  seed=0: s/0 is a file where the folder of the job belongs; move it away"
+    assert lines[2].startswith("  job 1  seed=1: s/1/job.json cannot be written: the disk is full")
+    assert len(lines) == 3
+    assert "Traceback" not in err
+    assert [job.state for job in jobs_of(here / "s")] == ["failed", "finished"]
+
+
+def test_paths_are_relative_to_where_the_command_was_given(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever Hydra makes the working directory of a job, which is the folder of the sweep."""
+    options = ["metrics=digits", "metrics.n=64", "seed=-1,-2,3", "logger=csv", "hydra.job.chdir=true"]
+    assert main(["-m", *SMALL[:-1], *options, "hydra.sweep.dir=runs/a"]) == 1
+    assert (
+        "seesaw: 2 of 3 jobs failed (traces: runs/a/<job>/log.txt):\n  job 0  seed=-1: seed: " in capfd.readouterr().err
+    )
+    assert read_status(here / "runs/a/2")["state"] == "finished"
+    assert sorted(path.name for path in here.iterdir()) == ["cache", "runs"]
+    assert sorted(path.name for path in (here / "runs/a").iterdir()) == ["0", "1", "2", "multirun.yaml"]
+    assert Path.cwd() == here
+
+
+def test_a_sweep_that_cannot_have_its_folder_is_one_sentence(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "s").touch()
+    assert main(["-m", *SMALL, "seed=1,2", "hydra.sweep.dir=s"]) == 1
+    expected = "seesaw: s is a file where the folder of the sweep belongs; choose another hydra.sweep.dir\n"
+    assert capfd.readouterr().err == expected
+
+
 def test_a_single_run_is_tagged_and_leaves_its_trace(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from seesaw.gan.module import GAN
 
@@ -93,47 +117,15 @@ def test_an_error_without_a_run_folder_leaves_its_trace_elsewhere() -> None:
     assert "RuntimeError: x" in Path(place.group(1)).read_text()
 
 
-def test_what_jobs_tell_is_read_back(tmp_path: Path) -> None:
-    record_state(job(tmp_path, 0), "finished")
-    record_state(job(tmp_path, 10, varied=["a=1"]), "running")
-    record_failure(job(tmp_path, 2), "why", ValueError("because"))
-    (tmp_path / "3").mkdir()
-    (tmp_path / "3" / "job.json").write_text('{"number": 3')
-    assert [(job.number, job.name, job.state) for job in jobs_of(tmp_path)] == [
-        (0, "seed=0", "finished"),
-        (2, "seed=2", "failed"),
-        (10, "a=1", "running"),
-    ]
-    lines = failures(tmp_path)
-    assert lines is not None
-    assert lines.splitlines()[0].startswith("2 of 3 jobs failed")
-    assert "  job 2  seed=2: why" in lines
-    assert "  job 10  a=1: it ended without a word: killed, or out of memory" in lines
-    record_state(job(tmp_path, 2), "finished")
-    record_state(job(tmp_path, 10), "interrupted")
-    assert failures(tmp_path) is None
-
-
-def test_the_status_of_a_run_that_holds_the_folder_is_left_alone(tmp_path: Path) -> None:
-    for number, pid in ((0, os.getpid()), (1, os.getpid() + 1)):
-        folder = tmp_path / str(number)
-        status = Status(folder)
-        status.values["pid"] = pid
-        status.update("finished", 5000)
-        (folder / "checkpoints").mkdir()
-        (folder / "checkpoints" / "last.ckpt").touch()
-        record_failure(job(tmp_path, number), "already holds a run", ValueError())
-    assert read_status(tmp_path / "0")["state"] == "failed"
-    assert read_status(tmp_path / "0")["kimg"] == 5.0
-    assert read_status(tmp_path / "1")["state"] == "finished"
-
-
 def test_names_are_the_overrides_that_vary() -> None:
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         task = ["seed=1,2", "balance=none,[ttur,skip_d]", "kimg=3", "data=digits", "optimizer.G.lr=range(1,3)"]
         cfg = compose("train", ["kimg=3"], return_hydra_config=True)
     cfg.hydra.overrides.task = task
-    assert varied(cfg) == {"seed", "balance", "optimizer.G.lr"}
+    keys, names = planned_jobs(cfg)
+    assert keys == {"seed", "balance", "optimizer.G.lr"}
+    assert names[:2] == ["seed=1 balance=none optimizer.G.lr=1", "seed=1 balance=none optimizer.G.lr=2"]
+    assert len(names) == 8
 
 
 @pytest.mark.parametrize(
@@ -167,68 +159,3 @@ def test_submitit_s_processes_get_a_thread_each(monkeypatch: pytest.MonkeyPatch)
     assert os.environ["OMP_NUM_THREADS"] == "1"
     share_threads({"_target_": "x.LocalLauncher", "cpus_per_task": 3})
     assert os.environ["OMP_NUM_THREADS"] == "1"  # whoever set it decides
-
-
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    given = {text.partition("=")[0] for text in arguments}  # a group may stand once
-    command = [sys.executable, str(TRAIN), "-m", *(s for s in SMALL if s.partition("=")[0] not in given), *arguments]
-    env = os.environ | {"WANDB_MODE": "offline"}
-    return subprocess.Popen(command, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_jobs_in_other_processes(launcher: str, tmp_path: Path) -> None:
-    """The failure is named although it happened elsewhere, and the shared cache, cold at first, is whole."""
-    more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
-    options = ["metrics=digits", "metrics.n=64", "seed=0,1,-1", "hydra.sweep.dir=three"]
-    running = start(*options, f"hydra/launcher={launcher}", *more, cwd=tmp_path)
-    out, err = running.communicate(timeout=500)
-    assert running.returncode == 1, err
-    assert "seesaw: 1 of 3 jobs failed" in err
-    assert "  job 2  seed=-1: seed: -1 is out of range; give at least 0\n" in err
-    if launcher == "joblib":  # submitit keeps what its processes print
-        assert "job 0 finished: seed=0\n" in out
-    assert [read_status(tmp_path / "three" / str(k))["state"] for k in range(3)] == ["finished", "finished", "failed"]
-    runs = [read_run(tmp_path / "three" / str(k) / "wandb") for k in range(2)]
-    assert [run.facts["name"] for run in runs] == ["seed=0", "seed=1"]
-    assert {run.facts["group"] for run in runs} == {"three"}
-    assert "img/s" in (tmp_path / "three/0/log.txt").read_text()
-    assert "Traceback" in (tmp_path / "three/2/log.txt").read_text()
-    assert len(list((tmp_path / "cache/reference").iterdir())) == 1
-
-
-def endless(folder: Path) -> subprocess.Popen[str]:
-    """Four endless jobs in two processes, returned when two of them train."""
-    options = ["kimg=100000", "logger=none", "seed=0,1,2,3", "hydra.sweep.dir=s"]
-    running = start(*options, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", cwd=folder)
-    metrics = [folder / "s" / str(k) / "metrics.csv" for k in range(2)]
-    end = time.monotonic() + 400
-    while not all(path.exists() for path in metrics):
-        assert running.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return running
-
-
-@pytest.mark.slow
-def test_a_signal_ends_parallel_jobs_saved_and_keeps_the_rest_from_beginning(tmp_path: Path) -> None:
-    running = endless(tmp_path)
-    running.send_signal(signal.SIGTERM)
-    _, err = running.communicate(timeout=200)
-    assert running.returncode == 143, err
-    assert [job.state for job in jobs_of(tmp_path / "s")] == ["interrupted", "interrupted", "stopped", "stopped"]
-    for k in range(2):
-        assert (tmp_path / "s" / str(k) / "checkpoints/last.ckpt").is_file()
-    assert sweep.STOP in {path.name for path in (tmp_path / "s").iterdir()}
-
-
-@pytest.mark.slow
-def test_a_job_whose_process_is_killed_is_named(tmp_path: Path) -> None:
-    running = endless(tmp_path)
-    os.kill(jobs_of(tmp_path / "s")[1].pid, signal.SIGKILL)
-    _, err = running.communicate(timeout=200)
-    assert running.returncode == 1
-    assert "seesaw: a process of the sweep was killed (out of memory?)" in err
-    assert "  job 1  seed=1: it ended without a word: killed, or out of memory" in err
-    assert "Traceback" not in err

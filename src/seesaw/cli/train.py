@@ -14,7 +14,7 @@ from seesaw.config.command_line import check_arguments, flags_first, with_home
 from seesaw.config.options import config_dir, groups, help_text
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 from seesaw.training.preflight import check_run
-from seesaw.training.run_folder import Job, read_status
+from seesaw.training.run_folder import Job
 
 
 def add(commands: Any) -> None:
@@ -38,13 +38,13 @@ def call(arguments: list[str]) -> int:
     """Compose, check and run; returns the exit code."""
     import hydra
 
-    from seesaw.sweeps.multirun import SweepCallback, failures, lost, need_launcher
+    from seesaw.sweeps.multirun import SweepCallback, lost, need_launcher, outcome
     from seesaw.training.rerun import with_own_configuration
 
     plain_notices()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands us its exceptions instead of printing them
     SweepCallback.folder = SweepCallback.signal = None
-    code, messages = 0, list[str]()
+    code, messages, complete = 0, list[str](), False
 
     def task(cfg: Any) -> float | None:  # may be pickled and taken to another process
         return job(cfg, messages)
@@ -55,6 +55,7 @@ def call(arguments: list[str]) -> int:
         check_arguments(arguments, groups(config_dir()))
         need_launcher(arguments)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
+        complete = SweepCallback.signal is None
     except SystemExit as stop:
         code = int(stop.code or 0)
     except KeyboardInterrupt:
@@ -65,8 +66,7 @@ def call(arguments: list[str]) -> int:
             raise
         if SweepCallback.signal is None:  # else the launcher lost a process that the signal ended
             messages.append(lost(error) or error_message(error, arguments))
-    if SweepCallback.folder is not None:  # also of a sweep that a signal ended
-        messages += filter(None, [failures(SweepCallback.folder)])
+    messages += filter(None, [outcome(complete)])  # also of a sweep that a signal ended
     for text in messages:
         print(f"seesaw: {text}", file=sys.stderr)
     if SweepCallback.signal is not None:
@@ -79,14 +79,12 @@ def job(cfg: Any, messages: list[str]) -> float | None:
     why a single run failed is appended to `messages`."""
     from hydra.core.hydra_config import HydraConfig
 
-    from seesaw.sweeps.multirun import in_other_process
+    from seesaw.sweeps.multirun import run_job
 
     plain_notices()
     described = describe(cfg)
     if described.folder is not None:
-        with in_other_process(described, HydraConfig.get().launcher):
-            return swept(cfg, described)
-        return None
+        return run_job(described, HydraConfig.get(), lambda: checked_run(cfg, described))
     try:
         return checked_run(cfg, described)
     except Exception as error:
@@ -104,33 +102,6 @@ def checked_run(cfg: Any, described: Job) -> float | None:
     return run(cfg, config, described)
 
 
-def swept(cfg: Any, described: Job) -> float | None:
-    """One job of a sweep: its status file records how it ended, and the others go on."""
-    from seesaw.sweeps.multirun import STOP, record_failure, record_state
-
-    assert described.sweep_dir is not None
-    if (described.sweep_dir / STOP).exists():
-        record_state(described, "stopped")
-        return None
-    state = "interrupted"
-    record_state(described, "running")
-    try:
-        best = checked_run(cfg, described)
-        assert described.folder is not None
-        limited = read_status(described.folder).get("state") == "interrupted"  # by a time limit, without a signal
-        state = "interrupted" if limited else "finished"
-        return best
-    except Exception as error:
-        state = "failed"
-        if wants_trace():
-            raise
-        record_failure(described, error_message(error, described.overrides, described.folder), error)
-        return None
-    finally:
-        if state != "failed":
-            record_state(described, state)
-
-
 def describe(cfg: Any) -> Job:
     """The job that Hydra is running."""
     from hydra.core.hydra_config import HydraConfig
@@ -138,7 +109,7 @@ def describe(cfg: Any) -> Job:
     from omegaconf import OmegaConf
 
     from seesaw.config.compose import choices_of
-    from seesaw.sweeps.multirun import SweepCallback
+    from seesaw.sweeps.multirun import SweepCallback, key_of
 
     hc = HydraConfig.get()
     in_sweep = hc.mode == RunMode.MULTIRUN
@@ -146,7 +117,7 @@ def describe(cfg: Any) -> Job:
     return Job(
         choices=choices_of(hc.runtime.choices, cfg),
         overrides=overrides,  # unresolved: a wrong ${…} is reported later
-        varied=[override for override in overrides if override.lstrip("+~").partition("=")[0] in SweepCallback.varied],
+        varied=[override for override in overrides if key_of(override) in SweepCallback.varied],
         run_dir=cfg.run_dir,
         sweep_dir=Path(hc.sweep.dir) if in_sweep else None,
         number=hc.job.num if in_sweep else None,

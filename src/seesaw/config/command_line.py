@@ -78,7 +78,28 @@ def refuse_lists(arguments: list[str]) -> None:
             raise UserError(f"{argument}: a run has one {key}: give one of {', '.join(name.strip() for name in names)}")
 
 
+FOLDERS = {
+    "hydra.run.dir": "the folder of a run is run_dir=…",
+    "hydra.sweep.subdir": "the jobs of a sweep lie in 0, 1, … under hydra.sweep.dir=…; leave it out",
+    "hydra.output_subdir": "a run folder has the configuration in config.yaml; leave it out",
+}
+"""Options of Hydra's that would have no effect, since seesaw decides the folders, and what is given instead."""
+
+
+def refuse_folders(arguments: list[str]) -> None:
+    """UserError where an option of Hydra's names a folder that no run would lie in."""
+    sweep = any(a == "-m" or a.startswith("--mu") or a.lower() == "hydra.mode=multirun" for a in arguments)
+    for argument in arguments:
+        key, _, value = argument.lstrip("+").partition("=")
+        if key in FOLDERS and value != "null":
+            raise UserError(f"{argument}: {FOLDERS[key]}")
+        if key == "hydra.sweep.dir" and not sweep:
+            raise UserError(f"{argument} is the folder of a sweep, and this is none: add -m, or give run_dir=…")
+
+
 def check_arguments(arguments: list[str], groups: Iterable[str]) -> None:
-    """UserError for what Hydra would take without a word: a group given twice, or several options of a group that takes one."""
+    """UserError for what Hydra would take without a word: a group given twice, several options of a group that takes one, or a
+    folder that no run would lie in."""
     refuse_twice(arguments, groups)
     refuse_lists(arguments)
+    refuse_folders(arguments)

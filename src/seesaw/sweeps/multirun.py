@@ -1,28 +1,33 @@
-"""The jobs of a sweep: each records in a file of its own how it ended, so that it may have run in any process.
+"""Sweeps: what the process that begins one does, and what surrounds each of its jobs, in that process or in one of its own.
 
 Imports neither torch nor Lightning: it is loaded before the names in the command line are known to be right.
 """
 
 import contextlib
-import json
 import os
+import shlex
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TextIO, cast
 
 from hydra.experimental.callback import Callback
 
 from seesaw.errors import UserError
-from seesaw.training.run_folder import Job, keep_trace, now, read_status, write
+from seesaw.sweeps.process import Process, end_with
+from seesaw.sweeps.records import FILE, STOP, UNRECORDED, failures, jobs_of, record_failure, record_state, recorded
+from seesaw.training.error_messages import error_message, wants_trace
+from seesaw.training.run_folder import Job, read_status
+from seesaw.util import disk_error
 
-FILE, STOP = "job.json", "stop"
 PARALLEL = {"joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher"}
 PARALLEL["submitit_slurm"] = PARALLEL["submitit_local"]
 """Launchers of Hydra's that need a package, which the extra `sweep` installs."""
+
+ON_THIS_MACHINE = (".JoblibLauncher", ".LocalLauncher")
+"""Launchers whose jobs end with the sweep, since nobody else would end them. A job of a cluster is its scheduler's."""
 
 
 class SweepCallback(Callback):
@@ -30,35 +35,59 @@ class SweepCallback(Callback):
     other processes that do not know them. What it learns of the sweep that this process has begun is kept in the class."""
 
     folder: ClassVar[Path | None] = None
+    planned: ClassVar[list[str]] = []
+    """The names of all jobs by number; empty where a sweeper of another package chooses them one by one."""
     signal: ClassVar[int | None] = None
     """The SIGINT or SIGTERM that came while jobs ran in other processes."""
     varied: ClassVar[set[str]] = set()
     """The keys that have several values, also in the process of a job."""
+    process: ClassVar[Process | None] = None
+    """In the process of a job: that of the sweep, with which it ends."""
 
     def __init__(self) -> None:
-        self.keys: set[str] = set()  # travels to the processes of the jobs, as the class does not
+        self.keys: set[str] = set()  # these travel to the processes of the jobs, as the class does not
+        self.begun_by: Process | None = None
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         SweepCallback.folder = folder = Path(config.hydra.sweep.dir)
-        for file in [folder / STOP, *folder.glob(f"*/{FILE}")]:  # of an earlier attempt
-            file.unlink(missing_ok=True)
-        self.keys = varied(config)
+        self.keys, SweepCallback.planned = planned_jobs(config)
+        UNRECORDED.clear()
         if not in_this_process(config.hydra.launcher):
             share_threads(config.hydra.launcher)
+            spare_controllers(config.hydra.launcher)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, stop_jobs)
+            if runs_as(config.hydra.launcher, *ON_THIS_MACHINE):
+                self.begun_by = Process.this()
+        with contextlib.suppress(OSError):
+            for file in [folder / STOP, *folder.glob(f"*/{FILE}")]:  # of an earlier attempt
+                file.unlink(missing_ok=True)
 
     def on_job_start(self, config: Any, **kwargs: Any) -> None:
-        SweepCallback.varied = self.keys
+        SweepCallback.varied, SweepCallback.process = self.keys, self.begun_by
 
 
-def varied(config: Any) -> set[str]:
-    """The keys to which the command line, or hydra.sweeper.params, gives several values."""
+def planned_jobs(config: Any) -> tuple[set[str], list[str]]:
+    """The keys to which the command line, or hydra.sweeper.params, gives several values, and the names of all jobs by number
+    where Hydra's own sweeper makes them."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
-    keys = {override.key_or_group for override in parsed if override.is_sweep_override()}
-    return keys | {str(key) for key in config.hydra.sweeper.get("params") or {}}
+    known = GlobalHydra.instance()
+    parser = OverridesParser.create(known.config_loader() if known.is_initialized() else None)
+    params = dict(config.hydra.sweeper.get("params") or {})
+    given = parser.parse_overrides([*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task])
+    keys = {override.key_or_group for override in given if override.is_sweep_override()} | {str(key) for key in params}
+    if not runs_as(config.hydra.sweeper, ".BasicSweeper"):
+        return keys, []
+    (jobs,) = BasicSweeper.split_arguments(given, None)
+    return keys, [" ".join(text for text in job if key_of(text) in keys) or "defaults" for job in jobs]
+
+
+def key_of(override: str) -> str:
+    """The key or group that an override sets."""
+    return override.lstrip("+~").partition("=")[0]
 
 
 def stop_jobs(number: int, frame: Any) -> None:
@@ -67,7 +96,8 @@ def stop_jobs(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
     assert SweepCallback.folder is not None
     SweepCallback.signal = number
-    (SweepCallback.folder / STOP).touch()
+    with contextlib.suppress(OSError):
+        (SweepCallback.folder / STOP).touch()
     for job in jobs_of(SweepCallback.folder):
         if job.state == "running" and job.host == socket.gethostname():
             with contextlib.suppress(ProcessLookupError):
@@ -77,74 +107,93 @@ def stop_jobs(number: int, frame: Any) -> None:
 def share_threads(launcher: Mapping[str, Any]) -> None:
     """joblib divides the cores by itself; submitit's local executor starts all jobs at once and divides nothing, so each
     gets `cpus_per_task` threads, or one. Whoever sets OMP_NUM_THREADS decides."""
-    if str(launcher.get("_target_", "")).endswith(".LocalLauncher"):
+    if runs_as(launcher, ".LocalLauncher"):
         os.environ.setdefault("OMP_NUM_THREADS", str(launcher.get("cpus_per_task") or 1))
+
+
+def spare_controllers(launcher: Any) -> None:
+    """Let the processes between the sweep and its jobs ignore Ctrl-C, which a terminal sends to all of them: submitit's local
+    ones would kill their jobs a second later, before these have saved."""
+    from omegaconf import open_dict
+
+    if runs_as(launcher, ".LocalLauncher"):
+        with open_dict(launcher):
+            launcher.setup = ["trap '' INT", *(launcher.get("setup") or [])]
+
+
+def runs_as(plugin: Mapping[str, Any], *classes: str) -> bool:
+    """Whether the configured launcher or sweeper is one of these classes, each given as the end of its path."""
+    return str(plugin.get("_target_", "")).endswith(classes)
 
 
 def in_this_process(launcher: Mapping[str, Any]) -> bool:
     """Whether the jobs run one after the other where the sweep was started: Hydra's own launcher."""
-    return str(launcher.get("_target_", "")).endswith(".BasicLauncher")
+    return runs_as(launcher, ".BasicLauncher")
 
 
-@dataclass(frozen=True)
-class JobStatus:
-    """How a job stands, as its job.json records it.
+def run_job(job: Job, hydra: Any, train: Callable[[], float | None]) -> float | None:
+    """One job of a sweep: its status file records how it ended, and the others go on.
 
     Args:
-        number: of the job in its sweep.
-        name: the overrides that vary.
-        state: running, finished, interrupted, stopped (before it began) or failed.
-        reason: of a failure.
-        pid: process that the job runs in.
-        host: machine of that process.
+        job: its folder is made here.
+        hydra: Hydra's own configuration.
+        train: checks and runs; returns the value to optimise.
     """
-
-    number: int
-    name: str
-    state: str
-    reason: str | None = None
-    pid: int = 0
-    host: str = ""
-
-
-def record_state(job: Job, state: str, reason: str | None = None) -> None:
-    """Write <sweep>/<n>/job.json."""
     assert job.folder is not None
-    assert job.number is not None
-    status = JobStatus(job.number, job.name, state, reason, os.getpid(), socket.gethostname())
-    write(job.folder / FILE, json.dumps(asdict(status), indent=2) + "\n")
+    sweep = SweepCallback.process
+    if sweep is not None and not in_this_process(hydra.launcher):
+        end_with(sweep)
+    # Paths are relative to the folder where the command was given, whatever hydra.job.chdir is.
+    place = contextlib.chdir(hydra.runtime.cwd) if hydra.job.chdir else contextlib.nullcontext()
+    best = None
+    with place:
+        try:
+            make_folder(job.folder)
+        except UserError as error:
+            record_failure(job, str(error), error)
+            if not in_this_process(hydra.launcher):
+                print(ending(job), flush=True)
+            return None
+        with in_other_process(job, hydra.launcher):
+            best = record_run(job, train)
+    if sweep is not None and not sweep.lives():
+        os._exit(128 + signal.SIGTERM)  # else the launcher's process would go on with the next job
+    return best
 
 
-def record_failure(job: Job, reason: str, error: BaseException) -> None:
-    """The reason in job.json and status.json, the whole trace in log.txt. The status of another run that holds the folder is
-    left alone."""
+def make_folder(folder: Path) -> None:
+    """Make the job's folder. UserError where the disk does not take it, or it is a file."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{folder} is a file where the folder of the job belongs; move it away") from error
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made: {disk_error(error)}") from error
+
+
+def record_run(job: Job, train: Callable[[], float | None]) -> float | None:
+    """Run, and record how it ended."""
+    assert job.sweep_dir is not None
     assert job.folder is not None
-    keep_trace(job.folder, error)
-    status = read_status(job.folder)
-    if status.get("pid") == os.getpid() or not (job.folder / "checkpoints" / "last.ckpt").is_file():
-        failed = {"state": "failed", "updated": now(), "exit_code": 1, "reason": reason, "overrides": job.overrides}
-        write(job.folder / "status.json", json.dumps(status | failed, indent=2) + "\n")
-    record_state(job, "failed", reason)
-
-
-def jobs_of(sweep: Path) -> list[JobStatus]:
-    """The status of each job that was begun, by number."""
-    found = []
-    for file in sweep.glob(f"*/{FILE}"):
-        with contextlib.suppress(OSError, ValueError, TypeError):  # TypeError: another version wrote it
-            found.append(JobStatus(**json.loads(file.read_text())))
-    return sorted(found, key=lambda job: job.number)
-
-
-def failures(sweep: Path) -> str | None:
-    """A line for each job that failed, or None. A job that is still recorded as running was killed, since the sweep is over."""
-    jobs = jobs_of(sweep)
-    gone = "it ended without a word: killed, or out of memory"
-    failed = [job for job in jobs if job.state in ("failed", "running")]
-    lines = [f"  job {job.number}  {job.name}: {job.reason or gone}" for job in failed]
-    if not lines:
+    try:
+        record_state(job, "running")  # first: a signal to the sweep finds this record, or the job finds STOP
+        if (job.sweep_dir / STOP).exists():
+            record_state(job, "stopped")
+            return None
+        try:
+            best = train()
+        except (SystemExit, KeyboardInterrupt):
+            with contextlib.suppress(UserError):
+                record_state(job, "interrupted")
+            raise
+        limited = read_status(job.folder).get("state") == "interrupted"  # by a time limit, without a signal
+        record_state(job, "interrupted" if limited else "finished")
+        return best
+    except Exception as error:
+        if wants_trace():
+            raise
+        record_failure(job, error_message(error, job.overrides, job.folder), error)
         return None
-    return "\n".join([f"{len(lines)} of {len(jobs)} jobs failed (traces: {sweep}/<job>/log.txt):", *lines])
 
 
 @contextlib.contextmanager
@@ -154,10 +203,9 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
     if job.folder is None or in_this_process(launcher):
         yield
         return
-    job.folder.mkdir(parents=True, exist_ok=True)
     terminal = sys.stdout
     former = signal.signal(signal.SIGTERM, end_job)  # until training has a handler that saves first
-    with open(job.folder / "log.txt", "a", buffering=1) as log:
+    with log_file(job.folder) as log:
         text = cast(TextIO, log)
         with (
             contextlib.redirect_stdout(text),
@@ -166,21 +214,55 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
         ):
             yield
     signal.signal(signal.SIGTERM, former)
-    (this,) = [status for status in jobs_of(job.folder.parent) if status.number == job.number]
-    print(f"job {job.number} {this.state}: {job.name}", file=terminal, flush=True)
+    with contextlib.suppress(OSError):  # the sweep that would read it may be gone
+        print(ending(job), file=terminal, flush=True)
+
+
+def log_file(folder: Path) -> Any:
+    """log.txt, opened for more; nothing at all where it cannot be opened."""
+    try:
+        return open(folder / "log.txt", "a", buffering=1)
+    except OSError:
+        return open(os.devnull, "w")
+
+
+def ending(job: Job) -> str:
+    """The line on the terminal when a job in a process of its own has ended; with the reason where no file could take it."""
+    if job.number in UNRECORDED:
+        return f"job {job.number} failed: {job.name}: {UNRECORDED[job.number]}"
+    this = recorded(job)
+    return f"job {job.number} {'failed' if this is None else this.state}: {job.name}"
 
 
 def end_job(number: int, frame: Any) -> None:
     raise SystemExit(128 + number)
 
 
+def outcome(complete: bool) -> str | None:
+    """Which jobs of the sweep that this process has begun have failed, one a line; None where all is well.
+
+    Args:
+        complete: whether all jobs were run, neither a signal nor an error of the launcher ending the sweep early.
+    """
+    folder = SweepCallback.folder
+    if folder is None:
+        return None
+    failed = failures(folder, SweepCallback.planned if complete else ())
+    if failed is None and complete and not jobs_of(folder):
+        return f"no job of the sweep has left a result in {folder}"
+    return failed
+
+
 def lost(error: BaseException) -> str | None:
-    """A sentence, where the error is the launcher's that a process of its own is gone."""
+    """A sentence, where the error is the launcher's that a process of its own is gone, or its folder is no folder."""
+    if isinstance(error, FileExistsError | NotADirectoryError) and SweepCallback.folder is not None:
+        return f"{error.filename} is a file where the folder of the sweep belongs; choose another hydra.sweep.dir"
     if type(error).__name__ not in ("TerminatedWorkerError", "UncompletedJobError", "FailedJobError"):
         return None
+    again = shlex.join(["resume=auto", f"hydra.sweep.dir={SweepCallback.folder}"])
     return (
-        "a process of the sweep was killed (out of memory?), and with it the launcher ended; "
-        f"go on by the same command with resume=auto hydra.sweep.dir={SweepCallback.folder}"
+        "a process of the sweep was killed (out of memory, or the disk full?), and with it the launcher ended; "
+        f"go on by the same command with {again}"
     )
 
 

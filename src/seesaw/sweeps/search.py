@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, Trial, TrialState
 
 from seesaw.errors import UserError
-from seesaw.sweeps.multirun import record_failure
+from seesaw.sweeps.records import record_failure
 from seesaw.sweeps.space import Space, read_space
 from seesaw.training.run_folder import Job, now, read_status, write
 from seesaw.util import locked

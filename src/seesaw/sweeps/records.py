@@ -1,0 +1,118 @@
+"""What the jobs of a sweep leave behind: each records in a file of its own how it ended, so that it may run in any process.
+
+Imports neither torch nor Lightning: it is loaded before the names in the command line are known to be right.
+"""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seesaw.errors import UserError
+from seesaw.sweeps.process import lives
+from seesaw.training.run_folder import Job, keep_trace, now, read_status, write
+from seesaw.util import atomic_write
+
+FILE, STOP = "job.json", "stop"
+
+UNRECORDED: dict[int, str] = {}
+"""Number of a job of this process -> why it failed, where its folder could not take the record."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How a job stands, as its job.json records it.
+
+    Args:
+        number: of the job in its sweep.
+        name: the overrides that vary.
+        state: running, finished, interrupted, stopped (before it began) or failed.
+        reason: of a failure.
+        pid: process that the job runs in.
+        host: machine of that process.
+    """
+
+    number: int
+    name: str
+    state: str
+    reason: str | None = None
+    pid: int = 0
+    host: str = ""
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it is recorded as running, and no other process of this machine runs it."""
+        elsewhere = self.host == socket.gethostname() and self.pid != os.getpid() and lives(self.pid)
+        return self.state == "running" and not elsewhere
+
+
+def record_state(job: Job, state: str, reason: str | None = None) -> None:
+    """Write <sweep>/<n>/job.json. UserError where the folder cannot take it."""
+    assert job.folder is not None
+    assert job.number is not None
+    status = JobStatus(job.number, job.name, state, reason, os.getpid(), socket.gethostname())
+    atomic_write(
+        job.folder / FILE, json.dumps(asdict(status), indent=2) + "\n", "make room, or choose another hydra.sweep.dir"
+    )
+
+
+def record_failure(job: Job, reason: str, error: BaseException) -> None:
+    """The reason in job.json and status.json, the whole trace in log.txt, as far as the disk takes them; the reason is kept in
+    this process where it does not. The status of another run that holds the folder is left alone."""
+    assert job.folder is not None
+    assert job.number is not None
+    with contextlib.suppress(OSError):
+        keep_trace(job.folder, error)
+    status = read_status(job.folder)
+    if status.get("pid") == os.getpid() or not (job.folder / "checkpoints" / "last.ckpt").is_file():
+        failed = {"state": "failed", "updated": now(), "exit_code": 1, "reason": reason, "overrides": job.overrides}
+        with contextlib.suppress(UserError):
+            write(job.folder / "status.json", json.dumps(status | failed, indent=2) + "\n")
+    try:
+        record_state(job, "failed", reason)
+    except UserError:
+        UNRECORDED[job.number] = reason
+
+
+def jobs_of(sweep: Path) -> list[JobStatus]:
+    """The status of each job that was begun, by number."""
+    return sorted(filter(None, map(_read, sweep.glob(f"*/{FILE}"))), key=lambda job: job.number)
+
+
+def recorded(job: Job) -> JobStatus | None:
+    """The status that the job has recorded, or None."""
+    assert job.folder is not None
+    return _read(job.folder / FILE)
+
+
+def _read(file: Path) -> JobStatus | None:
+    with contextlib.suppress(OSError, ValueError, TypeError):  # TypeError: another version wrote it
+        return JobStatus(**json.loads(file.read_text()))
+    return None
+
+
+def failures(sweep: Path, planned: Sequence[str] = ()) -> str | None:
+    """A line for each job that failed, or None.
+
+    Args:
+        sweep: its folder.
+        planned: the names of all its jobs, by number, once the sweep has run all of them: one that left no record, or is
+            still recorded as running, has failed.
+    """
+    jobs = jobs_of(sweep)
+    killed = "it ended without a word: killed, out of memory, or the disk full"
+    over = [job for job in jobs if job.state == "failed" or job.was_killed or (planned and job.state == "running")]
+    reasons = {job.number: (job.name, job.reason or killed) for job in over}
+    known = {job.number for job in jobs} - set(UNRECORDED)
+    for number, name in enumerate(planned):
+        if number not in known:
+            reasons[number] = (name, UNRECORDED.get(number, f"it left no record in {sweep / str(number)}"))
+    if not reasons:
+        return None
+    lines = [f"  job {number}  {name}: {reason}" for number, (name, reason) in sorted(reasons.items())]
+    return "\n".join(
+        [f"{len(lines)} of {max(len(jobs), len(planned))} jobs failed (traces: {sweep}/<job>/log.txt):", *lines]
+    )
