@@ -21,7 +21,7 @@ class RunConfig:
     """The top level of the configuration, beside the groups. Thousands of images (`kimg`) are the unit of time."""
 
     seed: int = option(0, "seed of initial weights, latents, data order and every other random draw", least=0)
-    kimg: float = option("${model.recipe.kimg}", "length of the run in thousands of real images shown", above=0)
+    kimg: float = option("${model.recipe.kimg}", "length of the run in thousands of real images shown", least=0.001)
     batch_size: int = option("${model.recipe.batch_size}", "real images per step, over all devices together", least=1)
     run_dir: str | None = option(None, "folder of the run; null: a new one under runs/")
     cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}", "folder of what outlives a run: prepared data, statistics")
@@ -149,7 +149,9 @@ def _out_of_range(name: str, value: Any, fld: Field[Any]) -> list[str]:
     least, above = fld.metadata["least"], fld.metadata["above"]
     if value >= least and value > above and math.isfinite(value):
         return []
-    bound = f"at least {least}" if least > -math.inf else f"a finite number above {above}"
+    bound = f"at least {least}" if least > -math.inf else f"above {above}"
+    if isinstance(least, float):  # as it is where there is only `above`: the option is no integer
+        bound = f"a finite number {bound}"
     return [f"{name}: {shown(value)} is out of range; give {bound}"]
 
 

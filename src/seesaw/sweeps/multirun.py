@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TextIO, cast
 
 from hydra.experimental.callback import Callback
 
+from seesaw.config.command_line import override
 from seesaw.errors import UserError
 from seesaw.training.run_folder import Job, keep_trace, now, read_status, write
 
@@ -40,8 +41,9 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         SweepCallback.folder = folder = Path(config.hydra.sweep.dir)
-        for file in [folder / STOP, *folder.glob(f"*/{FILE}")]:  # of an earlier attempt
-            file.unlink(missing_ok=True)
+        if os.path.isdir(folder):  # Hydra makes it, and reports where it cannot be
+            for file in [folder / STOP, *begun(folder)]:  # of an earlier attempt
+                file.unlink(missing_ok=True)
         self.keys = varied(config)
         if not in_this_process(config.hydra.launcher):
             share_threads(config.hydra.launcher)
@@ -127,10 +129,15 @@ def record_failure(job: Job, reason: str, error: BaseException) -> None:
     record_state(job, "failed", reason)
 
 
+def begun(sweep: Path) -> list[Path]:
+    """The files in which the jobs of the sweep record how they stand; none where the folder is missing or cannot be."""
+    return list(sweep.glob(f"*/{FILE}")) if os.path.isdir(sweep) else []  # Path.is_dir raises where a name is too long
+
+
 def jobs_of(sweep: Path) -> list[JobStatus]:
     """The status of each job that was begun, by number."""
     found = []
-    for file in sweep.glob(f"*/{FILE}"):
+    for file in begun(sweep):
         with contextlib.suppress(OSError, ValueError, TypeError):  # TypeError: another version wrote it
             found.append(JobStatus(**json.loads(file.read_text())))
     return sorted(found, key=lambda job: job.number)
@@ -180,7 +187,7 @@ def lost(error: BaseException) -> str | None:
         return None
     return (
         "a process of the sweep was killed (out of memory?), and with it the launcher ended; "
-        f"go on by the same command with resume=auto hydra.sweep.dir={SweepCallback.folder}"
+        f"go on by the same command with resume=auto {override('hydra.sweep.dir', SweepCallback.folder)}"
     )
 
 

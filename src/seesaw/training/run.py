@@ -1,7 +1,6 @@
 """One run, from a checked configuration to its last checkpoint. Knows no model."""
 
 import logging
-import shlex
 import signal
 import warnings
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.config.assemble import assemble
+from seesaw.config.command_line import override
 from seesaw.data.module import ImageData
 from seesaw.errors import UserError
 from seesaw.experiment import Experiment
@@ -207,8 +207,8 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
 def report_end(run: OpenRun, state: str, kimg: float) -> None:
     """Print how the run has ended, and its last values."""
     if state == "interrupted":
-        where = shlex.quote(str(run.folder.path))
-        rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={where}", flush=True)
+        again = f"resume=auto {override('run_dir', run.folder.path)}"
+        rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with {again}", flush=True)
         return
     figures = "  ".join(f"{name} {value:.4g}" for name, value in run.evaluation.last.items())
     ended = "pruned at" if state == "pruned" else state
