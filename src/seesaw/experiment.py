@@ -62,6 +62,9 @@ class Experiment(LightningModule):
     def average_over_ranks(self) -> None:
         """Give every process the mean of what each accumulated on its own, before a checkpoint is saved."""
 
+    def leave_out_time(self, seconds: float) -> None:
+        """The process was stopped for about so long since the last batch: not training time, so it counts in no speed."""
+
     def observe_primary(self, value: float) -> None:
         """Receive each new value of the primary metric, lower is better: a plateau schedule listens."""
 

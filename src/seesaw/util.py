@@ -30,6 +30,7 @@ DISK_ERRORS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission is denied",
+    errno.ENAMETOOLONG: "a name is too long",
 }
 """Errors of a disk, in words."""
 

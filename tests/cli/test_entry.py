@@ -59,7 +59,10 @@ NAMES = {
     "seed=1,2": ["seed=1,2", "add -m"],
     "balance=ttur,skip_d": ["add -m to run each of them, or give balance=[ttur,skip_d] for all at once"],
     "kimg=abc": ["kimg: 'abc' is not allowed; give a number"],
-    "kimg=-1": ["kimg: -1 is out of range", "above 0"],
+    "kimg=-1": ["kimg: -1 is out of range", "at least 0.001"],
+    "kimg=1e-9": ["kimg: 1e-09 is out of range; give a finite number at least 0.001"],
+    f"-m seed=1,2 hydra.sweep.dir={'a' * 256}": ["aaa…: a name is too long; give a shorter one"],
+    "log_kimg=0": ["log_kimg: 0 is out of range; give a finite number above 0"],
     "kimg=inf": ["kimg: inf is out of range"],
     "batch_size=0": ["batch_size: 0 is out of range; give at least 1"],
     "batch_size=2.5": ["batch_size: 2.5 is not allowed; give an integer"],
@@ -125,6 +128,7 @@ def test_the_home_folder_as_a_shell_leaves_it(tmp_path: Path) -> None:
 
 
 VALUES = {
+    (f"run_dir={'a' * 256}",): ["aaa…: a name is too long; give a shorter one"],
     ("optimizer.G.lr=hot", "+model.lrr=1", "model.G.up=sideways", "optimizer.D.betas=[0.5]"): [
         "; optimizer.G.lr: 'hot' is not allowed; give a number;",
         "model.lrr: seesaw.gan.module.GAN has no such argument",

@@ -1,11 +1,13 @@
 """Arguments before Hydra reads them."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from seesaw.config.command_line import LISTS, SINGLE, flags_first, refuse_lists, refuse_twice, with_home
+from seesaw.config.command_line import LISTS, SINGLE, flags_first, override, refuse_lists, refuse_twice, with_home
+from seesaw.config.compose import compose
 from seesaw.errors import UserError
 
 GROUPS = ["model", "model/style", "balance", "logger", "data"]
@@ -63,3 +65,35 @@ def test_flags_may_stand_between_overrides() -> None:
     given = ["kimg=1", "--config-dir", "conf", "-m", "seed=1,2", "--config-dir=other", "~balance"]
     assert flags_first(given) == ["--config-dir", "conf", "-m", "--config-dir=other", "kimg=1", "seed=1,2", "~balance"]
     assert flags_first(["--config-dir"]) == ["--config-dir"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run",
+        "a b",
+        "größe",
+        "a,b",
+        "a=b",
+        "it's",
+        'a"b',
+        "a\\b",
+        "a${b}",
+        "$HOME",
+        "#1",
+        "~x",
+        "[1]",
+        "3",
+        "null",
+        "日本",
+    ],
+)
+def test_a_printed_override_is_read_back_as_it_was(name: str) -> None:
+    """Through a shell, Hydra and OmegaConf, as someone who copies the printed command sends it."""
+    (word,) = shlex.split(override("run_dir", Path(name)))
+    cfg, _ = compose([word])
+    assert cfg.run_dir == name
+
+
+def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
+    assert flags_first(["model=mlp", "--cfg", "job", "seed=1"]) == ["--cfg", "job", "model=mlp", "seed=1"]

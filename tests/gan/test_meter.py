@@ -207,6 +207,31 @@ def test_images_per_second_count_the_training_alone(monkeypatch: pytest.MonkeyPa
     ]
 
 
+def test_images_per_second_leave_out_the_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped for 1000 s in the third pass through G, and for 1000 s more in an evaluation."""
+    clock = Clock()
+    monkeypatch.setattr(meter, "time", SimpleNamespace(perf_counter=clock.perf_counter))
+    gan, passes = plain(), 0
+
+    def takes(*_: Any) -> None:
+        nonlocal passes
+        passes += 1
+        clock.now += 0.25
+        if passes == 3:
+            clock.now += 1000
+            gan.leave_out_time(1000.25)  # as the progress bar does: all since the last batch
+
+    class StoppedThere(Pause):
+        def on_train_batch_end(self, *args: Any) -> None:
+            super().on_train_batch_end(*args)
+            gan.leave_out_time(1000)
+
+    gan.G.register_forward_hook(takes)
+    fit(gan, 5, callbacks=[StoppedThere(clock)])
+    ((_, values),) = rows(gan)
+    assert values["train/images_per_sec"] == pytest.approx(32 / 1.75)  # 7 of the 8 passes
+
+
 def test_windows_end_where_their_length_is_crossed() -> None:
     """Of 20 images and batches of 8: at 24, 40, 64, 80, …; a window holds what came since the last."""
     gan = plain(log_kimg=0.02)

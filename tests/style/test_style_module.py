@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,12 +51,12 @@ def made(features: Features, style: LayerLoss | None = None, iterations: int = 1
     return StyleTransfer(features, content, style or Gram(5.0), variation, **options)
 
 
-def fit(model: StyleTransfer, pair: Any, folder: Path, iterations: int = 12) -> list[dict[str, float]]:
+def fit(model: StyleTransfer, pair: Any, folder: Path, iterations: int = 12, **more: Any) -> list[dict[str, float]]:
     """Train for `iterations`; what reached the logger."""
     recorder = Recorder()
     trainer = pl.Trainer(
         max_epochs=1, limit_train_batches=iterations, accelerator="cpu", logger=recorder, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder, **more,
     )  # fmt: skip
     trainer.fit(model, datamodule=pair)
     assert [shown for shown, _ in recorder.rows] == [row["train/iteration"] for _, row in recorder.rows]
@@ -227,6 +228,25 @@ def test_it_is_an_experiment_whose_clock_is_iterations(
     assert torch.equal(*images)
     assert (images[0].shape, images[0].dtype) == ((1, 3, 43, 64), torch.uint8)
     assert not torch.equal(images[0], next(model.sample(1, 0, ema=False)))
+
+
+def test_iterations_per_second_leave_out_the_time_in_which_the_process_was_stopped(
+    features: Features, photos: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second passes after each iteration, and after the fifth the process is stopped for 1000."""
+    now = 100.0
+
+    class Clock(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+            nonlocal now
+            now += 1
+            if pl_module.images_shown == 5:
+                now += 1000
+                pl_module.leave_out_time(1000)
+
+    monkeypatch.setattr("seesaw.style.module.time", SimpleNamespace(perf_counter=lambda: now))
+    rows = fit(made(features), StylePair(*photos, size=64), tmp_path, callbacks=[Clock()])
+    assert [row["train/iterations_per_sec"] for row in rows] == pytest.approx([4 / 3, 1, 1])
 
 
 def test_what_cannot_be_is_refused(features: Features, photos: tuple[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,7 +26,21 @@ def with_home(arguments: list[str]) -> list[str]:
     return [HOME.sub(lambda _: home, argument) for argument in arguments]
 
 
-WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
+_PLAIN = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z_/][\w/.+-]*", re.ASCII | re.IGNORECASE)
+
+
+def override(key: str, value: object) -> str:
+    """`key=value` as one word of a shell, which Hydra reads as this very text."""
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return f"{key}={text}"
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # else OmegaConf would resolve it
+    return shlex.quote(f"{key}={QuotedString(escaped, Quote.single).with_quotes()}")
+
+
+WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p")
 """Flags of Hydra's that are followed by a value."""
 
 

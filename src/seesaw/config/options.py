@@ -25,7 +25,7 @@ class RunConfig:
         0, "seed of initial weights, latents, data order and every other random draw", least=0, most=MOST_INTEGER
     )
     kimg: float = option(
-        "${model.recipe.kimg}", "length of the run in thousands of real images shown", above=0, most=1e9
+        "${model.recipe.kimg}", "length of the run in thousands of real images shown", least=0.001, most=1e9
     )
     batch_size: int = option(
         "${model.recipe.batch_size}", "real images per step, over all devices together", least=1, most=2**31
@@ -156,7 +156,9 @@ def _out_of_range(name: str, value: Any, fld: Field[Any]) -> list[str]:
     least, above, most = (fld.metadata[bound] for bound in ("least", "above", "most"))
     if value >= least and value > above and value <= most and math.isfinite(value):
         return []
-    bound = f"at least {least}" if least > -math.inf else f"a finite number above {above}"
+    bound = f"at least {least}" if least > -math.inf else f"above {above}"
+    if isinstance(least, float):  # as it is where there is only `above`: the option is no integer
+        bound = f"a finite number {bound}"
     bound += f" and at most {most:g}" if value > most else ""
     return [f"{name}: {shown(value)} is out of range; give {bound}"]
 

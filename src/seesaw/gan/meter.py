@@ -80,6 +80,10 @@ class Meter(nn.Module):
         """Begin to measure time anew: what callbacks took is not training time."""
         self._mark = time.perf_counter()
 
+    def leave_out_time(self, seconds: float) -> None:
+        """Do not count the last `seconds`."""
+        self._mark = min(self._mark + seconds, time.perf_counter())
+
     def start(self, device: torch.device) -> None:
         """Training starts on `device`."""
         self.statistics.move(device)

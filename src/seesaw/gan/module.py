@@ -226,6 +226,9 @@ class GAN(Experiment):
                 if finished:
                     check_figures(report)
 
+    def leave_out_time(self, seconds: float) -> None:
+        self.meter.leave_out_time(seconds)
+
     def observe_primary(self, value: float) -> None:
         for module in self.modules():  # a plateau may stand at any number
             if isinstance(module, ScheduleModule):

@@ -164,6 +164,9 @@ class StyleTransfer(Experiment):
                 "optimizer=canvas_adam, and begin anew"
             )
 
+    def leave_out_time(self, seconds: float) -> None:
+        self.mark = min(self.mark + seconds, time.perf_counter())
+
     def look_for_change(self) -> None:
         """End the scale, or at the finest the run, when the loss no longer falls."""
         mean = float(self.recent) / self.patience

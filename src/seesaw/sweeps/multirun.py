@@ -5,7 +5,6 @@ Imports neither torch nor Lightning: it is loaded before the names in the comman
 
 import contextlib
 import os
-import shlex
 import signal
 import socket
 import sys
@@ -15,6 +14,7 @@ from typing import Any, ClassVar, TextIO, cast
 
 from hydra.experimental.callback import Callback
 
+from seesaw.config.command_line import override
 from seesaw.errors import UserError
 from seesaw.sweeps.process import Process, end_with
 from seesaw.sweeps.records import FILE, STOP, UNRECORDED, failures, jobs_of, record_failure, record_state, recorded
@@ -259,7 +259,7 @@ def lost(error: BaseException) -> str | None:
         return f"{error.filename} is a file where the folder of the sweep belongs; choose another hydra.sweep.dir"
     if type(error).__name__ not in ("TerminatedWorkerError", "UncompletedJobError", "FailedJobError"):
         return None
-    again = shlex.join(["resume=auto", f"hydra.sweep.dir={SweepCallback.folder}"])
+    again = f"resume=auto {override('hydra.sweep.dir', SweepCallback.folder)}"
     return (
         "a process of the sweep was killed (out of memory, or the disk full?), and with it the launcher ended; "
         f"go on by the same command with {again}"

@@ -1,6 +1,7 @@
 """What Hydra, OmegaConf and constructors raise, as one sentence each: what, where, what is allowed."""
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
@@ -83,7 +84,9 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
     if isinstance(error, HydraException):
         return explain_composition(error, arguments)
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{brief(error.filename)}: " if error.filename else ""
+        if error.errno == errno.ENAMETOOLONG:
+            return f"{where}{DISK_ERRORS[error.errno]}; give a shorter one"
         what = "make room or choose another place by run_dir=… or cache_dir=…, then go on with resume=auto"
         return f"{where}{DISK_ERRORS[error.errno]}; {what}"
     if isinstance(error, OmegaConfBaseException):
@@ -92,6 +95,12 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
         return explain_no_option(arguments)
     return None
+
+
+def brief(path: object) -> str:
+    """The name of a file, at most 60 characters of it."""
+    name = str(path)
+    return name if len(name) <= 60 else f"{name[:59]}…"
 
 
 def plain_notices() -> None:

@@ -3,26 +3,26 @@
 Imports no torch.
 """
 
-import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from seesaw.config.command_line import override
 from seesaw.errors import UserError
 from seesaw.training.run_folder import read_status
 
 OF_THE_COMMAND = ("run_dir", "resume", "dry_run")
 """Options that belong to one command, not to the run."""
 
-PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
-"""A value that Hydra's grammar takes without quotes."""
 
-
-def key_of(override: str) -> str:
+def key_of(text: str) -> str:
     """`model.G.width` of `+model.G.width=4`."""
-    return override.lstrip("+~").partition("=")[0].partition("@")[0]
+    return text.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def overrides_of(run: Path) -> list[str]:
@@ -34,19 +34,19 @@ def overrides_of(run: Path) -> list[str]:
     if not run.is_dir():
         raise UserError(f"{run}: there is no such run folder")
     found = read_status(run).get("overrides")
-    if not isinstance(found, list) or not all(isinstance(override, str) for override in found):
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise UserError(
             f"{run} does not hold the overrides of its command (an earlier version, or no run): give the whole command again, "
             "to go on with resume=auto run_dir=…"
         )
-    return [override for override in found if key_of(override) not in OF_THE_COMMAND]
+    return [one for one in found if key_of(one) not in OF_THE_COMMAND]
 
 
 def again(run: Path, given: Iterable[str]) -> list[str]:
     """The arguments of a run's command, those given in the place of those of equal keys. UserError as `overrides_of`."""
     given = list(given)
     anew = {key_of(argument) for argument in given if not argument.startswith("-")}
-    return [*(override for override in overrides_of(run) if key_of(override) not in anew), *given]
+    return [*(own for own in overrides_of(run) if key_of(own) not in anew), *given]
 
 
 def with_own_configuration(arguments: list[str]) -> list[str]:
@@ -64,7 +64,7 @@ def with_own_configuration(arguments: list[str]) -> list[str]:
             raise UserError(f"{argument} goes on with one run: leave out -m")
         if any(key_of(other) == "run_dir" for other in rest):
             raise UserError(f"{argument} goes on in that folder: leave out run_dir, or give resume=auto run_dir=…")
-        return [*again(run, rest), f"run_dir={quoted(str(run))}", "resume=auto"]
+        return [*again(run, rest), shlex.split(override("run_dir", run))[0], "resume=auto"]
     return arguments
 
 
@@ -73,17 +73,8 @@ def _folder(argument: str) -> Path | None:
     if key_of(argument) != "resume" or "=" not in argument:
         return None
     try:
-        value = OverridesParser.create().parse_override(argument).value()
-    except HydraException:  # Hydra will report it
+        value = OmegaConf.create({"resume": OverridesParser.create().parse_override(argument).value()}).resume
+    except (HydraException, OmegaConfBaseException):  # Hydra will report it
         return None
     path = Path(value).expanduser() if isinstance(value, str) and value != "auto" else None
     return path if path is not None and path.is_dir() else None
-
-
-def quoted(value: str) -> str:
-    """The text as Hydra's grammar reads it as one value."""
-    if PLAIN.fullmatch(value):
-        return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # a quote, and the backslashes in front of it
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return f"'{escaped}{escaped[-trailing:] if trailing else ''}'"

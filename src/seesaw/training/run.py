@@ -1,7 +1,6 @@
 """One run, from a checked configuration to its last checkpoint. Knows no model."""
 
 import logging
-import shlex
 import signal
 import warnings
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.config.assemble import assemble
+from seesaw.config.command_line import override
 from seesaw.data.checks import few_images
 from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
@@ -74,8 +74,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     folder = inherited_folder() or decide(cfg, job)
     here = rank_info(config["trainer"])
     with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock, ended_by_signals():
-        before = former_progress(cfg, job, folder)
-        shown = before.images_shown
+        shown, data_before = former_progress(cfg, job, folder)
         # The checkpoint counts, not the status: a failed run may have got further.
         if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
             reached = f"{folder.checkpoint} has reached {config['kimg']:g} kimg"
@@ -83,7 +82,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             return best_of(folder)
         model, data = build_checked(config, here.world_size)
         evaluation, reals = prepare_evaluation(config, model, data)
-        compare_data(before.data, data.fingerprint, config["precision"])
+        compare_data(data_before, data.fingerprint, config["precision"])
         if config["dry_run"]:
             print("\n".join([sizes(model, data, config), *check_step(model, data, here.world_size)]))
             return None
@@ -240,8 +239,8 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
 def report_end(run: OpenRun, state: str, kimg: float) -> None:
     """Print how the run has ended, and its last values."""
     if state == "interrupted":
-        where = shlex.quote(str(run.folder.path))
-        rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with resume=auto run_dir={where}", flush=True)
+        again = f"resume=auto {override('run_dir', run.folder.path)}"
+        rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with {again}", flush=True)
         return
     figures = "  ".join(f"{name} {value:.4g}" for name, value in run.evaluation.last.items())
     ended = "pruned at" if state == "pruned" else state

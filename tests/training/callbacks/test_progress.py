@@ -1,5 +1,11 @@
+import fcntl
+import os
+import pty
 import re
+import signal
+import struct
 import sys
+import termios
 import time
 
 import pytest
@@ -118,3 +124,89 @@ def test_the_bar_closes_when_training_breaks(capsys):
     with pytest.raises(RuntimeError, match="broken"):
         fit(Breaks(1), bar, steps=1)
     assert bar._bar is None
+
+
+def lines_of_terminal(monkeypatch, columns, module, bar, steps):
+    """The lines that a terminal of so many columns gets, each redrawn one for itself."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with os.fdopen(theirs, "w", encoding="utf-8") as terminal, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", terminal)
+        fit(module, bar, steps=steps)
+        print("the end", file=terminal, flush=True)
+        written = b""
+        while b"the end" not in written:  # what was written may arrive a little later
+            written += os.read(ours, 4096)
+    os.close(ours)
+    return [line for line in re.split(r"[\r\n]+", written.decode()) if line.strip()][:-1]
+
+
+def test_a_terminal_of_80_columns_shows_the_distance_and_the_time_left(monkeypatch):
+    module = Counting(100)
+    module.latest_metrics |= {"eval/frechet_digits": 3.2134, "train/images_per_sec": 1840.0}
+    lines = lines_of_terminal(monkeypatch, 80, module, KimgBar(250_000, "dcgan_small digits", "frechet_digits"), 20)
+    pattern = r"(0|[\d.]+)/250 kimg  (\[[.#]+\]  )?1,840 img/s  D 0.612  G 1.84  frechet_digits 3.21  [\d:?]+ left *"
+    assert re.fullmatch(pattern, lines[-1])
+    assert max(len(line) for line in lines) < 80
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (0, r"dcgan digits  1/1 kimg  \[#{16}\]  5 img/s  D 0.612  G 1.84  b 2.2  00:00 left"),  # an unknown width
+        (200, r"dcgan digits  1/1 kimg  \[#{16}\]  5 img/s  D 0.612  G 1.84  b 2.2  00:00 left"),
+        (76, r"dcgan digits  1/1 kimg  \[#{4}\]  5 img/s  D 0.612  G 1.84  b 2.2  00:00 left"),
+        (66, r"1/1 kimg  \[#{8}\]  5 img/s  D 0.612  G 1.84  b 2.2  00:00 left"),
+        (46, r"1/1 kimg  D 0.612  G 1.84  b 2.2  00:00 left"),
+        (37, r"1/1 kimg  5 img/s  b 2.2  00:00 left"),
+        (36, r"1/1 kimg  \[#{4}\]  b 2.2  00:00 left"),
+        (28, r"1/1 kimg  b 2.2  00:00 left"),
+        (22, r"1/1 kimg  00:00 left"),
+        (5, r"1/1 "),
+    ],
+)
+def test_a_narrow_terminal_leaves_out_what_matters_least(monkeypatch, columns, expected):
+    module = Counting(100)
+    module.latest_metrics["train/images_per_sec"] = 5.0
+    lines = lines_of_terminal(monkeypatch, columns, module, KimgBar(1000, "dcgan digits", "b"), 10)
+    assert re.fullmatch(expected, lines[-1].rstrip(" ") if columns != 5 else lines[-1])
+
+
+def test_the_time_left_is_of_running_time(capsys):
+    """After Ctrl-Z and fg a process gets SIGCONT. Here it sleeps instead of being stopped, which its clock cannot tell apart."""
+
+    class Stopped(Counting):
+        left_out = 0.0
+
+        def training_step(self, batch, index):
+            super().training_step(batch, index)
+            time.sleep(0.02)
+            if index == 9:
+                time.sleep(2.0)
+                signal.raise_signal(signal.SIGCONT)
+
+        def leave_out_time(self, seconds):
+            self.left_out += seconds
+
+    module, before = Stopped(100), signal.getsignal(signal.SIGCONT)
+    fit(module, KimgBar(100_000, "x"), steps=20)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("x")]
+    assert lines == []  # the tenth of the way is not reached
+    assert 2.0 <= module.left_out < 2.3
+    assert signal.getsignal(signal.SIGCONT) == before
+
+
+def test_a_stop_changes_neither_the_speed_nor_the_time_left(capsys):
+    class Stopped(Counting):
+        def training_step(self, batch, index):
+            super().training_step(batch, index)
+            time.sleep(0.02)
+            if index == 5:
+                time.sleep(2.0)
+                signal.raise_signal(signal.SIGCONT)
+
+    fit(Stopped(1000), KimgBar(100_000, "x"), steps=10)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("x")]
+    assert re.match(r"x  10/100 kimg  [\d,]+ img/s", line)
+    assert int(re.search(r"([\d,]+) img/s", line)[1].replace(",", "")) > 10_000  # with the stop it would be 4,500
+    assert line.endswith(("00:01 left", "00:02 left", "00:03 left", "00:04 left"))  # with the stop 19 s

@@ -4,6 +4,7 @@ import netrc
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -131,7 +132,7 @@ class WandbLog(Tracker):
         if self._run is None:
             return
         run, self._run = self._run, None
-        folder, began = _from_here(Path(run.dir).parent), time.monotonic()
+        folder, began = shlex.quote(str(_from_here(Path(run.dir).parent))), time.monotonic()
         run.finish(exit_code=exit_code)
         if run.settings.mode == "disabled":
             return
