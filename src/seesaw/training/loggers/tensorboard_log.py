@@ -16,6 +16,8 @@ from seesaw.types import UserError
 class TensorBoardLog(Tracker):
     """Event files under `<run_dir>/tensorboard`. Raises UserError where the package is missing."""
 
+    title = "TensorBoard"
+
     def __init__(self, run: RunInfo) -> None:
         super().__init__(run)
         try:
