@@ -82,7 +82,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if "upsertBucket" in query:
             self.server.ids.append(name)
         self._answer(
-            200, {"data": {"upsertBucket": {"bucket": bucket, "inserted": True}, "model": found, "serverInfo": {}}}
+            200,
+            {
+                "data": {
+                    "upsertBucket": {"bucket": bucket, "inserted": True},
+                    "createRunFiles": {"runID": "x", "uploadHeaders": [], "files": []},
+                    "model": found,
+                    "serverInfo": {},
+                }
+            },
         )
 
     def _answer(self, status: int, content: dict[str, Any]) -> None:

@@ -36,16 +36,20 @@ class Guarded(Tracker):
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
         self._finished = self._stuck = False
+        self._experiment: Any = None
 
     @property
     def experiment(self) -> Any:
         """What the tracker itself offers (`wandb.Run`, `SummaryWriter`), or an object that ignores every call where it has
         failed or is not ready yet."""
+        if self._experiment is not None and not self.failed:
+            return self._experiment
         started = self._later(lambda: getattr(self.inner, "experiment", None))
         try:
-            return started.result(self.inner.start_limit) or DummyLogger().experiment
+            self._experiment = started.result(self.inner.start_limit)
         except (Exception, SystemExit):  # reported already, or late
-            return DummyLogger().experiment
+            self._experiment = None
+        return DummyLogger().experiment if self._experiment is None else self._experiment
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if step is None:

@@ -78,6 +78,8 @@ class WandbLog(Tracker):
         finish_timeout: float = 40.0,
     ) -> None:
         super().__init__(run)
+        # W&B's reports about itself are flushed at the interpreter's exit, up to 90 s where the server drips bytes.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self.project = project or os.environ.get("WANDB_PROJECT") or "seesaw"
         self.group = group or os.environ.get("WANDB_RUN_GROUP") or run.group
         self.job_type = job_type or os.environ.get("WANDB_JOB_TYPE") or run.kind
@@ -87,7 +89,7 @@ class WandbLog(Tracker):
         self.shown_name = _at_most(name or alone or run.name, LONGEST_NAME)
         self.mode = mode
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
-        self.start_limit, self.finish_limit = init_timeout + 10, finish_timeout + 15  # within 40 and 60 s by default
+        self.start_limit, self.finish_limit = init_timeout + 10, finish_timeout + 12  # within 40 and 60 s by default
         self._id = id
         self._run: Any = None
         self._folder: Path | None = None
