@@ -179,7 +179,10 @@ def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
     folder, config, job = run.folder, run.config, run.job
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
-    resumed = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
+    # A run that was killed before its first checkpoint starts anew in its folder, as the same run of a tracker.
+    resumed = (
+        config["resume"] == "auto" if folder.checkpoint is None else folder.checkpoint.parent.parent == folder.path
+    )
     name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides)
     group = job.group or configuration_name(job.choices, config)
     directions = dict(run.evaluation.higher_is_better)
@@ -195,7 +198,7 @@ def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
         of_sweep=job.sweep_dir is not None,
     )
     trackers = build_loggers(config["logger"], info)
-    if folder.checkpoint is not None:
+    if resumed or folder.checkpoint is not None:
         for tracker in trackers:
             tracker.cut(shown)
     return trackers

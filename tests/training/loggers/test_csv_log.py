@@ -123,7 +123,7 @@ def test_every_run_has_the_table(tmp_path):
     node = {"_target_": "seesaw.training.loggers.tensorboard_log.TensorBoardLog", "_partial_": True}
     assert [type(t).__name__ for t in build_loggers({}, RunInfo(tmp_path, "run"))] == ["CSVLog"]
     both = build_loggers({"tensorboard": node}, RunInfo(tmp_path, "run", {"seed": 1}))
-    assert [type(t).__name__ for t in both] == ["CSVLog", "TensorBoardLog"]
+    assert [type(getattr(t, "inner", t)).__name__ for t in both] == ["CSVLog", "TensorBoardLog"]
     for tracker in both:
         tracker.log_metrics({"train/loss/D": 1.5}, 2000)
         tracker.log_picture("samples/ema", torch.zeros(1, 4, 4, dtype=torch.uint8), 2000)

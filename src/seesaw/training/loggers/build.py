@@ -5,11 +5,12 @@ from typing import Any
 
 from seesaw.training.build import construct
 from seesaw.training.loggers.csv_log import CSVLog
+from seesaw.training.loggers.guarded import Guarded
 from seesaw.training.loggers.tracker import RunInfo, Tracker
 
 
 def build_loggers(nodes: Mapping[str, Any], run: RunInfo) -> list[Tracker]:
-    """`metrics.csv` always, then the trackers that the group names.
+    """`metrics.csv` always, then the trackers that the group names, guarded: only a failure of metrics.csv ends a run.
 
     Args:
         nodes: name to a node with `_target_` and `_partial_: true`, which is then called with the `RunInfo`. Empty
@@ -17,4 +18,4 @@ def build_loggers(nodes: Mapping[str, Any], run: RunInfo) -> list[Tracker]:
         run: the run that they follow.
     """
     makers = construct(dict(nodes), "logger", run.config.get("packages", ()))
-    return [CSVLog(run), *(make(run) for make in makers.values())]
+    return [CSVLog(run), *(Guarded(make(run)) for make in makers.values())]

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from seesaw.types import UserError
 
 class TensorBoardLog(Tracker):
     """Event files under `<run_dir>/tensorboard`. Raises UserError where the package is missing."""
+
+    title = "TensorBoard"
 
     def __init__(self, run: RunInfo) -> None:
         super().__init__(run)
@@ -34,6 +37,7 @@ class TensorBoardLog(Tracker):
         """The `SummaryWriter`."""
         if self._writer is None:
             folder = str(self.run.run_dir / "tensorboard")
+            _quiet_writer_threads()
             self._writer = self._module.SummaryWriter(folder, purge_step=self._purge)
             self._writer.add_text("config", f"```\n{json.dumps(self.run.config, indent=2, default=str)}\n```")
         return self._writer
@@ -61,3 +65,18 @@ class TensorBoardLog(Tracker):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _quiet_writer_threads() -> None:
+    """TensorBoard's writer thread keeps the error that ends it, such as a full disk, and the next call raises that error again:
+    no trace is printed beside it."""
+    usual = threading.excepthook
+    if getattr(usual, "quiet_writer", False):
+        return
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if type(failed.thread).__module__ != "tensorboard.summary.writer.event_file_writer":
+            usual(failed)
+
+    hook.quiet_writer = True  # type: ignore[attr-defined]
+    threading.excepthook = hook

@@ -48,7 +48,14 @@ class RunInfo:
 
 class Tracker(Logger, ABC):
     """A Lightning logger whose `step` is images shown, and which writes the axis `kimg` = step / 1000 itself. The methods
-    that write do so in the process of rank 0 only."""
+    that write do so in the process of rank 0 only. A run calls it through `Guarded`, from one thread."""
+
+    title = "the tracker"
+    """Its name in the line that reports a failure."""
+    start_limit = 40.0
+    """Seconds for which a run waits until `experiment` is there."""
+    finish_limit = 60.0
+    """Seconds for which a run waits for `finish`."""
 
     def __init__(self, run: RunInfo) -> None:
         super().__init__()
@@ -80,6 +87,13 @@ class Tracker(Logger, ABC):
     @abstractmethod
     def finish(self, exit_code: int) -> None:
         """The end, however it came: 0 done, else the process's exit code. Belongs in a `finally`; a second call does nothing."""
+
+    def remedy(self) -> str:
+        """What is left after a failure and what the user can do, as the end of a sentence."""
+        return "metrics.csv in the run folder has every row"
+
+    def abandon(self) -> None:
+        """After a failure or a limit that has passed: ends the helper processes at once, if there are any. Raises nothing."""
 
 
 def trackers_of(trainer: Any) -> list[Tracker]:

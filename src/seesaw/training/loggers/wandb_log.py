@@ -1,5 +1,6 @@
 """Weights & Biases, online where there is a key, offline otherwise, and never the reason why a run ends or hangs."""
 
+import math
 import netrc
 import os
 import re
@@ -20,12 +21,18 @@ from torch import Tensor
 
 from seesaw.training.loggers.naming import configuration_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
+from seesaw.training.loggers.wandb_helper import end_helper, is_shared, refusal
+from seesaw.training.loggers.wandb_history import missing_rows
 from seesaw.training.provenance import provenance
+from seesaw.util import atomic_write
 
 _SILENT = wandb.Settings(silent=True)  # of W&B's own chatter, the lines that help are printed here
 
 LONGEST_NAME, LONGEST_TAG = 128, 64
 """Characters that W&B's server takes."""
+
+SECONDS_TO_STOP = 5.0
+"""For W&B's helper process to stop after the upload has ended or was given up."""
 
 
 class WandbLog(Tracker):
@@ -36,7 +43,8 @@ class WandbLog(Tracker):
     Online when a key is found (environment or netrc: never the configuration), else offline; the variable WANDB_MODE and
     `mode` decide before that. A server that does not answer costs `init_timeout` seconds, then the run goes on offline; at
     the end the upload gets `finish_timeout` seconds, and what was not sent stays in the folder. A resumed run continues
-    under its id; the points that it had sent past the checkpoint cannot be taken back from the server.
+    under its id and sends the rows of metrics.csv that W&B's process lost when it was killed, but not lost pictures; the
+    points that it had sent past the checkpoint cannot be taken back from the server.
 
     What the configuration leaves null is taken from W&B's variable (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, WANDB_TAGS,
     WANDB_JOB_TYPE), else from the run.
@@ -52,9 +60,10 @@ class WandbLog(Tracker):
         id: null makes a readable one, `<name>-<6 random hex digits>`, and keeps it in `<run_dir>/wandb/id`.
         mode: null decides by itself.
         init_timeout: seconds at the start.
-        finish_timeout: seconds for the upload at the end; W&B's own process was seen to take 20 more to stop when its server
-            hangs, and the two together stay within a minute.
+        finish_timeout: seconds for the upload at the end. W&B's own process is killed where it does not stop soon after.
     """
+
+    title = "W&B"
 
     def __init__(
         self,
@@ -70,6 +79,8 @@ class WandbLog(Tracker):
         finish_timeout: float = 40.0,
     ) -> None:
         super().__init__(run)
+        # W&B's reports about itself are flushed at the interpreter's exit, up to 90 s where the server drips bytes.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self.project = project or os.environ.get("WANDB_PROJECT") or "seesaw"
         self.group = group or os.environ.get("WANDB_RUN_GROUP") or run.group
         self.job_type = job_type or os.environ.get("WANDB_JOB_TYPE") or run.kind
@@ -79,8 +90,11 @@ class WandbLog(Tracker):
         self.shown_name = _at_most(name or alone or run.name, LONGEST_NAME)
         self.mode = mode
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
+        self.start_limit, self.finish_limit = init_timeout + 10, finish_timeout + 12  # within 40 and 60 s by default
         self._id = id
         self._run: Any = None
+        self._folder: Path | None = None
+        self._send_again = -1  # images shown up to which lost rows are sent at the start
 
     @property
     def run_id(self) -> str:
@@ -98,13 +112,16 @@ class WandbLog(Tracker):
         """The `wandb.Run`; started when first asked for, which Lightning does before training. `seesaw` needs none of W&B's
         globals, so several runs in one process stay apart."""
         if self._run is None:
+            atomic_write(self._id_file, self.run_id + "\n")  # first: a run that is killed now goes on under it
             self._run = self._start()
-            self._id_file.parent.mkdir(parents=True, exist_ok=True)
-            self._id_file.write_text(self.run_id + "\n")
+            self._folder = _from_here(Path(self._run.dir).parent)
             # At once, before the first row: W&B's own step restarts on an offline resume and counts calls, not images.
             self._run.define_metric("*", step_metric="kimg", step_sync=True)
             for name, higher in self.run.higher_is_better.items():
                 self._run.define_metric(f"eval/{name}", step_metric="kimg", summary="max" if higher else "min")
+            received = math.inf if self._run.offline else self._run.starting_step
+            for row in missing_rows(self.run.run_dir, self.run_id, self._send_again, received):
+                self._run.log(row)
         return self._run
 
     @rank_zero_only
@@ -120,7 +137,9 @@ class WandbLog(Tracker):
         self.experiment.log({name: picture, "kimg": step / 1000})
 
     def cut(self, images: int) -> None:
-        """Nothing: W&B takes no point back. Those past `images` stay beside the new ones, on the same axis."""
+        """W&B takes no point back: those past `images` stay beside the new ones, on the same axis. The rows up to `images` that
+        it lost are sent when the run starts."""
+        self._send_again = images
 
     @rank_zero_only
     def summarise(self, values: dict[str, float]) -> None:
@@ -128,22 +147,37 @@ class WandbLog(Tracker):
 
     @rank_zero_only
     def finish(self, exit_code: int) -> None:
-        """Ends the run within about `finish_timeout` seconds and prints in one line where to look."""
+        """Ends the run and W&B's process within `finish_timeout` and some seconds, and prints in one line where to look."""
         if self._run is None:
             return
         run, self._run = self._run, None
-        folder, began = shlex.quote(str(_from_here(Path(run.dir).parent))), time.monotonic()
+        folder, began = self._folder, time.monotonic()
+        assert folder is not None
         run.finish(exit_code=exit_code)
+        late = time.monotonic() - began >= self.finish_timeout
+        if not is_shared():
+            late |= not end_helper(SECONDS_TO_STOP)
         if run.settings.mode == "disabled":
             return
+        named = shlex.quote(str(folder))
+        again = f"`wandb sync --include-online {named}`"
         if run.offline:
-            print(f"W&B (offline): view with `wandb leet {folder}`, upload with `wandb sync {folder}`", flush=True)
-        elif time.monotonic() - began >= self.finish_timeout:
-            print(
-                f"W&B: the upload took too long; send the rest with `wandb sync --include-online {folder}`", flush=True
-            )
+            print(f"W&B (offline): view with `wandb leet {named}`, upload with `wandb sync {named}`", flush=True)
+        elif late:
+            print(f"W&B: the upload took too long; send the rest with {again}", flush=True)
+        elif reason := refusal(folder):
+            print(f"W&B: the server took no more of this run ({reason}); send the rest with {again}", flush=True)
         else:
             print(f"W&B: {run.url}", flush=True)
+
+    def remedy(self) -> str:
+        rows = "metrics.csv has every row"
+        return (
+            rows if self._folder is None else f"{rows}, `wandb sync --include-online {self._folder}` sends W&B's part"
+        )
+
+    def abandon(self) -> None:
+        end_helper(0)
 
     @property
     def _id_file(self) -> Path:
@@ -159,7 +193,7 @@ class WandbLog(Tracker):
         try:
             run = self._init("online")
         except wandb.errors.Error as error:
-            wandb.teardown()  # W&B's process still holds the failed run's id: "run ID is in use"
+            end_helper(SECONDS_TO_STOP)  # W&B's process still holds the failed run's id: "run ID is in use"
             for folder in set(self._attempts()) - before:
                 shutil.rmtree(folder, ignore_errors=True)  # an empty run, which viewers would list
             reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
