@@ -92,6 +92,25 @@ def test_given_values_replace_those_of_equal_keys() -> None:
     assert again(run, ["~trainer.max_time"])[:2] == ["model=mlp", "balance=[ttur,skip_d]"]
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        "packages=[attack]", "+packages=[attack]", "--config-dir=attack", "-cd=attack", "hydra/launcher=joblib",
+        "+hydra.callbacks.x._target_=attack.touch", "++hydra.job_logging._target_=attack.touch", "balance@hydra.callbacks=ttur",
+    ],
+)  # fmt: skip
+def test_a_folder_cannot_choose_what_runs(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+    begun("run", "model=mlp", own)
+    for command in (["rerun", "run"], ["train", "resume=run"]):
+        assert seesaw(command) == 1
+        err = capsys.readouterr().err
+        assert err.startswith("seesaw: run")
+        assert own in err
+        assert err.count("\n") == 1
+    if own == "packages=[attack]":
+        assert again(Path("run"), ["packages=[attack]"]) == ["model=mlp", "packages=[attack]"]
+
+
 def test_what_names_no_folder_stays_as_it_is() -> None:
     for arguments in (
         ["resume=auto"],

@@ -43,10 +43,24 @@ def overrides_of(run: Path) -> list[str]:
 
 
 def again(run: Path, given: Iterable[str]) -> list[str]:
-    """The arguments of a run's command, those given in the place of those of equal keys. UserError as `overrides_of`."""
+    """The arguments of a run's command, those given in the place of those of equal keys.
+
+    The folder may come from a stranger: what would run code of his is not taken from it.
+
+    Raises:
+        UserError: as `overrides_of`; or the folder names packages, a flag, or options of Hydra's.
+    """
     given = list(given)
     anew = {key_of(argument) for argument in given if not argument.startswith("-")}
-    return [*(own for own in overrides_of(run) if key_of(own) not in anew), *given]
+    own = [one for one in overrides_of(run) if key_of(one) not in anew]
+    for one in own:
+        if key_of(one) == "packages":
+            raise UserError(f"{run} was begun with {one}, whose code would run: give it again beside the folder")
+        if one.startswith("-") or "hydra" in one.partition("=")[0]:
+            raise UserError(
+                f"{run}: its command holds {one!r}, which no run folder may choose: give the command yourself"
+            )
+    return [*own, *given]
 
 
 def with_own_configuration(arguments: list[str]) -> list[str]:
