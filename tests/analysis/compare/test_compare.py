@@ -53,6 +53,21 @@ def test_the_report_is_a_table(sweep, monkeypatch):
     assert lines[-2:] == [str(sweep / "compare.html"), str(sweep / "compare.png")]
 
 
+def test_the_best_run_is_named_with_its_command(sweep):
+    """By the folder alone where its status holds no overrides, as those of earlier versions."""
+    assert "best run: " in compare([sweep], sweep)
+    assert "seesaw train" not in compare([sweep], sweep)
+    for number in range(4):
+        status = json.loads((sweep / str(number) / "status.json").read_text())
+        own = ["model=dcgan", f"seed={number}", "data.root=/a b", "run_dir=x", "resume=auto"]
+        (sweep / str(number) / "status.json").write_text(json.dumps(status | {"overrides": own}))
+    distances = {number: min(values) for number, values in enumerate(VALUES.values())}
+    best = min(distances, key=distances.__getitem__)
+    line = f"seesaw train model=dcgan seed={best} 'data.root=/a b'"
+    assert line in " ".join(compare([sweep], sweep).split())
+    assert html.escape(line) in (sweep / "compare.html").read_text()
+
+
 def test_different_protocols_are_never_ranked_together(sweep):
     leave(sweep / "4", config("none", 4), [1, 1, 1], protocol="digits, 500 against 1797")
     first, second = compared(sweep).tables

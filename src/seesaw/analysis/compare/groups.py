@@ -113,6 +113,15 @@ class Table:
         middle: Run = runs.run[ordered.index[(len(ordered) - 1) // 2]]
         return middle
 
+    @property
+    def best_run(self) -> Run | None:
+        """The counted run with the best value; None where nothing is ranked."""
+        counted = self.runs[self.runs.counted]
+        if self.protocol == NOT_RANKED or counted.empty:
+            return None
+        best: Run = counted.run[self.sort_key(counted.best).idxmin()]
+        return best
+
     @cached_property
     def pools(self) -> list[Pool]:
         """In the order of their best groups; none where nothing is ranked."""

@@ -67,6 +67,7 @@ def section(table: Table, drawn: list[plots.Panel]) -> dict[str, Any]:
         "cells": text.cells(table),
         "colours": [plots.colour(place) for place in range(len(table.groups))],
         "notes": [text.legend(table), *text.lengths(table)],
+        "best_run": text.best_run(table),
         "plots": figures,
         "samples": [tile for name in table.groups.index[:GRIDS] if (tile := samples(name, table.median_run(name)))],
     }

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 import textwrap
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import pandas as pd
 from seesaw.analysis.compare.groups import NOT_RANKED, OUTCOMES, Comparison, Table
 from seesaw.analysis.compare.reading import Run, shown
 from seesaw.analysis.pages import printable
+from seesaw.training.rerun import OF_THE_COMMAND, key_of
 
 NAME_WIDTH = 44
 """Characters of a group's name in one line."""
@@ -73,6 +75,19 @@ def legend(table: Table) -> str:
     return "median (smallest to largest) over the runs of a group; ranked by the median of the best"
 
 
+def best_run(table: Table) -> list[str]:
+    """The best run, and its command where its status holds the overrides."""
+    run = table.best_run
+    if run is None:
+        return []
+    named = f"best run: {run.name}, seed {run.seed}"
+    overrides = run.status.get("overrides")
+    if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
+        return [named]
+    own = [one for one in overrides if key_of(one) not in OF_THE_COMMAND]
+    return [f"{named}: {shlex.join(['seesaw', 'train', *own])}"]
+
+
 def lengths(table: Table) -> list[str]:
     """A warning if groups were trained for different lengths."""
     ends = sorted(table.groups.last_kimg.dropna().round().astype(int).unique())
@@ -117,7 +132,7 @@ def report(comparison: Comparison, width: int = 160) -> str:
     lines = wrapped(differences(comparison), width)
     for table in comparison.tables:
         lines += ["", printable(heading(table)), *aligned(cells(table), width)]
-        lines += wrapped([legend(table), *lengths(table)], width)
+        lines += wrapped([legend(table), *lengths(table), *best_run(table)], width)
         lines += wrapped([f"protocol: {table.protocol}"] if table.protocol else [], width)
         for pool in table.pools:
             if len(pool.curve) > 1:
