@@ -1,10 +1,10 @@
-"""The command `seesaw train | prepare | sample | evaluate | compare | stylize | search`."""
+"""The command `seesaw train | prepare | sample | evaluate | compare | stylize | search | completion`."""
 
 import argparse
 import os
 import sys
 
-from seesaw.cli import compare, evaluate, prepare, sample, search, stylize, train
+from seesaw.cli import compare, completion, evaluate, prepare, sample, search, stylize, train
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, with_home
 from seesaw.config.options import config_dir, groups
@@ -52,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seesaw", description="GAN research with the balance of the players as an axis.")
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
-        required=True, metavar="train | prepare | sample | evaluate | compare | stylize | search"
+        required=True, metavar="train | prepare | sample | evaluate | compare | stylize | search | completion"
     )
-    for command in (train, prepare, sample, evaluate, compare, stylize, search):
+    for command in (train, prepare, sample, evaluate, compare, stylize, search, completion):
         command.add(commands)
     return top

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.config.command_line import check_arguments, flags_first, with_home
-from seesaw.config.options import config_dir, groups, help_text
+from seesaw.config.help import help_text
+from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 from seesaw.training.preflight import check_run
 from seesaw.training.run_folder import Job, read_status
