@@ -139,7 +139,7 @@ def jobs_of(sweep: Path) -> list[JobStatus]:
     found = []
     for file in begun(sweep):
         with contextlib.suppress(OSError, ValueError, TypeError):  # TypeError: another version wrote it
-            found.append(JobStatus(**json.loads(file.read_text())))
+            found.append(JobStatus(**json.loads(file.read_text(encoding="utf-8"))))
     return sorted(found, key=lambda job: job.number)
 
 
@@ -164,7 +164,7 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
     job.folder.mkdir(parents=True, exist_ok=True)
     terminal = sys.stdout
     former = signal.signal(signal.SIGTERM, end_job)  # until training has a handler that saves first
-    with open(job.folder / "log.txt", "a", buffering=1) as log:
+    with open(job.folder / "log.txt", "a", encoding="utf-8", buffering=1) as log:
         text = cast(TextIO, log)
         with (
             contextlib.redirect_stdout(text),

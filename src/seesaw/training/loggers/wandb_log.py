@@ -87,7 +87,11 @@ class WandbLog(Tracker):
         """The id given, else the stored one of a run that continues, else WANDB_RUN_ID, which W&B's own sweep agent sets, but
         for the jobs of our sweeps, else a new one."""
         if self._id is None:
-            stored = self._id_file.read_text().strip() if self.run.resume and self._id_file.exists() else None
+            stored = (
+                self._id_file.read_text(encoding="utf-8").strip()
+                if self.run.resume and self._id_file.exists()
+                else None
+            )
             given = None if self.run.of_sweep else os.environ.get("WANDB_RUN_ID")
             self._id = stored or given or _readable_id(self.shown_name)
         return self._id
@@ -100,7 +104,7 @@ class WandbLog(Tracker):
         if self._run is None:
             self._run = self._start()
             self._id_file.parent.mkdir(parents=True, exist_ok=True)
-            self._id_file.write_text(self.run_id + "\n")
+            self._id_file.write_text(self.run_id + "\n", encoding="utf-8")
             # At once, before the first row: W&B's own step restarts on an offline resume and counts calls, not images.
             self._run.define_metric("*", step_metric="kimg", step_sync=True)
             for name, higher in self.run.higher_is_better.items():
