@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from left_runs import VALUES, compared, config, leave, note, page_without_plots, report
+from matplotlib.figure import Figure
 from PIL import Image
 
 from seesaw.analysis.compare import plots
@@ -317,10 +318,23 @@ def test_torch_is_not_imported(sweep):
 
 
 def test_a_reader_who_has_seen_enough_breaks_nothing(sweep):
-    program = "import sys; from seesaw.cli.main import main; sys.exit(main(['compare', sys.argv[1]]))"
+    program = "import sys; from seesaw.cli.main import main; sys.exit(main())"
     running = subprocess.Popen(
-        [sys.executable, "-c", program, str(sweep)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, "compare", str(sweep)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     running.stdout.close()
     assert running.stderr.read() == ""
     assert running.wait(60) == 0
+
+
+def test_groups_that_were_measured_once_are_points_with_the_range_of_their_runs():
+    axes = Figure().add_subplot()
+    one, three = (plots.spread([pd.Series({30: value}) for value in values]) for values in ((5.0,), (7.0, 9.0, 8.0)))
+    plots._lines([(0, one), (1, three)], True)(axes)
+    assert [(list(line.get_ydata()), line.get_marker()) for line in axes.lines] == [([8.0], "o"), ([5.0], "o")]
+    assert min(line.get_markersize() for line in axes.lines) >= 6
+    (bar,) = axes.collections
+    assert bar.get_segments()[0][:, 1].tolist() == [7.0, 9.0]
