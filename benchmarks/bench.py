@@ -154,12 +154,12 @@ def main() -> None:
 
 
 def kept() -> dict[str, Any]:
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
 
 
 def keep(found: dict[str, Any]) -> None:
     """Beside what is there, which is read anew: two of these may run at once."""
-    RESULTS.write_text(json.dumps(kept() | found, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(kept() | found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def memory() -> dict[str, float]:
 
 
 def resident() -> dict[str, int]:
-    rows = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    rows = dict(line.split(":") for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return {kind: int(rows[kind].split()[0]) for kind in ("RssAnon", "RssFile")}
 
 
@@ -158,7 +158,7 @@ def main() -> None:
         "memory": memory(),
     }
     path = Path(__file__).parent / "results" / "data.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
 
 

@@ -109,7 +109,7 @@ def main() -> None:
             f"{b['times']['median']:.2f} ({b['times']['least']:.2f} to {b['times']['most']:.2f})" for b in both.values()
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 

@@ -49,7 +49,7 @@ def speed(threads: str, kimg: float) -> float:
             f"run_dir={folder}/run",
         ]
         subprocess.run(command, check=True, capture_output=True, env=free)
-        with open(Path(folder) / "run" / "metrics.csv") as file:
+        with open(Path(folder) / "run" / "metrics.csv", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row["train/images_per_sec"]]
     kimgs = [0.0, *(float(row["kimg"]) for row in rows)]
     windows = [
@@ -79,7 +79,7 @@ def main() -> None:
             indent=1,
         )
         + "\n"
-    )
+    , encoding="utf-8")
 
 
 if __name__ == "__main__":

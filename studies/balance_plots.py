@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "studies" / "balance")
     parser.add_argument("--table", type=Path, default=ROOT / "studies" / "results" / "balance_study.csv")
     args = parser.parse_args()
-    with open(args.table) as file:
+    with open(args.table, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     save(study(rows), "balance_study.png")
     save(acting(args.runs), "balance_acting.png")

@@ -137,7 +137,7 @@ def figures(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def main() -> None:
@@ -151,7 +151,7 @@ def main() -> None:
         rows = list(pool.map(play, cells(args.seeds)))
     names = list(dict.fromkeys(key for row in rows for key in row))
     RESULTS.mkdir(exist_ok=True)
-    with open(RESULTS / "balance_study.csv", "w", newline="") as file:
+    with open(RESULTS / "balance_study.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
@@ -159,7 +159,7 @@ def main() -> None:
         f"python studies/balance_study.py --seeds {args.seeds} --jobs {args.jobs}",
         f"{args.jobs} runs at a time with one thread each",
     )
-    (RESULTS / "balance_study.json").write_text(json.dumps({**how, "runs": len(rows)}, indent=1) + "\n")
+    (RESULTS / "balance_study.json").write_text(json.dumps({**how, "runs": len(rows)}, indent=1) + "\n", encoding="utf-8")
     failed = [row for row in rows if row["state"] != "finished"]
     print(f"{len(rows)} runs, {len(failed)} did not finish: {[folder_of_row(row) for row in failed]}")
 

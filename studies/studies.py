@@ -131,7 +131,7 @@ def run(study: str, name: str, overrides: list[str]) -> dict[str, Any]:
 def train(name: str, folder: Path, overrides: list[str]) -> None:
     more = [f"run_dir={folder}", "resume=auto", "logger=none", "trainer=cpu"]
     command = [sys.executable, str(ROOT / "train.py"), *overrides, *more]
-    with open(folder / "log.txt", "a") as log:
+    with open(folder / "log.txt", "a", encoding="utf-8") as log:
         done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if done.returncode:
         raise SystemExit(f"{name} failed: see {folder / 'log.txt'}")
@@ -187,7 +187,7 @@ def main() -> None:
         "runs": figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{args.study}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / f"{args.study}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print("half of the reals to the other:", result["half_floor"])
     for name, row in figures.items():
         print(

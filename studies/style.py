@@ -285,9 +285,9 @@ def main() -> None:
         if args.what in ("all", name):
             found = {"origin": origin(f"python studies/style.py {name}", args.how), **job()}
             results = (
-                json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+                json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
             )  # now: another part may have been written
-            RESULTS.write_text(json.dumps(results | {name: found}, indent=1) + "\n")
+            RESULTS.write_text(json.dumps(results | {name: found}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

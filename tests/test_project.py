@@ -1,6 +1,7 @@
 """The project's own rules: arrows between packages, sizes of files and functions, the image, the wheel."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -182,3 +183,27 @@ def test_test_files_have_names_of_their_own() -> None:
     """pytest imports them by base name: a second one of a name is not run."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def without_encoding(text: str) -> list[int]:
+    """The lines of calls that read or write text in the encoding of the place where the program runs."""
+    found = []
+    for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+        name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        builtin = isinstance(call.func, ast.Name) and name == "open"
+        if not builtin and name not in ("read_text", "write_text", "fdopen", "NamedTemporaryFile"):
+            continue
+        values = [*call.args, *(keyword.value for keyword in call.keywords)]
+        binary = any(isinstance(v, ast.Constant) and isinstance(v.value, str) and re.fullmatch(r"[rwxa+]*b[rwxa+]*", v.value)
+                     for v in values)  # fmt: skip
+        if not binary and not {"encoding", None} & {keyword.arg for keyword in call.keywords}:
+            found.append(call.lineno)
+    return found
+
+
+def test_text_is_read_and_written_in_utf_8() -> None:
+    """Elsewhere than in a UTF-8 locale, `größe` in a configuration would be an error or another word."""
+    assert without_encoding("open(p)\nopen(p, 'rb')\np.read_text()\np.write_text(x, encoding='utf-8')\n") == [1, 3]
+    folders = [ROOT / name for name in ("src", "tools", "benchmarks", "studies", "tests/support")]
+    files = [ROOT / "train.py", *(file for folder in folders for file in sorted(folder.rglob("*.py")))]
+    assert {f"{file}:{line}" for file in files for line in without_encoding(file.read_text(encoding="utf-8"))} == set()

@@ -79,7 +79,7 @@ def compare_weights(base: dict[str, Any], new: dict[str, Any]) -> tuple[int, str
 
 def read_csv(path: Path) -> tuple[list[str], dict[int, dict[str, float]]]:
     """The columns of a metrics.csv, and by images shown the values of the cells that are not empty."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         rows = {int(row["images"]): {c: float(v) for c, v in row.items() if v} for row in reader}
         return list(reader.fieldnames or []), rows
@@ -171,7 +171,7 @@ class Side(NamedTuple):
     def finished(self, name: str, arguments: Sequence[str]) -> bool:
         """Whether this very run has finished before."""
         mark = self.folder / "runs" / name / "finished.txt"
-        return bool(self.identity) and mark.exists() and mark.read_text() == self.mark(arguments)
+        return bool(self.identity) and mark.exists() and mark.read_text(encoding="utf-8") == self.mark(arguments)
 
     def mark(self, arguments: Sequence[str]) -> str:
         """What finished.txt holds of a run that has finished."""
@@ -186,10 +186,10 @@ def train_both(name: str, sides: tuple[Side, Side], arguments: Sequence[Sequence
         for side, given, process in zip(sides, arguments, started, strict=True):
             folder = side.folder / "runs" / name
             if process is not None and (code := process.wait(TIMEOUT)):
-                lines = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
+                lines = (folder / "log.txt").read_text(errors="replace", encoding="utf-8").strip().splitlines()
                 failures.append(f"the {side.name} run failed with exit code {code}: {(lines or ['no output'])[-1]}")
             else:
-                (folder / "finished.txt").write_text(side.mark(given))
+                (folder / "finished.txt").write_text(side.mark(given), encoding="utf-8")
     except subprocess.TimeoutExpired:
         failures.append(f"a run took longer than {TIMEOUT:g} s")
     finally:

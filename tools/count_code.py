@@ -62,14 +62,14 @@ def figures(root: Path) -> dict[str, int]:
         part = path.relative_to(package).with_suffix("").parts[0]
         if path == package / "metrics" / "callback.py":
             part = "training"
-        lines[part] += path.read_text().count("\n")
-        code[part] += code_lines(path.read_text())
+        lines[part] += path.read_text(encoding="utf-8").count("\n")
+        code[part] += code_lines(path.read_text(encoding="utf-8"))
     found = {f"lines of {part}": count for part, count in sorted(lines.items()) if count}
     found["lines"], found["code"] = lines.total(), code.total()
     found["lines of infrastructure"] = sum(n for part, n in lines.items() if part not in RESEARCH)
     found["code of infrastructure"] = sum(n for part, n in code.items() if part not in RESEARCH)
-    texts = [path.read_text() for path in sources]
-    pages = [path.read_text() for path in (root / "README.md", *sorted((root / "docs").glob("*.md")))]
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    pages = [path.read_text(encoding="utf-8") for path in (root / "README.md", *sorted((root / "docs").glob("*.md")))]
     found["type: ignore"] = sum(text.count("type: ignore") for text in texts)
     found["told, tell, says, said in src"] = sum(len(WORDS.findall(text)) for text in texts)
     found["told, tell, says, said in pages"] = sum(len(WORDS.findall(text)) for text in pages)
@@ -78,7 +78,7 @@ def figures(root: Path) -> dict[str, int]:
     found["methods of GAN"], found["attributes of GAN"] = members(package / "gan" / "module.py", "GAN")
     found["longest file"] = max(text.count("\n") for text in texts)
     found["longest function"] = max(n for tree in trees for n in functions(tree))
-    found["lines of tests"] = sum(path.read_text().count("\n") for path in (root / "tests").rglob("*.py"))
+    found["lines of tests"] = sum(path.read_text(encoding="utf-8").count("\n") for path in (root / "tests").rglob("*.py"))
     return found
 
 
@@ -109,7 +109,7 @@ def renames(tree: ast.AST) -> int:
 def members(path: Path, name: str) -> tuple[int, int]:
     """Methods of a class, and attributes that it assigns to self."""
     classes = [
-        node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef) and node.name == name
+        node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef) and node.name == name
     ]
     methods = [node for cls in classes for node in cls.body if isinstance(node, ast.FunctionDef)]
     stored = (node for method in methods for node in ast.walk(method) if isinstance(node, ast.Attribute))

@@ -104,7 +104,7 @@ def main() -> None:
     }
     WEIGHTS.mkdir(exist_ok=True)
     torch.save(net.state_dict(), WEIGHTS / f"{args.name}.pt")
-    (WEIGHTS / f"{args.name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    (WEIGHTS / f"{args.name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2))
 
 

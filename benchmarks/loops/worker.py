@@ -27,7 +27,7 @@ class Line:
     """The asking process. What the loop itself prints goes to standard error."""
 
     def __init__(self) -> None:
-        self.out = os.fdopen(os.dup(1), "w")
+        self.out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self.counting: Operations | None = None
 

@@ -132,7 +132,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
         Whether the lock was had.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)) as file:
+    with open(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666), encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

@@ -1,6 +1,7 @@
 """The way in, as a person uses it: train.py in a process of its own, and its sentences."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,11 @@ from pathlib import Path
 
 import pytest
 from command_lines import HYDRA, TRAINING, Command, Ended, forked, refused_in_a_sentence
+
+from seesaw.cli.main import main as run_command
+from seesaw.cli.train import main
+from seesaw.config.compose import compose
+from seesaw.config.options import OPTIONS, config_dir, groups
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -20,6 +26,11 @@ def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 OWN = f"--config-dir {REPOSITORY}/tests/extension/conf"
 # The mistake, and what its sentence must name: the place, and what is allowed or what to do.
 NAMES = {
+    "model=stylegan2": [
+        "there is no such option in the group model (known: dcgan,"
+    ],  # and no likeness of style_transfer
+    "data.root=/tmp": ["data.root: data=digits has no 'root'; it is a key of data=celeba,", "add data=folder"],
+    "data.crop=none": ["data.crop: data=digits has no 'crop'; it is a key of data=folder"],
     "model=dcgann": ["model=dcgann", "did you mean 'dcgan'?"],
     "model=null": ["model=null: null is no option of the group model (known: dcgan,"],
     "penalty=3": ["penalty=3: 3 is no option of the group penalty; penalty=none chooses none"],
@@ -193,11 +204,61 @@ def test_help_lists_groups_and_options_quickly(tmp_path: Path) -> None:
     )  # far over a second: only an import of torch on a busy machine would take so long
 
 
+def test_help_fits_80_columns_and_describes_what_the_default_run_uses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "${" not in text
+    cfg, choices = compose([])
+    for name in OPTIONS:
+        value = "null" if cfg[name] is None else str(cfg[name]).lower()
+        assert re.search(rf"^  {name}={re.escape(value)}(\n)?  +[^ \n]", text, re.MULTILINE), name
+    for group in groups(config_dir()):
+        assert re.search(rf"^  {group} +\w", text, re.MULTILINE), group
+    marked = set(re.findall(r"\*(\w+)", text))
+    assert marked == {choices[g] for g in groups(config_dir()) if g in choices}
+    assert {"digits", "r1", "cosine"} <= marked
+
+
+def test_help_of_the_installed_command_names_its_own_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["train", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert 'eval "$(seesaw completion bash)"' in text
+    assert "train.py" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("seesaw pre", {"prepare"}),
+        ("seesaw ", {"train", "rerun", "prepare", "sample", "evaluate", "compare", "stylize", "search", "completion"}),
+        ("seesaw train model=dc", {"model=dcgan", "model=dcgan_small"}),
+        ("seesaw train model=mlp loss=hi", {"loss=hinge"}),
+        ("seesaw prepare data=fo", {"data=folder"}),
+        ("seesaw sample ru", set()),
+    ],
+)
+def test_the_installed_command_completes_in_bash(line: str, expected: set[str], tmp_path: Path) -> None:
+    code = "import sys; from seesaw.cli.main import main; sys.exit(main())"
+    program = tmp_path / "seesaw"
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{code}' \"$@\"\n", encoding="utf-8")
+    program.chmod(0o755)
+    script = f"""
+        eval "$(seesaw completion bash)"
+        COMP_LINE='{line}'; COMP_WORDS=($COMP_LINE); [ "${{COMP_LINE% }}" = "$COMP_LINE" ] || COMP_WORDS+=('')
+        COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _seesaw
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=120)
+    assert set(done.stdout.split()) == expected, done.stderr
+
+
 def test_completion(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "train.py"), "-sc", "query=bash"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        env={"COMP_LINE": "python train.py model=", "PATH": "/usr/bin:/bin"},
+        env=os.environ | {"COMP_LINE": "python train.py model="},
     )  # fmt: skip
     assert {"model=dcgan", "model=mlp"} <= set(done.stdout.split())
 

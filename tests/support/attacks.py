@@ -52,8 +52,8 @@ class _Pickled:
 
 def in_folder(folder: Path) -> None:
     """Put the files that the attacks use into `folder`, the current one of the attacked process."""
-    (folder / "attack.py").write_text(f"{CODE}\ndef touch(): {CODE}\n")
-    (folder / "hubconf.py").write_text(f"{CODE}\ndef touch(): {CODE}\n")
+    (folder / "attack.py").write_text(f"{CODE}\ndef touch(): {CODE}\n", encoding="utf-8")
+    (folder / "hubconf.py").write_text(f"{CODE}\ndef touch(): {CODE}\n", encoding="utf-8")
     torch.save(_Pickled(), folder / "attack.pt")
 
 

@@ -42,7 +42,7 @@ def parent(modules: tuple[str, ...]) -> tuple[subprocess.Popen[str], Path]:
     """The process that has imported these modules, one for all test files, and the file of its standard error."""
     errors = Path(tempfile.mkstemp(prefix="forked-")[1])
     started = [sys.executable, str(Path(__file__).with_name("forked.py")), *modules]
-    with errors.open("w") as stderr:
+    with errors.open("w", encoding="utf-8") as stderr:
         process = subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
     def end() -> None:
@@ -60,10 +60,10 @@ def forked(folder: Path, commands: list[Command], modules: tuple[str, ...]) -> d
     assert process.stdout is not None
     print(json.dumps([str(folder), commands, dict(os.environ)]), file=process.stdin, flush=True)
     line = process.stdout.readline()
-    assert errors.read_text() == ""
+    assert errors.read_text(encoding="utf-8") == ""
     found = {}
     for number, (command, (code, torch)) in enumerate(zip(commands, json.loads(line), strict=True)):
-        out, err = ((folder / str(number) / name).read_text() for name in ("out", "err"))
+        out, err = ((folder / str(number) / name).read_text(encoding="utf-8") for name in ("out", "err"))
         found[command] = Ended(code, out, err, torch, folder / str(number) / "here")
     return found
 

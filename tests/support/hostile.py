@@ -148,7 +148,7 @@ def make_folder(root: Path) -> dict[str, str]:
     (root / "deep" / "loop").symlink_to(root)
     (root / "deep" / "er" / "loop").symlink_to("..")
     (root / "deep" / "._rgb.png").write_bytes(b"what other systems leave behind")
-    (root / "deep" / "notes.txt").write_text("not an image")
+    (root / "deep" / "notes.txt").write_text("not an image", encoding="utf-8")
     os.mkfifo(root / "deep" / "pipe.png")
     (root / "deep" / "device.png").symlink_to("/dev/zero")
     (root / "deep" / "dangling.png").symlink_to("nowhere.png")

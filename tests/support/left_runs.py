@@ -21,7 +21,7 @@ HIGHER = {"frechet_digits": False, "modes_digits": True}
 def leave(folder, config, distances=(), state="finished", protocol="digits, 1797 against 1797", **more):
     """A run folder as a run leaves it, with one evaluation every 10 kimg."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     log = CSVLog(RunInfo(folder, "run"))
     for i in range(1, 10 * max(len(distances), 1) + 1):
         values = {"loss/D": 1 / i, "loss/G": i, "updates/G": 16 * i, "updates/D": 8 * i, "images_per_sec": 100 + i}
@@ -36,8 +36,8 @@ def leave(folder, config, distances=(), state="finished", protocol="digits, 1797
 
 def note(folder, **more):
     """Add to the status."""
-    status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | more))
+    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    (folder / "status.json").write_text(json.dumps(status | more), encoding="utf-8")
 
 
 def config(balance="none", seed=1, **more):

@@ -20,7 +20,7 @@ def write_run(folder: Path, config: dict[str, Any]) -> Path:
     model, _ = build(config)
     content = {"state_dict": model.state_dict(), "config": config, "progress": {"images_shown": 64}, "format": FORMAT}
     AtomicIO().save_checkpoint(content, folder / "checkpoints/last.ckpt")
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return folder / "checkpoints/last.ckpt"
 
 

@@ -136,3 +136,40 @@ def test_curves_leave_pyplot_alone(tmp_path):
     write(tmp_path, ["train/loss/D"])
     curves(tmp_path)
     assert plt.get_fignums() == []
+
+
+def labels(axes):
+    """The numbers at the vertical axis, in its range."""
+    FigureCanvasAgg(axes.figure).draw()
+    bottom, top = axes.get_ylim()
+    ticks = [(tick, text.get_text()) for tick, text in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)]
+    minor = [text.get_text() for text in axes.get_yticklabels(minor=True)]
+    return [text for tick, text in ticks if bottom <= tick <= top and text] + [text for text in minor if text]
+
+
+@pytest.mark.parametrize(("low", "high"), [(12.0, 17.0), (0.9, 1.2), (3.1, 4.9), (1.0, 30.0), (0.003, 0.02), (1e-3, 90.0),
+                                           (400.0, 401.0), (2e-8, 7e-8), (1e-5, 1e6), (1e-30, 1e12)])  # fmt: skip
+def test_a_logarithmic_axis_has_three_numbers_or_more(low, high):
+    (panel,) = of_run(["eval/mine"], {"panels": {"mine": {"title": "mine", "scale": "log"}}})
+    axes = Figure(figsize=(4, 2.6)).add_subplot()
+    draw(axes, panel, lines_of(panel, [{"kimg": 0.0, "eval/mine": low}, {"kimg": 1.0, "eval/mine": high}]), 1.0)
+    assert axes.get_yscale() == "log"
+    found = labels(axes)
+    assert 3 <= len(found) <= 10
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(("scale", "kimg"), [("log", 50.0), ("linear", 50.0), ("zero", 50.0), ("auto", 0.0)])
+def test_a_curve_of_one_point_is_a_large_point_with_its_value(scale, kimg):
+    """A run that was measured once, at an end: the point stands on the edge of the panel and is whole."""
+    (panel,) = of_run(["eval/mine"], {"panels": {"mine": {"title": "mine", "scale": scale}}})
+    axes = Figure(figsize=(4, 2.6)).add_subplot()
+    draw(axes, panel, lines_of(panel, [{"kimg": 1.0}, {"kimg": kimg, "eval/mine": 12.5}]), 50.0)
+    (line,) = axes.lines
+    assert line.get_marker() == "o"
+    assert line.get_markersize() >= 6
+    assert not line.get_clip_on()
+    assert [text.get_text() for text in axes.texts] == ["12.5"]
+    FigureCanvasAgg(axes.figure).draw()
+    frame, text = axes.get_window_extent(), axes.texts[0].get_window_extent()
+    assert frame.x0 <= text.x0 < text.x1 <= frame.x1

@@ -1,19 +1,21 @@
-"""The command `seesaw train | rerun | prepare | sample | evaluate | compare | stylize | search`."""
+"""The command `seesaw train | rerun | prepare | sample | evaluate | compare | stylize | search | completion`."""
 
 import argparse
-import os
 import sys
 
-from seesaw.cli import compare, evaluate, prepare, rerun, sample, search, stylize, train
+from seesaw.cli import compare, completion, evaluate, prepare, rerun, sample, search, stylize, train
+from seesaw.cli.streams import prepare_streams
 from seesaw.cli.train import version_line
-from seesaw.config.command_line import check_arguments, with_home
+from seesaw.config.command_line import check_arguments, for_hydra
 from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code; a user's mistake is one sentence on standard error and 1."""
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        prepare_streams(goes_on=sys.argv[1:2] == ["train"])
+        argv = sys.argv[1:]
     if argv[:1] == ["train"]:  # all that follows belongs to Hydra
         return train.main(argv[1:])
     if argv[:1] == ["rerun"]:
@@ -27,12 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     plain_notices()
     try:
         if hasattr(options, "overrides"):
-            options.overrides = with_home(options.overrides)
+            options.overrides = for_hydra(options.overrides)
             check_arguments(options.overrides, groups(config_dir()))
         print(options.call(options), flush=True)
-    except BrokenPipeError:  # `seesaw compare RUNS | head`: the reader has closed the pipe
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it flushes at the end
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -54,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seesaw", description="GAN research with the balance of the players as an axis.")
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
-        required=True, metavar="train | rerun | prepare | sample | evaluate | compare | stylize | search"
+        required=True, metavar="train | rerun | prepare | sample | evaluate | compare | stylize | search | completion"
     )
-    for command in (train, rerun, prepare, sample, evaluate, compare, stylize, search):
+    for command in (train, rerun, prepare, sample, evaluate, compare, stylize, search, completion):
         command.add(commands)
     return top

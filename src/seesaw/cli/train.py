@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from seesaw.config.command_line import check_arguments, flags_first, with_home
-from seesaw.config.options import config_dir, groups, help_text
+from seesaw.cli.streams import prepare_streams
+from seesaw.config.command_line import check_arguments, flags_first, for_hydra
+from seesaw.config.help import help_text
+from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 from seesaw.training.preflight import check_run
 from seesaw.training.run_folder import Job
@@ -24,7 +26,9 @@ def add(commands: Any) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Answer the arguments: a page of help, the version, or a run or sweep; returns the exit code."""
-    arguments = flags_first(with_home(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        prepare_streams(goes_on=True)
+    arguments = flags_first(for_hydra(sys.argv[1:] if argv is None else argv))
     if {"-h", "--help"} & set(arguments):
         print(help_text("python train.py" if argv is None else "seesaw train", config_dir()))
         return 0

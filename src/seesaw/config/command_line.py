@@ -40,6 +40,19 @@ def override(key: str, value: object) -> str:
     return shlex.quote(f"{key}={QuotedString(escaped, Quote.single).with_quotes()}")
 
 
+_LETTERS = re.compile(r"[^,'\"\[\]{}()]*[^\x00-\x7f,'\"\[\]{}()][^,'\"\[\]{}()]*")
+
+
+def for_hydra(arguments: list[str]) -> list[str]:
+    """The arguments as Hydra's parser takes them: `~` as the home folder, and values with letters beyond ASCII in quotes."""
+    found = []
+    for argument in with_home(arguments):
+        key, equals, value = argument.partition("=")
+        quoted = equals and value[:1] not in ("$", "{") and not re.search(r"['\"\\]", value)
+        found.append(key + equals + (_LETTERS.sub(lambda m: f"'{m[0]}'", value) if quoted else value))
+    return found
+
+
 WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p")
 """Flags of Hydra's that are followed by a value."""
 

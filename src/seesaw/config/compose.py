@@ -102,7 +102,11 @@ def recommendations() -> frozenset[str]:
 
 @cache
 def _read_by(folder: Path) -> list[str]:
-    return [key for file in folder.rglob("*.yaml") for key in RECIPE.findall(file.read_text(errors="replace"))]
+    return [
+        key
+        for file in folder.rglob("*.yaml")
+        for key in RECIPE.findall(file.read_text(errors="replace", encoding="utf-8"))
+    ]
 
 
 def _leaves(node: Mapping[Any, Any], path: str = "") -> list[str]:

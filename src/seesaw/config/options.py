@@ -1,7 +1,8 @@
-"""The options that every run has, where the configuration lies, and the help page. Imports neither torch nor Hydra, so
-that `--help` and mistakes in names answer at once."""
+"""The options that every run has, and where the configuration lies. Imports neither torch nor Hydra, so that mistakes in names
+are answered at once."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -12,37 +13,30 @@ from seesaw.config.values import did_you_mean, misfits, shown
 from seesaw.data.checks import data_errors
 
 
-def option(default: Any, help: str, least: float = -math.inf, above: float = -math.inf, most: float = MOST) -> Any:
-    """A field of RunConfig: its default, its one-line help, and bounds, inclusive (`least`, `most`) or exclusive (`above`)."""
-    return field(default=default, metadata={"help": help, "least": least, "above": above, "most": most})
+def option(default: Any, least: float = -math.inf, above: float = -math.inf, most: float = MOST) -> Any:
+    """A field of RunConfig: its default, and bounds, inclusive (`least`, `most`) or exclusive (`above`)."""
+    return field(default=default, metadata={"least": least, "above": above, "most": most})
 
 
 @dataclass
 class RunConfig:
-    """The top level of the configuration, beside the groups. Thousands of images (`kimg`) are the unit of time."""
+    """The top level of the configuration, beside the groups. Thousands of images (`kimg`) are the unit of time. What each
+    option means stands beside it in conf/train.yaml, from where `--help` takes it."""
 
-    seed: int = option(
-        0, "seed of initial weights, latents, data order and every other random draw", least=0, most=MOST_INTEGER
-    )
-    kimg: float = option(
-        "${model.recipe.kimg}", "length of the run in thousands of real images shown", least=0.001, most=1e9
-    )
-    batch_size: int = option(
-        "${model.recipe.batch_size}", "real images per step, over all devices together", least=1, most=2**31
-    )
-    run_dir: str | None = option(None, "folder of the run; null: a new one under runs/")
-    cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}", "folder of what outlives a run: prepared data, statistics")
-    resume: str | None = option(None, "null: start anew; auto: go on where the run stopped; a run folder or checkpoint")
-    precision: Literal["auto", "exact"] = option("auto", "auto, or exact: float32 and bit-reproducible")
-    threads: int | Literal["auto"] = option(
-        "auto", "threads on a CPU; auto: the free cores, or one where it is faster", least=1, most=4096
-    )
-    log_kimg: float = option(1, "thousands of images between two points of a curve", above=0)
-    checkpoint_kimg: float = option(25, "thousands of images between two writes of checkpoints/last.ckpt", above=0)
-    evaluate_kimg: float = option(25, "thousands of images between two measurements of the distance", above=0)
-    sample_kimg: float = option(25, "thousands of images between two grids of samples", above=0)
-    packages: list[str] = option((), "own packages whose classes may be built, by name")  # noqa: RUF009
-    dry_run: bool = option(False, "compose, check, build, try a step's shapes, print sizes, stop")
+    seed: int = option(0, least=0, most=MOST_INTEGER)
+    kimg: float = option("${model.recipe.kimg}", least=0.001, most=1e9)
+    batch_size: int = option("${model.recipe.batch_size}", least=1, most=2**31)
+    run_dir: str | None = option(None)
+    cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}")
+    resume: str | None = option(None)
+    precision: Literal["auto", "exact"] = option("auto")
+    threads: int | Literal["auto"] = option("auto", least=1, most=4096)
+    log_kimg: float = option(1, above=0)
+    checkpoint_kimg: float = option(25, above=0)
+    evaluate_kimg: float = option(25, above=0)
+    sample_kimg: float = option(25, above=0)
+    packages: list[str] = option(())  # noqa: RUF009
+    dry_run: bool = option(False)
 
 
 DECIDED = {
@@ -110,6 +104,14 @@ def groups(folder: Path) -> dict[str, list[str]]:
     return found
 
 
+def options_with(key: str, group: str, folder: Path) -> list[str]:
+    """The options of the group whose files set the key."""
+    texts = {
+        name: (folder / group / f"{name}.yaml").read_text(encoding="utf-8") for name in groups(folder).get(group, [])
+    }
+    return [name for name, text in texts.items() if re.search(rf"^{re.escape(key)}:", text, re.MULTILINE)]
+
+
 def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
     """What is wrong with the top level of the resolved configuration, one sentence each; empty when all is well."""
     known = [*OPTIONS, *group_names]
@@ -161,38 +163,3 @@ def _out_of_range(name: str, value: Any, fld: Field[Any]) -> list[str]:
         bound = f"a finite number {bound}"
     bound += f" and at most {most:g}" if value > most else ""
     return [f"{name}: {shown(value)} is out of range; give {bound}"]
-
-
-def help_text(program: str, folder: Path) -> str:
-    """The page of `--help`: groups with their options (the default marked by *), and the options of every run."""
-    from omegaconf import OmegaConf
-
-    primary = OmegaConf.to_container(OmegaConf.load(folder / "train.yaml"))
-    assert isinstance(primary, dict)
-    defaults = {k: v for entry in primary["defaults"] if isinstance(entry, dict) for k, v in entry.items()}
-    lines = [
-        "seesaw trains a GAN: compose, check, build, fit.",
-        "",
-        f"usage: {program} [-m] [group=option …] [key=value …]",
-    ]
-    lines += ["", "Groups (* is the default; a model or a data set may choose another):"]
-    for group, names in groups(folder).items():
-        marked = "  ".join(f"*{n}" if n == defaults.get(group) else n for n in names)
-        lines.append(f"  {group:<16} {marked}")
-    lines += ["", "Options of every run:"]
-    for name, fld in OPTIONS.items():
-        default = "[]" if fld.default == () else shown(fld.default).strip("'")
-        lines.append(f"  {f'{name}={default}':<40} {fld.metadata['help']}")
-    return "\n".join([*lines, *_FOOTER])
-
-
-_FOOTER = [
-    "",
-    "Flags:",
-    "  -m, --multirun        run every combination of comma-separated values: -m seed=0,1,2 balance=none,ttur",
-    "  --cfg job --resolve   print the composed configuration and stop",
-    '  -sc install=bash      print the shell completion; switch it on by eval "$(python train.py -sc install=bash)"',
-    "  --hydra-help          Hydra's own flags",
-    "",
-    "Any key of the composed configuration can be set: optimizer.G.lr=1e-4. SEESAW_TRACE=1 shows full traces.",
-]

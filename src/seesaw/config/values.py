@@ -54,11 +54,26 @@ def check(nodes: dict[str, Any]) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 24) -> str:
-    """`; did you mean 'x'?`, and the known words in brackets when there are at most `most`."""
+    """`; did you mean 'x'?`, and the known words in brackets when there are at most `most`. Meant may be what differs in few
+    letters, or holds the word or is held by it: a common beginning alone (stylegan2, style_transfer) is no likeness."""
     words = [str(k) for k in known]
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    close = [
+        other
+        for other in difflib.get_close_matches(word, words, n=3, cutoff=0.6)
+        if word in other or other in word or _edits(word, other) <= max(2, len(word) // 3)
+    ]
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return hint + (f" (known: {', '.join(words)})" if 0 < len(words) <= most else "")
+
+
+def _edits(one: str, other: str) -> int:
+    """Levenshtein's distance: letters to insert, remove or replace."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, start=1):
+        before, row[0] = row[0], i
+        for j, target in enumerate(other, start=1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (letter != target))
+    return row[-1]
 
 
 def shown(value: Any) -> str:

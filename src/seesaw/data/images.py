@@ -147,10 +147,10 @@ def free_memory() -> int:
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    rows = dict(line.split(":") for line in meminfo.read_text().splitlines())
+    rows = dict(line.split(":") for line in meminfo.read_text(encoding="utf-8").splitlines())
     available = int(rows["MemAvailable"].split()[0]) * 1024
     limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.exists() and (text := limit.read_text().strip()) != "max":
+    if limit.exists() and (text := limit.read_text(encoding="utf-8").strip()) != "max":
         available = min(available, int(text))
     return available
 

@@ -126,7 +126,7 @@ def check_same_settings(plan: Plan) -> None:
     ranges = {key: {"kind": type(among).__name__, **vars(among)} for key, among in plan.space.varied.items()}
     settings = {"fixed": plan.fixed, "varied": ranges, "prune": plan.prune, "seed": plan.seed}
     if path.is_file():
-        saved = yaml.safe_load(path.read_text())
+        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
         differing = [key for key, value in settings.items() if saved.get(key) != value]
         if differing:
             what = "; ".join(f"{key}: {saved.get(key)}, now {settings[key]}" for key in differing)

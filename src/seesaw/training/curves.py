@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
+from seesaw.training.axes import SINGLE, log_axis
 from seesaw.training.loggers.csv_log import Row, read_metrics
 from seesaw.training.run_folder import read_status
 from seesaw.util import PALETTE, atomic_write
@@ -159,9 +159,19 @@ def draw(axes: Axes, panel: Panel, lines: Sequence[Line], end: float, across: st
         across: its label.
     """
     for line in lines:
-        few = "o" if len(line.kimg) < 40 else None  # single measurements stay visible
         dash = (0, (4, 3)) if line.label in panel.dashed and len(lines) > 1 else "-"
-        axes.plot(line.kimg, line.values, color=line.colour, label=line.label, lw=1.6, ls=dash, marker=few, ms=3.5)
+        marks: dict[str, Any] = (
+            SINGLE if len(line.kimg) == 1 else {"marker": "o" if len(line.kimg) < 40 else None, "ms": 3.5}
+        )
+        if len(line.kimg) == 1 and line.label in panel.dashed:
+            marks = SINGLE | {"mfc": "white"}  # a ring, since one point has no dashes
+        axes.plot(line.kimg, line.values, color=line.colour, label=line.label, lw=1.6, ls=dash, **marks)
+        if len(line.kimg) == 1:
+            left = line.kimg[0] > end / 2  # of the point, so that the text stays inside
+            axes.annotate(
+                format(line.values[0], ".4g"), (line.kimg[0], line.values[0]), (-8 if left else 8, 0), textcoords="offset points",
+                ha="right" if left else "left", va="center", fontsize=9, color=line.colour,
+            )  # fmt: skip
     if panel.level is not None:
         axes.axhline(panel.level, color="#999999", lw=0.8, ls=":", zorder=0)
     _scale(axes, panel.scale, [value for line in lines for value in line.values])
@@ -181,17 +191,6 @@ def draw(axes: Axes, panel: Panel, lines: Sequence[Line], end: float, across: st
 def _scale(axes: Axes, scale: str, values: Sequence[float]) -> None:
     low, high = min(values), max(values)
     if low > 0 and (scale == "log" or (scale == "auto" and high >= 10 * low)):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(_short))
-        # Decades alone would give one number or none.
-        axes.yaxis.set_minor_formatter(FuncFormatter(_two_or_five if high < 100 * low else lambda value, _: ""))
+        log_axis(axes)
     elif scale == "zero":
         axes.set_ylim(0, 1.08 * high or 1)
-
-
-def _short(value: float, _: Any = None) -> str:
-    return format(value, "g")
-
-
-def _two_or_five(value: float, _: Any = None) -> str:
-    return _short(value) if format(value, ".0e")[0] in "25" else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from seesaw.config.allowed import PARTS
 from seesaw.config.command_line import LISTS, own_folder
-from seesaw.config.options import OPTIONS, config_dir, groups
+from seesaw.config.options import OPTIONS, config_dir, groups, options_with
 from seesaw.config.renamed import renamed
 from seesaw.config.sentences import REPLACED
 from seesaw.config.values import did_you_mean
@@ -219,6 +219,9 @@ def unknown_key(key: str, arguments: list[str]) -> str:
                 return f"{key}: {path}={part} is not chosen; add {path}={part} to the command"
             if path == "metrics" and choices.get("metrics") == "auto":
                 return f"{key}: {REPLACED}"
+            if path in choices and (having := options_with(part, path, config_dir())):
+                own = "; for images of your own add data=folder" if key == "data.root" else ""
+                return f"{key}: {path}={choices[path]} has no '{part}'; it is a key of {path}={', '.join(having)}{own}"
             return f"{key}: there is no '{part}' in {path or 'the configuration'}{did_you_mean(part, known)}"
         node, path = node[part], f"{path}.{part}" if path else part
     if isinstance(node, dict) and (absent := absent_key(key, node, arguments)) is not None:

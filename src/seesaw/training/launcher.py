@@ -71,7 +71,7 @@ def report_child_error() -> Iterator[None]:
         yield
     except Exception as error:
         message = "" if lost_connection(error) else error_message(error, sys.argv[1:])
-        Path(started["error_file"]).write_text(message)
+        Path(started["error_file"]).write_text(message, encoding="utf-8")
         if not message:  # time to see whether it was the first process
             time.sleep(2)
         raise SystemExit(1) from None
@@ -189,7 +189,7 @@ class Launcher(_SubprocessScriptLauncher):
 
     def _child_error(self, local: int) -> str:
         path = self.error_folder / str(local)
-        return path.read_text() if path.exists() else ""
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def _end(self, seconds: float) -> None:
         """Wait so long for the started processes, end those that stay, and leave their group."""

@@ -49,7 +49,7 @@ class RunLock:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = open(self.folder / FILE, "a+")  # noqa: SIM115  (closed when the run ends)
+            file = open(self.folder / FILE, "a+", encoding="utf-8")  # noqa: SIM115  (closed when the run ends)
         except OSError as error:
             reason = f"{self.folder} cannot be written: {disk_error(error)}; choose another place by run_dir=…"
             raise UserError(reason) from error
@@ -89,7 +89,7 @@ def was_locked(folder: Path) -> bool:
 def is_held(folder: Path) -> bool:
     """Whether a process, on this host or another that shares the file system, holds the lock of the folder."""
     try:
-        with open(folder / FILE) as file:
+        with open(folder / FILE, encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -101,7 +101,7 @@ def is_held(folder: Path) -> bool:
 def _holder(folder: Path) -> str:
     """Who holds it, in words."""
     try:
-        noted: dict[str, Any] = dict(json.loads((folder / FILE).read_text()))
+        noted: dict[str, Any] = dict(json.loads((folder / FILE).read_text(encoding="utf-8")))
         return f"process {noted['pid']} on {noted['host']} trains in it since {noted['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process trains in it"

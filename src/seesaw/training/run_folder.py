@@ -232,7 +232,7 @@ def strict(node: Any) -> Any:
 def read_status(path: Path) -> dict[str, Any]:
     """status.json of a run folder; empty when there is none."""
     try:
-        return dict(json.loads((path / "status.json").read_text()))
+        return dict(json.loads((path / "status.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 
@@ -241,7 +241,7 @@ def keep_trace(folder: Path, error: BaseException) -> Path:
     """Add the error's whole trace, with the time, to <folder>/log.txt; returns that file."""
     path = folder / "log.txt"
     folder.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(f"{now()}\n{''.join(traceback.format_exception(error))}\n")
     return path
 

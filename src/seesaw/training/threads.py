@@ -34,7 +34,7 @@ def granted_cores(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/pro
     """
     found = float(len(usable_cpus()))
     try:
-        lines = own.read_text().splitlines()
+        lines = own.read_text(encoding="utf-8").splitlines()
     except OSError:
         return found
     for line in lines:
@@ -54,9 +54,11 @@ def _quota(folder: Path) -> float:
     """The cores of one control group; infinite without a quota."""
     try:
         if (folder / "cpu.max").is_file():
-            quota, period = (folder / "cpu.max").read_text().split()
+            quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
         else:
-            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+            quota, period = (
+                (folder / f"cpu.cfs_{name}_us").read_text(encoding="utf-8").strip() for name in ("quota", "period")
+            )
         return int(quota) / int(period) if quota not in ("max", "-1") else math.inf
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf
@@ -90,7 +92,7 @@ class Load:
     def _busy(self) -> float:
         """Seconds that the cores of the affinity mask have worked since the machine started."""
         try:
-            lines = self.stat.read_text().splitlines()
+            lines = self.stat.read_text(encoding="utf-8").splitlines()
         except OSError:
             return 0.0
         names = {f"cpu{number}" for number in usable_cpus()}

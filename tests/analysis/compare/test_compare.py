@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from left_runs import VALUES, compared, config, leave, note, page_without_plots, report
+from matplotlib.figure import Figure
 from PIL import Image
 
 from seesaw.analysis.compare import plots
@@ -51,21 +52,6 @@ def test_the_report_is_a_table(sweep, monkeypatch):
     )
     assert "expected best of k trials, balance=none: 17.67 (1), 13.33 (2), 12 (3)" in lines
     assert lines[-2:] == [str(sweep / "compare.html"), str(sweep / "compare.png")]
-
-
-def test_the_best_run_is_named_with_its_command(sweep):
-    """By the folder alone where its status holds no overrides, as those of earlier versions."""
-    assert "best run: " in compare([sweep], sweep)
-    assert "seesaw train" not in compare([sweep], sweep)
-    for number in range(4):
-        status = json.loads((sweep / str(number) / "status.json").read_text())
-        own = ["model=dcgan", f"seed={number}", "data.root=/a b", "run_dir=x", "resume=auto"]
-        (sweep / str(number) / "status.json").write_text(json.dumps(status | {"overrides": own}))
-    distances = {number: min(values) for number, values in enumerate(VALUES.values())}
-    best = min(distances, key=distances.__getitem__)
-    line = f"seesaw train model=dcgan seed={best} 'data.root=/a b'"
-    assert line in " ".join(compare([sweep], sweep).split())
-    assert html.escape(line) in (sweep / "compare.html").read_text()
 
 
 def test_different_protocols_are_never_ranked_together(sweep):
@@ -332,10 +318,23 @@ def test_torch_is_not_imported(sweep):
 
 
 def test_a_reader_who_has_seen_enough_breaks_nothing(sweep):
-    program = "import sys; from seesaw.cli.main import main; sys.exit(main(['compare', sys.argv[1]]))"
+    program = "import sys; from seesaw.cli.main import main; sys.exit(main())"
     running = subprocess.Popen(
-        [sys.executable, "-c", program, str(sweep)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, "compare", str(sweep)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     running.stdout.close()
     assert running.stderr.read() == ""
     assert running.wait(60) == 0
+
+
+def test_groups_that_were_measured_once_are_points_with_the_range_of_their_runs():
+    axes = Figure().add_subplot()
+    one, three = (plots.spread([pd.Series({30: value}) for value in values]) for values in ((5.0,), (7.0, 9.0, 8.0)))
+    plots._lines([(0, one), (1, three)], True)(axes)
+    assert [(list(line.get_ydata()), line.get_marker()) for line in axes.lines] == [([8.0], "o"), ([5.0], "o")]
+    assert min(line.get_markersize() for line in axes.lines) >= 6
+    (bar,) = axes.collections
+    assert bar.get_segments()[0][:, 1].tolist() == [7.0, 9.0]

@@ -43,7 +43,7 @@ def _source(module: str) -> list[ast.stmt]:
     path = _ROOT.joinpath(*parts)
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     known = bool(parts) and all(part.isidentifier() for part in parts) and file.is_file()
-    return ast.parse(file.read_text()).body if known else []
+    return ast.parse(file.read_text(encoding="utf-8")).body if known else []
 
 
 def _literals(arguments: ast.arguments) -> dict[str, Any]:

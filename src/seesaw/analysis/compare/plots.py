@@ -4,17 +4,18 @@ import math
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from seesaw.analysis.compare.groups import Table
 from seesaw.analysis.pages import GREY, new_figure, save, style
+from seesaw.training.axes import SINGLE, log_axis
 from seesaw.util import PALETTE
 
 NOTES = {
@@ -87,9 +88,12 @@ def spread(curves: Sequence[pd.Series]) -> pd.DataFrame:
 def _lines(curves: list[tuple[int, pd.DataFrame]], distance: bool) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
         for place, c in reversed(curves):  # the best on top
-            few, own = "o" if len(c) < 40 else None, place < len(PALETTE)
-            axes.plot(c.index, c["median"], color=colour(place), lw=1.8 if own else 0.8, marker=few, ms=3.5)
-            if c.runs.iloc[0] > 1 and own:
+            own = place < len(PALETTE)
+            marks: dict[str, Any] = SINGLE if len(c) == 1 else {"marker": "o" if len(c) < 40 else None, "ms": 3.5}
+            axes.plot(c.index, c["median"], color=colour(place), lw=1.8 if own else 0.8, **marks)
+            if c.runs.iloc[0] > 1 and own and len(c) == 1:  # a band of no width
+                axes.vlines(c.index, c.low, c.high, color=colour(place), lw=1.8)
+            elif c.runs.iloc[0] > 1 and own:
                 axes.fill_between(c.index, c.low, c.high, color=colour(place), alpha=0.18, lw=0)
         if distance:
             logarithmic(axes, min(c.low.min() for _, c in curves), max(c.high.max() for _, c in curves))
@@ -123,12 +127,7 @@ def logarithmic(axes: Axes, low: float, high: float) -> None:
     factor of 1e30 matplotlib's margins would overflow."""
     if not 0 < 5 * low < high < 1e30 * low:
         return
-    wide = high > 100 * low
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format(value, "g")))
-    axes.yaxis.set_minor_formatter(
-        FuncFormatter(lambda v, _: "" if wide or format(v, ".0e")[0] not in "25" else format(v, "g"))
-    )
+    log_axis(axes)
 
 
 def _without_math(legend: Legend) -> None:

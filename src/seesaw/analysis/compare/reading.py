@@ -201,14 +201,14 @@ def read_run(folder: Path, name: str) -> Run:
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(errors="replace"))) if path.is_file() else {}
+        return dict(json.loads(path.read_text(encoding="utf-8", errors="replace"))) if path.is_file() else {}
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise unreadable(path, error) from error
 
 
 def read_config(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text() if path.is_file() else "{}"
+        text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
         config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         if not isinstance(config, dict):
             raise ValueError("it holds no mapping of options")
@@ -245,7 +245,7 @@ def read_rows(path: Path) -> pd.DataFrame:
         UserError: a line is torn other than the last, a cell is no number, or a row has no kimg.
     """
     try:
-        text = path.read_text() if path.is_file() else ""
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]
         if not whole.strip():
             return pd.DataFrame(columns=["kimg"], dtype=float)

@@ -141,7 +141,7 @@ def images_file(folder: Path, resolution: int) -> Path:
 def whole(folder: Path) -> dict[str, Any] | None:
     """The index of a prepared set, or None where it is missing, of another format, or its files do not fit it."""
     try:
-        index: dict[str, Any] = json.loads((folder / "index.json").read_text())
+        index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         if index["version"] != VERSION:
             return None
         shape, names = shape_of(images_file(folder, index["decoding"]["resolution"])), index["class_names"]
@@ -208,7 +208,7 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
         _keep_rows(path, good)
     if plan.y is not None:
         np.save(making / "labels.npy", np.asarray(plan.y, dtype=np.int64)[good])
-    (making / "names.json").write_text(json.dumps([names[i] for i in good]))
+    (making / "names.json").write_text(json.dumps([names[i] for i in good]), encoding="utf-8")
     index = {
         "version": VERSION,
         "decoder": DECODER,
@@ -221,7 +221,7 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
         "bad": bad,
         "made": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
-    (making / "index.json").write_text(json.dumps(index, indent=1))
+    (making / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> None:

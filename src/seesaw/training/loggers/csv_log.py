@@ -75,7 +75,7 @@ class CSVLog(Tracker):
         self._columns += [c for c in dict.fromkeys(c for r in rows for c in r) if c not in self._columns]
         lines = [_line(self._columns)] + [_line([_cell(r, c) for c in self._columns]) for r in rows]
         atomic_write(self.path, "".join(lines), "choose another place by run_dir=…")
-        self._file = open(self.path, "r+", newline="")  # noqa: SIM115  (stays open for the run)
+        self._file = open(self.path, "r+", encoding="utf-8", newline="")  # noqa: SIM115  (stays open for the run)
         self._last = rows[-1] if rows else {}
         self._last_at = os.path.getsize(self.path) - (len(lines[-1].encode()) if rows else 0)
         return self._file
@@ -84,7 +84,7 @@ class CSVLog(Tracker):
 def read_metrics(path: Path | str) -> list[Row]:
     """The rows of a `metrics.csv` up to the first damaged line, each with the columns that were measured. A kill can tear the
     last line; a Notice is given where more is damaged."""
-    with open(path, newline="", errors="replace") as file:
+    with open(path, encoding="utf-8", newline="", errors="replace") as file:
         text = file.read()
     whole = text[: text.rfind("\n") + 1].replace("\0", "?")
     columns, *lines = list(csv.reader(io.StringIO(whole))) or [[]]
