@@ -17,7 +17,7 @@ SMALL = (
     "kimg=0.128", "log_kimg=0.016", "sample_kimg=0.128", "trainer=cpu", "run_dir=run",
 )  # fmt: skip
 SHORT = ("logger.wandb.init_timeout=3", "logger.wandb.finish_timeout=3")
-LIMIT = 3 + 12 + 8  # finish_timeout, what is allowed beside it, and the interpreter's exit
+LIMIT = 3 + 20  # finish_timeout and 20 s: the promise of 60 s where it is 40
 
 
 class Ended:
@@ -52,14 +52,13 @@ class Ended:
 @pytest.mark.parametrize("when", ["first", "middle", "end"])
 @pytest.mark.parametrize("fault", ["KILL", "STOP"])
 def test_the_helper_of_wandb_is_killed_or_stopped(tmp_path: Path, when: str, fault: str) -> None:
-    run = Ended(tmp_path, when, fault, *SHORT)
+    # A dead helper is not waited for: with the default limits a wait would take 48 s.
+    run = Ended(tmp_path, when, fault, *(SHORT if fault == "STOP" else ()))
     run.is_whole()
     (line,) = run.about("W&B failed")
     assert "the run goes on without it" in line
     assert "wandb sync --include-online run/wandb/offline-run-" in line
     assert len(run.err.splitlines()) == 1
-    if fault == "KILL":
-        assert run.seconds < 5
 
 
 @pytest.mark.slow

@@ -90,7 +90,7 @@ class WandbLog(Tracker):
         self.shown_name = _at_most(name or alone or run.name, LONGEST_NAME)
         self.mode = mode
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
-        self.start_limit, self.finish_limit = init_timeout + 10, finish_timeout + 12  # within 40 and 60 s by default
+        self.start_limit, self.finish_limit = init_timeout + 10, finish_timeout + 8  # within 40 and 60 s by default
         self._id = id
         self._run: Any = None
         self._folder: Path | None = None
