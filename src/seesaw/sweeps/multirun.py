@@ -221,9 +221,9 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
 def log_file(folder: Path) -> Any:
     """log.txt, opened for more; nothing at all where it cannot be opened."""
     try:
-        return open(folder / "log.txt", "a", buffering=1)
+        return open(folder / "log.txt", "a", encoding="utf-8", buffering=1)
     except OSError:
-        return open(os.devnull, "w")
+        return open(os.devnull, "w", encoding="utf-8")
 
 
 def ending(job: Job) -> str:

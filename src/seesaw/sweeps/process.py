@@ -16,7 +16,7 @@ SECONDS = 0.5
 def _stat(pid: int) -> tuple[str, str] | None:
     """State and start of a process by Linux's /proc/<pid>/stat; None where there is no such file."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
     return fields[0], fields[19]

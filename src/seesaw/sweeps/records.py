@@ -79,7 +79,8 @@ def record_failure(job: Job, reason: str, error: BaseException) -> None:
 
 def jobs_of(sweep: Path) -> list[JobStatus]:
     """The status of each job that was begun, by number."""
-    return sorted(filter(None, map(_read, sweep.glob(f"*/{FILE}"))), key=lambda job: job.number)
+    files = sweep.glob(f"*/{FILE}") if os.path.isdir(sweep) else ()  # Path.is_dir raises where a name is too long
+    return sorted(filter(None, map(_read, files)), key=lambda job: job.number)
 
 
 def recorded(job: Job) -> JobStatus | None:
@@ -90,7 +91,7 @@ def recorded(job: Job) -> JobStatus | None:
 
 def _read(file: Path) -> JobStatus | None:
     with contextlib.suppress(OSError, ValueError, TypeError):  # TypeError: another version wrote it
-        return JobStatus(**json.loads(file.read_text()))
+        return JobStatus(**json.loads(file.read_text(encoding="utf-8")))
     return None
 
 

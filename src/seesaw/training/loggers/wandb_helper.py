@@ -56,7 +56,7 @@ def refusal(folder: Path) -> str | None:
         folder: of the attempt, `<run_dir>/wandb/run-…`.
     """
     with contextlib.suppress(OSError):
-        for line in (folder / "logs" / "debug-internal.log").read_text(errors="replace").splitlines():
+        for line in (folder / "logs" / "debug-internal.log").read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, AttributeError):
                 _, found, reason = str(json.loads(line).get("msg")).partition("filestream: fatal error: ")
                 if found:

@@ -101,7 +101,11 @@ class WandbLog(Tracker):
         """The id given, else the stored one of a run that continues, else WANDB_RUN_ID, which W&B's own sweep agent sets, but
         for the jobs of our sweeps, else a new one."""
         if self._id is None:
-            stored = self._id_file.read_text().strip() if self.run.resume and self._id_file.exists() else None
+            stored = (
+                self._id_file.read_text(encoding="utf-8").strip()
+                if self.run.resume and self._id_file.exists()
+                else None
+            )
             given = None if self.run.of_sweep else os.environ.get("WANDB_RUN_ID")
             self._id = stored or given or _readable_id(self.shown_name)
         return self._id
