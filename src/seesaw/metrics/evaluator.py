@@ -18,6 +18,9 @@ from seesaw.metrics.reference import KEPT, Reals, Reference, reference_of
 
 MOST = 10_000
 
+LEAST = 2
+"""Images of which there is a covariance, and an unbiased kernel distance."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -45,8 +48,8 @@ class Evaluator:
     def __init__(
         self, extractor: Extractor, measures: Mapping[str, Metric], n: int | None = None, batch_size: int = 256
     ) -> None:
-        if n is not None and n < 2:
-            raise ValueError(f"n must be null or at least 2, not {n}")
+        if n is not None and n < LEAST:
+            raise ValueError(f"n must be null or at least {LEAST}, not {n}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.extractor, self.measures, self.n, self.batch_size = extractor, dict(measures), n, batch_size
@@ -103,7 +106,7 @@ class Evaluator:
 
     @cached_property
     def gate(self) -> Gate | None:
-        """Which samples count as images of the set; None where the extractor does not classify. The evaluator must be prepared."""
+        """Which samples count as images of the set; None where the extractor does not classify. Prepare first."""
         if not isinstance(self.extractor, Classifies):
             return None
         return gate_of(self.reference.features, self.extractor.probabilities)

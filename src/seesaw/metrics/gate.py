@@ -18,6 +18,9 @@ SHRINKAGE = 0.1
 FOLDS = 10
 """Each real is measured by the Gaussians of the others: these are fitted to nine tenths at a time."""
 
+SAME = 1e-4
+"""Sums of features that differ by less may be those of one image."""
+
 RULE = (
     f"valid: probability above {SURE:g} and Mahalanobis distance to the class below the {QUANTILE:g} quantile of the "
     f"reals (shrinkage {SHRINKAGE:g}, {FOLDS} folds)"
@@ -68,7 +71,7 @@ class Gate:
     where m_k and C_k (shrunk, see `fit_classes`) are of the reals that the classifier puts into class k, and the limit is the
     0.99 quantile of the reals' own distances, each by Gaussians that were fitted without it (Lee et al. 2018, arXiv 1807.03888,
     whose covariance is one for all classes). Where an image is several that are classified on their own, as stacked digits
-    are, each of them must be valid.
+    are, each of them must be valid. It takes about a hundred reals: of a dozen the limit is too wide.
 
     Args:
         gaussians: of the reals' classes.
@@ -96,14 +99,23 @@ def gate_of(features: Tensor, classify: Callable[[Tensor], Tensor]) -> Gate:
     """
     parts, p = apart(features, classify(features).cpu())
     sure, classes = p.max(1)
-    fold = torch.arange(len(features)).repeat_interleave(len(parts) // len(features)) % FOLDS
+    fold = folds(parts)
     distance = torch.empty(len(parts), dtype=torch.float64)
     for k in fold.unique().tolist():
         others = fit_classes(parts[fold != k], classes[fold != k], p.shape[1])
         distance[fold == k] = others.distance(parts[fold == k], classes[fold == k])
-    limit = distance.sort().values[min(int(QUANTILE * len(parts)), len(parts) - 1)].item()
+    known = distance[distance.isfinite()].sort().values  # a class of one real has no others
+    limit = known[min(int(QUANTILE * len(known)), len(known) - 1)].item() if len(known) else 0.0
     valid = together((sure > SURE) & (distance <= limit), len(features))
     return Gate(fit_classes(parts, classes, p.shape[1]), limit, valid.double().mean().item())
+
+
+def folds(parts: Tensor) -> Tensor:
+    """int64 (n,), the fold of each row of features (n, d), below 10. Equal images are in one fold, also when their features
+    differ by rounding: a stacked set has each digit many times, and a Gaussian of its copies would call it near."""
+    order = parts.double().sum(1).sort()
+    groups = (order.values.diff(prepend=order.values[:1]) > SAME).cumsum(0)
+    return torch.empty_like(groups).scatter_(0, order.indices, groups % FOLDS)
 
 
 def apart(features: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
