@@ -112,13 +112,13 @@ def test_the_distance_is_that_of_mahalanobis() -> None:
     assert found.distance(point, torch.tensor([1])).item() == float("inf")  # a class without reals has no valid sample
 
 
-@pytest.mark.parametrize("n", [1, 2, 12, 100])
+@pytest.mark.parametrize("n", [1, 2, 12, 600])
 def test_a_gate_of_few_reals_is_finite(n: int) -> None:
     found = gate_of(CLASSIFIER(REALS.images[:n]), CLASSIFIER.probabilities)
     assert 0 <= found.accepted <= 1
     assert math.isfinite(found.limit)
-    if n in (1, 100):  # twelve leave a class two images at most, so that the limit is too wide
-        assert share(found, NOISES["uniform"][:50]) == 0
+    if n == 600:  # of fewer the limit is too wide; see `Gate`
+        assert max(share(found, images) for images in NOISES.values()) < 0.01
 
 
 def test_copies_of_an_image_share_a_fold() -> None:
