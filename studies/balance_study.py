@@ -41,7 +41,7 @@ TASKS = {  # each takes some 15 to 35 seconds of one core
             "model=dcgan_small", "data=stacked_digits", "model.G.z_dim=18", "model.G.width=16", "model.D.width=16",
             "metrics.n=5000",
         ],
-        "judged_by": "reverse_kl_stacked_digits",
+        "judged_by": "valid_reverse_kl_stacked_digits",
     },
     "digits": {
         "kimg": 32,
@@ -126,7 +126,12 @@ def figures(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
     status, config = read_json(folder / "status.json"), " ".join(overrides_of(cell))
     row = {**cell, "state": status.get("state"), "kimg": status.get("kimg"), "protocol": status.get("protocol")}
     judged_by = str(TASKS[cell["task"]]["judged_by"])
-    short = {"modes": "modes_", "high_quality": "high_quality_", "confident": "confident_", "frechet": "frechet_"}
+    short = {
+        "modes": ("modes_", "valid_modes_"),
+        "high_quality": ("high_quality_",),
+        "valid": ("valid_stacked_", "valid_digits"),
+        "frechet": ("frechet_",),
+    }
     last = {k.removeprefix("last/"): v for k, v in status.items() if k.startswith("last/")}
     row |= {"judged_by": judged_by, "value": last.get(judged_by)}
     row |= {name: next((v for k, v in last.items() if k.startswith(start)), None) for name, start in short.items()}

@@ -4,7 +4,7 @@ import pytest
 from command_lines import TRAINING, Command, Ended, forked, refused_in_a_sentence
 from hydra.errors import HydraException
 
-from seesaw.config.renamed import RENAMED, renamed
+from seesaw.config.renamed import RENAMED, renamed, with_moved_targets
 from seesaw.errors import UserError
 from seesaw.training.error_messages import known_message
 from seesaw.training.preflight import compose_checked
@@ -78,3 +78,27 @@ def test_a_key_below_an_old_one_keeps_its_end_where_the_new_one_is_a_key() -> No
     assert renamed("penalty.drift.weigth") is None  # penalty.drift names a node today
     assert renamed("model.optimizersX") is None
     assert renamed("penalty.r1.gamma") is None
+
+
+def test_saved_metrics_that_became_gated_get_names_of_their_own() -> None:
+    """A value of a new definition under an old name would be compared with the old ones."""
+    kl, modes = "seesaw.metrics.reverse_kl.ReverseKL", "seesaw.metrics.modes.Modes"
+    extractor = {"_target_": "seesaw.metrics.extractors.stacked.StackedExtractor", "name": "digits"}
+    old = {
+        "modes_stacked_digits": {"_target_": modes},
+        "reverse_kl_stacked_digits": {"_target_": kl},
+        "confident_stacked_digits": {"_target_": "seesaw.metrics.confident.Confident"},
+        "kernel_stacked_digits": {"_target_": "seesaw.metrics.kernel.Kernel"},
+    }
+    found = with_moved_targets({"extractor": extractor, "primary": "modes_stacked_digits", "measures": old})
+    assert found["primary"] == "valid_modes_stacked_digits"
+    assert {name: node["_target_"].rpartition(".")[2] for name, node in found["measures"].items()} == {
+        "valid_modes_stacked_digits": "Modes",
+        "valid_reverse_kl_stacked_digits": "ReverseKL",
+        "valid_stacked_digits": "Valid",
+        "kernel_stacked_digits": "Kernel",
+    }
+    assert with_moved_targets(found) == found
+    points = {"_target_": "seesaw.metrics.extractors.points.PointsExtractor"}
+    other = {"extractor": points, "primary": "modes_x", "measures": {"modes_x": {"_target_": modes}}}
+    assert with_moved_targets(other) == other  # what is not gated keeps its name

@@ -18,6 +18,7 @@ from seesaw.metrics.evaluator import Evaluator
 from seesaw.metrics.extractors.base import ClassifierExtractor, Frozen
 from seesaw.metrics.extractors.points import PointsExtractor
 from seesaw.metrics.features import Features
+from seesaw.metrics.gate import RULE
 from seesaw.metrics.metric import Metric, directions, panels
 from seesaw.metrics.reference import Reference
 
@@ -77,7 +78,7 @@ def test_one_file_and_one_entry_are_enough(tmp_path: Path, monkeypatch: pytest.M
     evaluator.prepare(reals, tmp_path)
     other = digits(32).images[600:1200]
     found = evaluator.evaluate([other], 600)
-    assert list(found.values)[:4] == ["frechet_digits", "kernel_digits", "modes_digits", "confident_digits"]
+    assert list(found.values)[:4] == ["frechet_digits", "kernel_digits", "valid_modes_digits", "valid_digits"]
     real, fake = (evaluator.extractor(x).numpy() for x in (reals.images, other))
     for name, (known, asked) in {"precision_digits": (real, fake), "recall_digits": (fake, real)}.items():
         radius = NearestNeighbors(n_neighbors=6).fit(known).kneighbors(known)[0][:, -1]
@@ -85,7 +86,7 @@ def test_one_file_and_one_entry_are_enough(tmp_path: Path, monkeypatch: pytest.M
         assert found.values[name] == pytest.approx((distance <= radius[index]).any(1).mean(), abs=0.004)
         assert 0.5 < found.values[name] < 1
     assert found.protocol.label().endswith(
-        "; kernel distance over all samples and 600 reals; precision and recall by 5 neighbours"
+        f"; kernel distance over all samples and 600 reals; precision and recall by 5 neighbours; {RULE}"
     )
     del sys.modules["own_metric"]
 
@@ -121,14 +122,11 @@ def test_all_metrics_share_one_pass_and_what_they_derive_from_it(
     evaluator = Evaluator(extractor, twice)
     evaluator.prepare(reals, tmp_path)
     assert (extractor.seen, extractor.classified) == (600, 0)
+    known = len(evaluator.reference.features)  # the gate classifies the reals, once
     for k in (1, 2):
         values = evaluator.evaluate([reals.images[:200]], 200).values
-        assert (extractor.seen, extractor.classified, extractor.assigned, taken) == (
-            600 + 200 * k,
-            200 * k,
-            k,
-            [200] * k,
-        )
+        counts = (extractor.seen, extractor.classified, extractor.assigned, taken)
+        assert counts == (600 + 200 * k, known + 200 * k, k, [200] * k)
     assert all(values[name] == values[f"{name}_again"] for name in measures("digits"))
 
 
@@ -173,15 +171,15 @@ def test_an_extractor_that_lacks_what_a_metric_needs_is_refused() -> None:
         def load(self) -> Any: ...
         def features(self, images: torch.Tensor) -> torch.Tensor: ...
 
-    confident = measures("digits")["confident_digits"]
+    valid = measures("digits")["valid_digits"]
     with pytest.raises(
-        ValueError, match=r"^measures.c: Confident needs an extractor that has probabilities\(\), and gauss"
+        ValueError, match=r"^measures.c: Valid needs an extractor that has probabilities\(\), and gauss"
     ):
-        Evaluator(PointsExtractor("ring", 8, 1.0, 0.01), {"c": confident})
+        Evaluator(PointsExtractor("ring", 8, 1.0, 0.01), {"c": valid})
     with pytest.raises(
         ValueError, match=r"^measures.m: Modes needs an extractor that has assign\(\), and plain does not"
     ):
-        Evaluator(Plain(), {"m": measures("digits")["modes_digits"]})
+        Evaluator(Plain(), {"m": measures("digits")["valid_modes_digits"]})
     Evaluator(Plain(), measures("fid"))
 
 

@@ -139,7 +139,7 @@ def test_how_often_a_trial_is_measured_and_what_is_better_come_from_its_metrics(
     space = Space("mine", [], {"seed": Range(1, 2)})
     plan = Plan(space, [*SMALL[:-1], "metrics=digits"], here, 2, "none", seed=0)
     assert check_corners(plan) == Measured(2, higher_is_better=False)
-    modes = dataclasses.replace(plan, overrides=[*plan.overrides, "metrics.primary=modes_digits", "kimg=0.2"])
+    modes = dataclasses.replace(plan, overrides=[*plan.overrides, "metrics.primary=valid_modes_digits", "kimg=0.2"])
     assert check_corners(modes) == Measured(7, higher_is_better=True)
     auto = dataclasses.replace(plan, overrides=[*SMALL[:-1], "metrics=auto"])
     monkeypatch.setattr("seesaw.metrics.auto.choose", lambda: Choice("fid", "chosen"))

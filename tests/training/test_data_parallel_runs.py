@@ -86,7 +86,7 @@ def test_one_process_measures_the_same_figures(two: Path, monkeypatch: pytest.Mo
     for options, ending in (([], ""), (["--raw"], "_raw")):
         assert seesaw(["evaluate", "run", *options]) == 0
         row = json.loads((two / "evaluations.jsonl").read_text().splitlines()[-1])
-        for name in ("frechet_digits", "kernel_digits", "confident_digits"):
+        for name in ("frechet_digits", "kernel_digits", "valid_digits"):
             assert row[name] == pytest.approx(status[f"last/{name}{ending}"], rel=1e-5)
 
 

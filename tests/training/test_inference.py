@@ -152,6 +152,16 @@ def test_evaluate_measures_as_the_run_did_but_for_what_is_set(here: Path, capsys
     assert [row["protocol"]["fake_count"] for row in rows] == [64, 40, 48]
 
 
+@pytest.mark.parametrize("n", ["1", "0", "-3"])
+def test_too_few_samples_are_refused_by_the_name_of_the_option(
+    n: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_run(here / "run")
+    error = err_of(["evaluate", "run", "--n", n], capsys)
+    assert f"--n {n}: metrics need at least 2 images" in error
+    assert error.count("\n") == 1
+
+
 def test_a_set_that_moved_is_given_by_its_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "faces").mkdir()
     for k in range(12):

@@ -55,7 +55,7 @@ TRAIN = {
     "loss/D", "loss/G", "D/accuracy", "D/logits_real", "D/logits_fake", "grad_norm/D", "grad_norm/G", "lr/D", "lr/G",
     "updates/D", "updates/G", "images_per_sec", "D/adversarial", "D/r1", "G/adversarial",
 }  # fmt: skip
-EVAL = {"frechet_digits", "kernel_digits", "modes_digits", "confident_digits", "frechet_digits_raw"}
+EVAL = {"frechet_digits", "kernel_digits", "valid_modes_digits", "valid_digits", "frechet_digits_raw"}
 BALANCE = {"advantage", "skipped/D", "skipped/G"}
 FIGURES = (
     {f"train/{name}" for name in TRAIN} | {f"eval/{name}" for name in EVAL} | {f"balance/{name}" for name in BALANCE}

@@ -70,6 +70,7 @@ MOVED = {
     "seesaw.data.sets.MNIST": "seesaw.data.sources.mnist.MNIST",
     "seesaw.data.sets.StackedDigits": "seesaw.data.sources.stacked.StackedDigits",
     "seesaw.data.sets.StackedMNIST": "seesaw.data.sources.stacked.StackedMNIST",
+    "seesaw.metrics.confident.Confident": "seesaw.metrics.valid.Valid",
     "seesaw.metrics.callback": "seesaw.training.callbacks.evaluate",
     "seesaw.metrics.efficientnet": "seesaw.metrics.extractors.efficientnet",
     "seesaw.metrics.extractors": "seesaw.metrics.extractors.base",
@@ -94,4 +95,27 @@ def with_moved_targets(node: Any) -> Any:
     if isinstance(target := found.get("_target_"), str):
         module, _, name = target.rpartition(".")
         found["_target_"] = MOVED.get(target) or (f"{MOVED[module]}.{name}" if module in MOVED else target)
-    return found
+    return _with_gated_names(found)
+
+
+GATED = ("seesaw.metrics.valid.Valid", "seesaw.metrics.modes.Modes", "seesaw.metrics.reverse_kl.ReverseKL")
+"""Metrics that count valid images alone where the extractor classifies; before, they counted all."""
+
+CLASSIFIERS = (
+    "seesaw.metrics.extractors.base.ClassifierExtractor",
+    "seesaw.metrics.extractors.stacked.StackedExtractor",
+)
+
+
+def _with_gated_names(node: dict[str, Any]) -> dict[str, Any]:
+    """A node `metrics` with these metrics under the names of today, so that no value of another definition has an old name."""
+    extractor, measures = node.get("extractor"), node.get("measures")
+    if not (isinstance(extractor, dict) and extractor.get("_target_") in CLASSIFIERS and isinstance(measures, dict)):
+        return node
+    names = {name: name for name in measures}
+    for name, metric in measures.items():
+        if isinstance(metric, dict) and metric.get("_target_") in GATED and not str(name).startswith("valid_"):
+            names[name] = f"valid_{str(name).removeprefix('confident_')}"
+    primary = node.get("primary")
+    found = node | {"measures": {names[name]: metric for name, metric in measures.items()}}
+    return found | {"primary": names[primary]} if isinstance(primary, str) and primary in names else found

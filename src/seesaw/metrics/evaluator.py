@@ -2,19 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from seesaw.functional.distances import frechet_distance, moments
-from seesaw.metrics.extractors.base import Extractor
+from seesaw.metrics.extractors.base import Classifies, Extractor
 from seesaw.metrics.features import Features
+from seesaw.metrics.gate import RULE, Gate, gate_of
 from seesaw.metrics.metric import Metric, directions, named
 from seesaw.metrics.protocol import Protocol, Which
 from seesaw.metrics.reference import KEPT, Reals, Reference, reference_of
 
 MOST = 10_000
+
+LEAST = 2
+"""Images of which there is a covariance, and an unbiased kernel distance."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ class Evaluator:
     def __init__(
         self, extractor: Extractor, measures: Mapping[str, Metric], n: int | None = None, batch_size: int = 256
     ) -> None:
-        if n is not None and n < 2:
-            raise ValueError(f"n must be null or at least 2, not {n}")
+        if n is not None and n < LEAST:
+            raise ValueError(f"n must be null or at least {LEAST}, not {n}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.extractor, self.measures, self.n, self.batch_size = extractor, dict(measures), n, batch_size
@@ -81,6 +86,7 @@ class Evaluator:
         reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
         if reference is not None:
             self.reference = reference
+            self.__dict__.pop("gate", None)  # of the reals before
 
     def evaluate(self, chunks: Iterable[Tensor], n: int, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
         """Measure the first `n` images of `chunks`, uint8 (b, C, H, W) each, with labels `y` (n,) where they have any.
@@ -92,11 +98,18 @@ class Evaluator:
 
     def measure(self, features: Tensor, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
         """All metrics of images by their features (n, d)."""
-        fakes = Features(features, self.extractor, y)
+        fakes = Features(features, self.extractor, y, self.gate)
         values: dict[str, float] = {}
         for name, metric in self.measures.items():
             values |= named(name, metric, metric(self.reference, fakes))
         return Evaluation(values, self.protocol(self.reals, len(features), which))
+
+    @cached_property
+    def gate(self) -> Gate | None:
+        """Which samples count as images of the set; None where the extractor does not classify. Prepare first."""
+        if not isinstance(self.extractor, Classifies):
+            return None
+        return gate_of(self.reference.features, self.extractor.probabilities)
 
     def half_floor(self, seed: int) -> float:
         """The Fréchet distance of one random half of the reals to the other: what a perfect generator could reach with
@@ -124,9 +137,10 @@ class Evaluator:
         be prepared."""
         n = self._count(reals) if n is None else n
         kept = min(len(reals), KEPT)
-        details = "; ".join(text for metric in self.measures.values() if (text := metric.protocol(n, kept)))
-        e = self.extractor
-        return Protocol(e.name, e.weights_hash, e.resize, reals.description, len(reals), n, details, which)
+        texts = [text for metric in self.measures.values() if (text := metric.protocol(n, kept))]
+        details = "; ".join([*texts, RULE] if isinstance(self.extractor, Classifies) else texts)
+        e, r = self.extractor, reals
+        return Protocol(e.name, e.weights_hash, e.resize, r.description, r.identity[:12], len(r), n, details, which)
 
     def _count(self, reals: Reals) -> int:
         return min(len(reals), MOST) if self.n is None else self.n

@@ -1,11 +1,14 @@
 """The features of generated samples, and what several metrics derive from them."""
 
+from dataclasses import replace
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from seesaw.functional.distances import Moments, moments
 from seesaw.metrics.extractors.base import Assignment, Classifies, Extractor, KnowsModes
+from seesaw.metrics.gate import Gate
 
 
 class Features:
@@ -15,10 +18,11 @@ class Features:
         values: float32 (n, d), on the CPU.
         extractor: what made them.
         y: int64 (n,), the labels that the samples were drawn with; None for a model without labels.
+        gate: which samples count as images of the set; None: all, as of an extractor that does not classify.
     """
 
-    def __init__(self, values: Tensor, extractor: Extractor, y: Tensor | None = None) -> None:
-        self.values, self.extractor, self.y = values, extractor, y
+    def __init__(self, values: Tensor, extractor: Extractor, y: Tensor | None = None, gate: Gate | None = None) -> None:
+        self.values, self.extractor, self.y, self.gate = values, extractor, y, gate
 
     def __len__(self) -> int:
         return len(self.values)
@@ -35,7 +39,18 @@ class Features:
         return self.extractor.probabilities(self.values).cpu()
 
     @cached_property
+    def valid(self) -> Tensor:
+        """Bool (n,), whether each sample passes the gate."""
+        assert self.gate is not None  # the evaluator makes one for every extractor that classifies
+        return self.gate.valid(self.values, self.probabilities)
+
+    @cached_property
     def assignment(self) -> Assignment:
-        """Which of the known modes each sample belongs to."""
+        """Which of the known modes each sample belongs to. Those that do not pass the gate lie outside every mode."""
         assert isinstance(self.extractor, KnowsModes)
-        return self.extractor.assign(self)
+        found = self.extractor.assign(self)
+        if self.gate is None:
+            return found
+        inside = found.expected[: found.modes].double()
+        expected = torch.cat([inside / inside.sum() * self.gate.accepted, inside.new_tensor([1 - self.gate.accepted])])
+        return replace(found, inside=found.inside & self.valid, expected=expected)

@@ -8,7 +8,8 @@ from seesaw.metrics.reference import Reference
 
 
 class Modes(Metric):
-    """Number of modes (classes, triples of classes, Gaussians) with at least one sample inside them. It grows with the
+    """Number of modes (classes, triples of classes, Gaussians) with at least one sample inside them; of classes and triples
+    a sample must pass `seesaw.metrics.gate.Gate`, which the published tables do not ask. It grows with the
     number of samples: 26,000 in VEEGAN's and PacGAN's tables of stacked digits, 2,500 in those of Gaussians."""
 
     higher_is_better = True

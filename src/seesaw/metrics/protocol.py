@@ -14,6 +14,7 @@ class Protocol:
     weights_hash: str  # first 12 digits of the SHA-256 of the extractor's weights
     resize: str  # how images come to the extractor's size
     reference: str  # the reals: set, split, shape
+    reference_hash: str  # first 12 digits of the SHA-256 of the reals' shape and pixels
     reference_count: int
     fake_count: int
     details: str  # what the metrics depend on besides, such as the samples of the kernel distance; may be empty
@@ -22,6 +23,7 @@ class Protocol:
     def label(self) -> str:
         """One line for a person."""
         counts = f"{self.fake_count} {self.generator} samples against {self.reference_count} reals of {self.reference}"
+        counts += f" ({self.reference_hash})"
         parts = [f"{self.extractor} ({self.weights_hash}), {self.resize}", counts, self.details]
         return "; ".join(part for part in parts if part)
 

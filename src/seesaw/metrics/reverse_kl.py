@@ -12,9 +12,9 @@ from seesaw.metrics.reference import Reference
 class ReverseKL(Metric):
     """KL in nats of the samples' histogram over the modes from the reals' (the "reverse KL" of VEEGAN and PacGAN).
 
-    Where samples may lie outside every mode, as around Gaussians, these are one more bin: so it is finite and sees quality
-    too; of 25 Gaussians a generator with all samples outside has 4.5. N samples that are uniform over M modes have about
-    (M - 1) / 2N, one mode alone has log M.
+    Where samples may lie outside every mode, as around Gaussians or by a classifier's gate, these are one more
+    bin: so it is finite and sees quality too; of 25 Gaussians a generator with all samples outside has 4.5. N samples
+    that are uniform over M modes have about (M - 1) / 2N, one mode alone has log M.
     """
 
     higher_is_better = False

@@ -22,6 +22,7 @@ from seesaw.config.assemble import assemble
 from seesaw.config.options import OPTIONS, config_dir
 from seesaw.config.values import check, did_you_mean
 from seesaw.errors import Notice, UserError
+from seesaw.metrics.evaluator import LEAST
 from seesaw.training.build import construct
 from seesaw.training.callbacks.samples import COLUMNS, class_rows, save_png, sheet
 from seesaw.training.checkpoints import load
@@ -273,9 +274,13 @@ def metrics_node(node: dict[str, Any], n: int | None) -> dict[str, Any]:
     """The node with `n` samples (None: as it is), and the advice for missing weights that fits `seesaw evaluate`.
 
     Raises:
-        UserError: nothing is measured.
+        UserError: nothing is measured, or `n` is too small.
     """
     extractor = node.get("extractor")
+    if n is not None and n < LEAST:
+        raise UserError(
+            f"--n {n}: metrics need at least {LEAST} images; leave --n out to measure as many as the run did"
+        )
     if not isinstance(extractor, dict):
         raise UserError("the run has metrics=none; give --fid FILE (or --fid auto) to measure with Inception")
     node = node | ({} if n is None else {"n": n})

@@ -45,7 +45,7 @@ def test_when_it_measures(tmp_path: Path, batch_size: int, batches: int, expecte
     assert {f"eval/{name}": value for name, value in callback.last.items()} == kept.rows[-1][1]
     assert toy.latest_metrics == kept.rows[-1][1]
     drift = ["drift"] if len(expected) > 1 else []  # there is none before the second evaluation
-    assert list(callback.last) == ["frechet_digits", "kernel_digits", "modes_digits", "confident_digits", *drift]
+    assert list(callback.last) == ["frechet_digits", "kernel_digits", "valid_modes_digits", "valid_digits", *drift]
 
 
 def test_what_measuring_will_cost_is_printed_before_it_starts(
@@ -181,7 +181,7 @@ def test_the_status_names_primary_directions_and_panels(tmp_path: Path) -> None:
     found = callback.status(reals)
     assert found["metric"] == "frechet_digits"
     assert found["protocol"] == callback.evaluator.protocol(reals).label()
-    up, down = ("modes_digits", "confident_digits"), ("frechet_digits", "kernel_digits")
+    up, down = ("valid_modes_digits", "valid_digits"), ("frechet_digits", "kernel_digits")
     both = {name: name in up for name in (*down, *up)}
     assert found["higher_is_better"] == both | {f"{name}_raw": up for name, up in both.items()} | {"drift": False}
     assert found["panels"]["frechet_digits"] == {"title": "Fréchet distance", "scale": "log"}
@@ -226,7 +226,7 @@ def test_processes_that_measure_different_things_are_refused(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"primary": "fid"}, "primary must be one of frechet_digits, .*confident_digits, not 'fid'"),
+    ({"primary": "fid"}, "primary must be one of frechet_digits, .*valid_digits, not 'fid'"),
     ({"measures": measures("digits") | {"drift": measures("fid")["fid"]}}, "measures.drift: every evaluation logs"),
     ({"raw": True, "measures": measures("digits") | {"frechet_digits_raw": measures("fid")["fid"]}}, "_raw: every"),
 ])  # fmt: skip

@@ -46,7 +46,7 @@ def test_summary_follows_the_direction_of_each_metric(runs: dict[str, tuple[Path
     _, run = runs["one"]
     assert run.axes["*"] == run.axes["eval/frechet_digits"] == "kimg"
     assert run.summaries["eval/frechet_digits"] == run.summaries["eval/drift"] == "min"
-    assert run.summaries["eval/modes_digits"] == "max"
+    assert run.summaries["eval/valid_modes_digits"] == "max"
 
 
 def test_best_is_in_the_summary_from_the_first_evaluation_on(runs: dict[str, tuple[Path, OfflineRun]]) -> None:

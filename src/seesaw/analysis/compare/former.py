@@ -37,13 +37,13 @@ METRICS = {
     "InceptionExtractor": ("fid", {"fid": "frechet.Frechet", "kid": "kernel.Kernel"}),
     "EfficientNetLite0Extractor": ("kid_efflite0", {"fid_efflite0": "frechet.Frechet", "kid_efflite0": "kernel.Kernel"}),
     "ClassifierExtractor": ("frechet_{name}", {
-        "frechet_{name}": "frechet.Frechet", "kernel_{name}": "kernel.Kernel", "modes_{name}": "modes.Modes",
-        "confident_{name}": "confident.Confident",
+        "frechet_{name}": "frechet.Frechet", "kernel_{name}": "kernel.Kernel", "valid_modes_{name}": "modes.Modes",
+        "valid_{name}": "valid.Valid",
     }),
     "StackedExtractor": ("frechet_stacked_{name}", {
         "frechet_stacked_{name}": "frechet.Frechet", "kernel_stacked_{name}": "kernel.Kernel",
-        "modes_stacked_{name}": "modes.Modes", "reverse_kl_stacked_{name}": "reverse_kl.ReverseKL",
-        "confident_stacked_{name}": "confident.Confident",
+        "valid_modes_stacked_{name}": "modes.Modes",
+        "valid_reverse_kl_stacked_{name}": "reverse_kl.ReverseKL", "valid_stacked_{name}": "valid.Valid",
     }),
     "PointsExtractor": ("reverse_kl_gaussians_{kind}", {
         "frechet_gaussians_{kind}": "frechet.Frechet", "kernel_gaussians_{kind}": "kernel.Kernel",

@@ -185,7 +185,7 @@ class ClassifierExtractor(Frozen):
         return self.network.head(features.to(self.device)).softmax(1)
 
     def assign(self, fakes: Sampled) -> Assignment:
-        """A sample belongs to its most probable class, however improbable."""
+        """A sample belongs to its most probable class, however improbable: `Features.assignment` applies the gate."""
         mode = fakes.probabilities.max(1).indices
         return Assignment(
             mode, torch.ones_like(mode, dtype=torch.bool), SmallClassifier.classes, torch.ones(SmallClassifier.classes)

@@ -1,0 +1,130 @@
+"""Valid digits: real ones pass, also those that neither classifier nor gate has seen; noise and what is no digit does not."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from seesaw.data.sources.digits import digits
+from seesaw.metrics.extractors.base import ClassifierExtractor
+from seesaw.metrics.features import Features
+from seesaw.metrics.gate import Gate, fit_classes, folds, gate_of
+
+REALS = digits(32)
+CLASSIFIER = ClassifierExtractor("digits")
+
+
+def held_out() -> tuple[Tensor, Tensor]:
+    """The rows that the shipped classifier was trained on, and those that it has not seen (tools/train_classifier.py)."""
+    order = torch.randperm(len(REALS), generator=torch.Generator().manual_seed(0))
+    unseen, seen = order.tensor_split([len(order) // 5])
+    return seen, unseen
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return gate_of(CLASSIFIER(REALS.images), CLASSIFIER.probabilities)
+
+
+def of(gate: Gate, images: Tensor) -> Features:
+    return Features(CLASSIFIER(images), CLASSIFIER, gate=gate)
+
+
+def share(gate: Gate, images: Tensor) -> float:
+    return of(gate, images).valid.double().mean().item()
+
+
+def noises() -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    x, shape = REALS.images, REALS.images.shape
+    wide, narrow = ((127 + std * torch.randn(shape, generator=g)).clamp(0, 255).byte() for std in (64, 20))
+    soft = gaussian_blur(torch.randn(shape, generator=g), [13, 13], [3.0, 3.0])
+    order = torch.rand(len(x), 1024, generator=g).argsort(1)
+    return {
+        "uniform": torch.randint(0, 256, shape, dtype=torch.uint8, generator=g),
+        "Gaussian": wide,
+        "Gaussian, of little contrast": narrow,
+        "salt and pepper": (torch.rand(shape, generator=g) < 0.5).byte() * 255,
+        "sparse salt": (torch.rand(shape, generator=g) < 0.2).byte() * 255,
+        "blobs": (soft / soft.std() * 100 + 80).clamp(0, 255).byte(),
+        "constant": torch.arange(256, dtype=torch.uint8)[:, None, None, None].expand(256, 1, 32, 32),
+        "shuffled pixels": x.flatten(1).gather(1, order).view(shape),
+        "inverted": 255 - x,
+    }
+
+
+def spoiled() -> dict[str, Tensor]:
+    """Digits that were damaged: blurred by 3 px, or put together from two of different classes."""
+    g = torch.Generator().manual_seed(0)
+    x, y = REALS.images, REALS.y
+    assert y is not None
+    a, b = (torch.randperm(len(x), generator=g) for _ in range(2))
+    a, b = a[y[a] != y[b]], b[y[a] != y[b]]
+    return {
+        "blurred": gaussian_blur(x, [19, 19], [3.0, 3.0]),
+        "mean of two": ((x[a].float() + x[b].float()) / 2).byte(),
+        "left and right halves": torch.cat([x[a][..., :16], x[b][..., 16:]], 3),
+        "top and bottom halves": torch.cat([x[a][..., :16, :], x[b][..., 16:, :]], 2),
+    }
+
+
+NOISES, SPOILED = noises(), spoiled()
+
+
+def test_real_digits_are_valid(gate: Gate) -> None:
+    assert share(gate, REALS.images) > 0.97
+    assert share(gate, REALS.images[held_out()[1]]) > 0.95
+
+
+def test_digits_that_neither_classifier_nor_gate_has_seen_are_valid() -> None:
+    """Measured: 0.944."""
+    seen, unseen = held_out()
+    assert share(gate_of(CLASSIFIER(REALS.images[seen]), CLASSIFIER.probabilities), REALS.images[unseen]) > 0.93
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_noise_is_not_valid_and_covers_few_modes(kind: str, gate: Gate) -> None:
+    assert share(gate, NOISES[kind]) <= 0.05
+    assert (of(gate, NOISES[kind]).assignment.counts() > 5).sum() <= 1
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_most_spoiled_digits_are_not_valid(kind: str, gate: Gate) -> None:
+    """A known limit of these 64 features: 0.15 to 0.20 pass, some of which still read as digits."""
+    assert share(gate, SPOILED[kind]) < 0.25
+
+
+def test_one_digit_repeated_is_valid_and_one_mode(gate: Gate) -> None:
+    found = of(gate, REALS.images[:1].expand(100, -1, -1, -1))
+    assert found.valid.all()
+    assert (found.assignment.counts() > 0).sum() == 1
+
+
+def test_the_distance_is_that_of_mahalanobis() -> None:
+    """Of one class of white noise, where the shrunk covariance is the identity but for the error of estimation."""
+    x = torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0))
+    classes = torch.zeros(len(x), dtype=torch.int64)
+    found = fit_classes(x, classes, 2)
+    point = torch.tensor([[3.0, 0.0, 4.0]])
+    assert found.distance(point, torch.tensor([0])).item() == pytest.approx(5, rel=0.03)
+    assert found.distance(point, torch.tensor([1])).item() == float("inf")  # a class without reals has no valid sample
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 600])
+def test_a_gate_of_few_reals_is_finite(n: int) -> None:
+    found = gate_of(CLASSIFIER(REALS.images[:n]), CLASSIFIER.probabilities)
+    assert 0 <= found.accepted <= 1
+    assert math.isfinite(found.limit)
+    if n == 600:  # of fewer the limit is too wide; see `Gate`
+        assert max(share(found, images) for images in NOISES.values()) < 0.01
+
+
+def test_copies_of_an_image_share_a_fold() -> None:
+    """Else each stacked digit would be measured by its own copies, and the limit would be that of known images."""
+    once = CLASSIFIER(REALS.images)
+    copies = once.repeat(10, 1) * (1 + 1e-7)
+    assert folds(copies).unflatten(0, (10, -1)).diff(dim=0).abs().max() == 0
+    one, ten = (gate_of(x, CLASSIFIER.probabilities).limit for x in (once, copies))
+    assert ten == pytest.approx(one, rel=0.05)
