@@ -29,9 +29,9 @@ from seesaw.functional.style import gram
 from seesaw.nets.efficientnet_lite import pretrained
 from seesaw.style.losses import Content, Gram, Variation, Wasserstein
 from seesaw.training.build import build
+from seesaw.training.differences import literal
 from seesaw.training.preflight import checked
 from seesaw.training.run import quiet
-from seesaw.training.differences import literal
 
 RESULTS, IMAGES = ROOT / "studies/results/style.json", ROOT / "docs/images"
 SIZE, KIMG = 256, 0.3
