@@ -63,6 +63,8 @@ def test_the_status_of_an_evaluation_is_what_the_panels_read(tmp_path):
     evaluation = Evaluate("b_digits", ClassifierExtractor("digits"), measures, 1.0, raw=True)
 
     class Reals(list):
+        identity = "0" * 16
+
         description = "some"
 
     status = json.loads(json.dumps(evaluation.status(Reals([1, 2]))))

@@ -7,7 +7,6 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import lightning_fabric.utilities.rank_zero
 import lightning_utilities.core.rank_zero
@@ -15,17 +14,19 @@ import pytest
 import torch
 from torch import nn
 
+from seesaw.data.sources.digits import Digits
 from seesaw.errors import UserError
 from seesaw.functional.ranks import average_, average_buffers_, collected, in_turn
+from seesaw.gan.growth import Growing
 from seesaw.training.build import check_shares
 from seesaw.training.callbacks.stop import LateMaximum
 from seesaw.training.distributed import RankInfo, rank_info
 from seesaw.training.launcher import LAUNCH_INFO, Launcher, inherited_folder, lost_connection, report_child_error
 
 
-def data(batch_size: Any) -> Any:
-    """A data module of this batch size, or function of images shown."""
-    return SimpleNamespace(batch_size_at=batch_size if callable(batch_size) else lambda images_shown: batch_size)
+def data(batch_size: int, growth: Growing | None = None) -> Digits:
+    """A data module of this batch size, not read."""
+    return Digits(resolution=8, channels=1, batch_size=batch_size, growth=growth)
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_refused() -> None:
@@ -38,12 +39,10 @@ def test_a_batch_that_the_devices_do_not_divide_is_refused() -> None:
 
 
 def test_a_growing_batch_is_looked_at_up_to_the_end_of_the_run() -> None:
-    def grows(images_shown: int) -> int:
-        return 16 if images_shown < 160 else 6
-
-    check_shares(data(grows), 4, kimg=0.16)
+    grows = Growing(fade=16, stabilise=160, resolution=8, batch_sizes={4: 16, 8: 6})
+    check_shares(data(16, grows), 4, kimg=0.16)
     with pytest.raises(UserError, match="6 do not divide by 4 devices; give such as 4 or 8"):
-        check_shares(data(grows), 4, kimg=0.176)
+        check_shares(data(16, grows), 4, kimg=0.176)
 
 
 def test_place_reads_what_the_trainer_will_have(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,7 @@ def test_the_offline_wandb_run_holds_every_figure_on_a_rising_kimg(finished: Pat
     assert run.config["penalty"]["r1"]["gamma"] == 0.5
     assert "recipe" not in run.config["model"]
     assert run.config["provenance"]["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert run.config["overrides"] == read_status(finished)["overrides"] != []
     assert {"best/frechet_digits", "best/kimg", "last/frechet_digits"} <= set(run.summary)
 
 
@@ -194,7 +195,7 @@ def test_a_run_that_failed_past_its_checkpoint_is_not_finished(here: Path, capfd
 def test_a_sweep_s_jobs_are_runs_of_their_own_and_a_failure_does_not_stop_it(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["-m", *SMALL, *CADENCE, "kimg=0.32", "hydra.sweep.dir=sweep", "seed=1,2", "optimizer.G.lr=2e-4,1e30"])
+    code = main(["-m", *SMALL, *CADENCE, "kimg=0.32", "hydra.sweep.dir=sweep", "seed=1,2", "optimizer.G.lr=2e-4,1e14"])
     err = capfd.readouterr().err
     assert code == 1
     assert "2 of 4 jobs failed" in err

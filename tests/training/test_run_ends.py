@@ -129,6 +129,36 @@ def test_a_time_limit_saves_and_the_run_is_interrupted(
     assert saved["progress"]["images_shown"] == status["images_shown"] > 0
 
 
+@pytest.mark.usefixtures("no_curves")
+def test_a_time_limit_leaves_the_open_window_for_the_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and weights are those of an unbroken run, though the limit falls into the middle of a window."""
+    monkeypatch.chdir(tmp_path)
+    run = [
+        *SMALL,
+        "schedule=constant",
+        "log_kimg=64",
+        "precision=exact",
+        "threads=1",
+        "metrics=none",
+        "logger=csv",
+        "checkpoint_kimg=1000",
+    ]
+    assert main([*run, "kimg=1000", "run_dir=cut", "sample_kimg=1000", "+trainer.max_time={seconds: 1}"]) == 0
+    stopped = read_status(tmp_path / "cut")["kimg"]
+    end = [f"kimg={stopped + 0.32:.3f}", "sample_kimg=1000"]
+    assert main([*run, *end, "run_dir=cut", "resume=auto"]) == 0
+    assert main([*run, *end, "run_dir=whole"]) == 0
+    cut, whole = (read_metrics(tmp_path / name / "metrics.csv") for name in ("cut", "whole"))
+    timed = ("train/images_per_sec", "train/iterations_per_sec")
+    plain = [[{k: v for k, v in row.items() if k not in timed} for row in rows] for rows in (cut, whole)]
+    assert len(plain[1]) == 1
+    assert {k: (v, plain[1][0].get(k)) for k, v in plain[0][0].items() if v != plain[1][0].get(k)} == {}
+    left, right = weights(tmp_path / "cut"), weights(tmp_path / "whole")
+    assert all(torch.equal(left[name], value) for name, value in right.items())
+
+
 def test_a_run_in_a_thread_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python takes signal handlers in its main thread alone."""
     monkeypatch.chdir(tmp_path)

@@ -100,7 +100,7 @@ def notice_growth(model: Experiment, kimg: float) -> None:
 def notice_parts(model: Experiment, config: dict[str, Any]) -> None:
     """Warn with a Notice where a run ends before a part of its balance has begun."""
     parts: list[Any] = getattr(model, "parts", [])  # those of the group balance come first, in its order
-    for name, part in zip(config.get("balance") or {}, parts, strict=False):
+    for name, part in zip(config.get("balance") or {}, parts or (), strict=False):
         if part.begins >= round(config["kimg"] * 1000):
             rank_zero_only(warnings.warn)(
                 f"the run ends at {config['kimg']:g} kimg, and balance.{name} begins at {part.begins / 1000:g} kimg, so it "

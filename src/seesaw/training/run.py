@@ -196,6 +196,7 @@ def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
         kind=job.kind,
         higher_is_better=directions,
         of_sweep=job.sweep_dir is not None,
+        overrides=job.overrides,
     )
     trackers = build_loggers(config["logger"], info)
     if resumed or folder.checkpoint is not None:

@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
+from seesaw.training.provenance import provenance
 from seesaw.types import UserError
 
 
@@ -40,6 +41,8 @@ class TensorBoardLog(Tracker):
             _quiet_writer_threads()
             self._writer = self._module.SummaryWriter(folder, purge_step=self._purge)
             self._writer.add_text("config", f"```\n{json.dumps(self.run.config, indent=2, default=str)}\n```")
+            origin = {"overrides": self.run.overrides, **provenance()}
+            self._writer.add_text("origin", f"```\n{json.dumps(origin, indent=2)}\n```")
         return self._writer
 
     @rank_zero_only

@@ -27,6 +27,7 @@ class RunInfo:
         kind: train, or search for the trial of a search.
         higher_is_better: the direction of each metric, by its name without eval/.
         of_sweep: whether it is a job of a sweep or a trial of a search.
+        overrides: of the command line, by which the run can be made again.
     """
 
     run_dir: Path
@@ -38,6 +39,7 @@ class RunInfo:
     kind: str = "train"
     higher_is_better: dict[str, bool] = field(default_factory=dict)
     of_sweep: bool = False
+    overrides: list[str] = field(default_factory=list)
 
     @property
     def tags(self) -> list[str]:
