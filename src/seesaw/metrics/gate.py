@@ -72,14 +72,9 @@ class Gate:
         0.99 quantile of the reals' own distances, each by Gaussians that were fitted without it (Lee et al. 2018, arXiv 1807.03888,
         whose covariance is one for all classes). Where an image is several that are classified on their own, as stacked digits
         are, each of them must be valid.
-    <<<<<<< HEAD
-        It takes some 60 reals a class. Measured on digits: with 600 reals or more at most 0.4 % of noise is valid; with 100, where
-        the limit is too wide, a fifth of it.
-    =======
 
-        It takes some 60 reals a class. Measured on digits: with 600 reals or more at most 0.4 % of noise is valid; with 100, where
-        the limit is too wide, up to half of the constant images and a fifth of uniform noise.
-    >>>>>>> scores
+    It takes some 60 reals a class. Measured on digits: with 600 reals or more at most 0.4 % of noise is valid; with 100, where
+    the limit is too wide, up to half of the constant images and a fifth of uniform noise.
 
         Args:
             gaussians: of the reals' classes.
