@@ -66,20 +66,20 @@ def fit_classes(features: Tensor, classes: Tensor, count: int) -> ClassGaussians
 class Gate:
     """An image is valid when p(k | x) > 0.9 for its most probable class k, and its features f satisfy
 
-            sqrt((f - m_k)' C_k^-1 (f - m_k)) <= limit,
+        sqrt((f - m_k)' C_k^-1 (f - m_k)) <= limit,
 
-        where m_k and C_k (shrunk, see `fit_classes`) are of the reals that the classifier puts into class k, and the limit is the
-        0.99 quantile of the reals' own distances, each by Gaussians that were fitted without it (Lee et al. 2018, arXiv 1807.03888,
-        whose covariance is one for all classes). Where an image is several that are classified on their own, as stacked digits
-        are, each of them must be valid.
+    where m_k and C_k (shrunk, see `fit_classes`) are of the reals that the classifier puts into class k, and the limit is the
+    0.99 quantile of the reals' own distances, each by Gaussians that were fitted without it (Lee et al. 2018, arXiv 1807.03888,
+    whose covariance is one for all classes). Where an image is several that are classified on their own, as stacked digits
+    are, each of them must be valid.
 
     It takes some 60 reals a class. Measured on digits: with 600 reals or more at most 0.4 % of noise is valid; with 100, where
     the limit is too wide, up to half of the constant images and a fifth of uniform noise.
 
-        Args:
-            gaussians: of the reals' classes.
-            limit: the largest distance.
-            accepted: share of the reals that are valid by Gaussians that were fitted without them.
+    Args:
+        gaussians: of the reals' classes.
+        limit: the largest distance.
+        accepted: share of the reals that are valid by Gaussians that were fitted without them.
     """
 
     gaussians: ClassGaussians
