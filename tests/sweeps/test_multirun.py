@@ -72,8 +72,11 @@ def test_jobs_without_a_place_fail_and_the_others_run(here: Path, capfd: pytest.
     assert [job.state for job in jobs_of(here / "s")] == ["failed", "finished"]
 
 
-def test_paths_are_relative_to_where_the_command_was_given(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_paths_are_relative_to_where_the_command_was_given(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever Hydra makes the working directory of a job, which is the folder of the sweep."""
+    monkeypatch.setenv("SEESAW_CACHE", "cache")  # the run of all tests may have one elsewhere
     options = ["metrics=digits", "metrics.n=64", "seed=-1,-2,3", "logger=csv", "hydra.job.chdir=true"]
     assert main(["-m", *SMALL[:-1], *options, "hydra.sweep.dir=runs/a"]) == 1
     assert (
