@@ -13,7 +13,7 @@ from offline_wandb import read_run
 from seesaw.cli.train import main
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
-from seesaw.sweeps.multirun import need_launcher, planned_jobs, share_threads
+from seesaw.sweeps.multirun import SweepCallback, lost, need_launcher, planned_jobs, share_threads
 from seesaw.sweeps.records import jobs_of
 from seesaw.training.error_messages import error_message
 from seesaw.training.preflight import check_single_device
@@ -162,3 +162,12 @@ def test_submitit_s_processes_get_a_thread_each(monkeypatch: pytest.MonkeyPatch)
     assert os.environ["OMP_NUM_THREADS"] == "1"
     share_threads({"_target_": "x.LocalLauncher", "cpus_per_task": 3})
     assert os.environ["OMP_NUM_THREADS"] == "1"  # whoever set it decides
+
+
+def test_the_command_that_goes_on_can_be_pasted_into_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SweepCallback, "folder", Path("my runs/a;b"))
+    error = type("TerminatedWorkerError", (Exception,), {})()
+    text = lost(error)
+    assert text is not None
+    assert text.endswith(""" resume=auto 'hydra.sweep.dir='"'"'my runs/a;b'"'"''""")
+    assert lost(ValueError()) is None

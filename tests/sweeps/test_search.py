@@ -18,7 +18,7 @@ from seesaw.cli.main import main
 from seesaw.config.compose import compose
 from seesaw.errors import Notice, UserError
 from seesaw.metrics.auto import Choice
-from seesaw.sweeps.search import Measured, Plan, PrunerLink, Search, check_corners
+from seesaw.sweeps.search import Measured, Plan, PrunerLink, Search, check_corners, check_same_settings
 from seesaw.sweeps.space import Range, Space
 from seesaw.training.run_folder import read_status
 
@@ -181,6 +181,37 @@ def test_a_search_of_real_runs_prunes_and_goes_on(here: Path, capfd: pytest.Capt
     assert sorted(p.name for p in (here / "found").glob("[0-9]*")) == ["0", "1", "2", "3"]
     assert main([*command, "seed=5"]) == 1
     assert "found was begun as another search: fixed:" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["deleted", "emptied", "older"])
+def test_trials_without_their_study_are_refused(damage: str, tmp_path: Path) -> None:
+    """New ones would take their numbers, find their folders taken, and fail one after the other."""
+    first = study(tmp_path)
+    log = tmp_path / "study.log"
+    for value in (1.0, 2.0):
+        older = log.read_bytes()
+        begun = first.begin_trial()
+        assert begun is not None
+        with begun[2]:
+            (tmp_path / str(begun[0].number) / "config.yaml").touch()
+            first.study.tell(begun[0], value)
+    study(tmp_path).refuse_unknown_trials()
+    log.unlink()
+    if damage != "deleted":
+        log.write_bytes(b"" if damage == "emptied" else older)
+    which = "1" if damage == "older" else "0 to 1"
+    with pytest.raises(
+        UserError, match=rf"holds trials \({which}\) that its study.log does not know.*put study.log back"
+    ):
+        study(tmp_path).run()
+    assert sorted(path.name for path in tmp_path.glob("[0-9]*")) == ["0", "1"]
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "\0"])
+def test_settings_that_cannot_be_read_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "search.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"search.yaml holds no settings of a search; put it back"):
+        check_same_settings(Plan(SPACE, SMALL, tmp_path, 3, "none", seed=0))
 
 
 def test_a_trial_that_fails_is_counted_and_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

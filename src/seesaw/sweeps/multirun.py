@@ -180,15 +180,14 @@ def record_run(job: Job, train: Callable[[], float | None]) -> float | None:
         if (job.sweep_dir / STOP).exists():
             record_state(job, "stopped")
             return None
-        try:
-            best = train()
-        except (SystemExit, KeyboardInterrupt):
-            with contextlib.suppress(UserError):
-                record_state(job, "interrupted")
-            raise
+        best = train()
         limited = read_status(job.folder).get("state") == "interrupted"  # by a time limit, without a signal
         record_state(job, "interrupted" if limited else "finished")
         return best
+    except (SystemExit, KeyboardInterrupt):
+        with contextlib.suppress(UserError):
+            record_state(job, "interrupted")
+        raise
     except Exception as error:
         if wants_trace():
             raise

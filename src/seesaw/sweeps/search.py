@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import optuna
 import yaml
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, Trial, TrialState
 
 from seesaw.errors import UserError
+from seesaw.sweeps.journal import open_journal
 from seesaw.sweeps.records import record_failure
 from seesaw.sweeps.space import Space, read_space
 from seesaw.training.run_folder import Job, now, read_status, write
@@ -126,28 +126,18 @@ def check_same_settings(plan: Plan) -> None:
     ranges = {key: {"kind": type(among).__name__, **vars(among)} for key, among in plan.space.varied.items()}
     settings = {"fixed": plan.fixed, "varied": ranges, "prune": plan.prune, "seed": plan.seed}
     if path.is_file():
-        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (ValueError, yaml.YAMLError):
+            saved = None
+        if not isinstance(saved, dict):
+            raise UserError(f"{path} holds no settings of a search; put it back, or choose another --out")
         differing = [key for key, value in settings.items() if saved.get(key) != value]
         if differing:
             what = "; ".join(f"{key}: {saved.get(key)}, now {settings[key]}" for key in differing)
             raise UserError(f"{plan.out} was begun as another search: {what}; choose another --out")
     else:
         write(path, yaml.safe_dump(settings, sort_keys=False))
-
-
-class JournalLock:
-    """In place of Optuna's link, which a process that is killed while it writes leaves behind: with a relative path the next one
-    then waited for ever (Optuna 5.0.0, seen in a test)."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.held = path, contextlib.ExitStack()
-
-    def acquire(self) -> bool:
-        self.held.enter_context(locked(self.path))
-        return True
-
-    def release(self) -> None:
-        self.held.close()
 
 
 class Search:
@@ -163,10 +153,8 @@ class Search:
         }
         if evaluations < 2 and plan.prune != "none":
             print("a run is evaluated once, so no trial can be pruned; a smaller evaluate_kimg would do", flush=True)
-        lock: Any = JournalLock(plan.out / "study.lock")
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(plan.out / "study.log"), lock))
         self.study = optuna.create_study(
-            storage=storage,
+            storage=open_journal(plan.out),
             study_name="search",
             load_if_exists=True,
             pruner=pruners[plan.prune],
@@ -174,7 +162,8 @@ class Search:
         )
 
     def run(self) -> None:
-        """Trials until as many are begun as were asked for."""
+        """Trials until as many are begun as were asked for. UserError where the folder holds trials that the study does not."""
+        self.refuse_unknown_trials()
         print(f"search folder: {self.plan.out}, {self.counted()} of {self.plan.trials} trials are there", flush=True)
         while (begun := self.begin_trial()) is not None:
             trial, drawn, held = begun
@@ -191,6 +180,20 @@ class Search:
             held = contextlib.ExitStack()
             held.enter_context(locked(self.lock_of(trial.number)))
             return trial, drawn, held
+
+    def refuse_unknown_trials(self) -> None:
+        """UserError where there are folders of trials that the study does not know: its file was deleted, emptied, or put back
+        from an older copy, and new trials would find their folders taken."""
+        with locked(self.plan.out / "lock"):
+            known = len(self.study.get_trials(deepcopy=False))
+            folders = (path for path in self.plan.out.iterdir() if path.name.isdecimal() and path.is_dir())
+            unknown = sorted(int(path.name) for path in folders if int(path.name) >= known and is_begun(path))
+        if unknown:
+            which = f"{unknown[0]}" if len(unknown) == 1 else f"{unknown[0]} to {unknown[-1]}"
+            raise UserError(
+                f"{self.plan.out} holds trials ({which}) that its study.log does not know, as if it had been deleted, emptied or "
+                "replaced; put study.log back, move these folders away to begin with what it knows, or choose another --out"
+            )
 
     def lock_of(self, number: int) -> Path:
         return self.plan.out / str(number) / ".lock"
@@ -299,6 +302,11 @@ class Search:
         )
         line = shlex.join([*shlex.split(program), *self.plan.fixed, *drawn])
         return f"{counted}\n{name} {best.value:.5g} in {self.plan.out / str(best.number)}:\n{line}"
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether the folder of a trial holds more than its lock."""
+    return any(path.name != ".lock" for path in folder.iterdir())
 
 
 class PrunerLink:
