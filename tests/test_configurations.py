@@ -130,7 +130,7 @@ def test_every_model_file_passes_the_check_and_trains_without_a_host_read(option
     """The set's own reals do not matter to the step: the toy stream gives 8 images of 8 px, brought to the set's shape."""
     config = checked(option, tmp_path)
     gan: Any
-    gan, data = build_checked(config, devices=1)
+    gan, data, _ = build_checked(config, devices=1)
     reals = data.prepare()
     before = torch.cat([p.detach().flatten().clone() for p in gan.parameters()])
 

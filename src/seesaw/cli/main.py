@@ -14,7 +14,7 @@ from seesaw.training.error_messages import error_message, plain_notices, wants_t
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code; a user's mistake is one sentence on standard error and 1."""
     if argv is None:
-        prepare_streams(goes_on=sys.argv[1:2] == ["train"])
+        prepare_streams(goes_on=sys.argv[1:2] in (["train"], ["rerun"]))
         argv = sys.argv[1:]
     if argv[:1] == ["train"]:  # all that follows belongs to Hydra
         return train.main(argv[1:])

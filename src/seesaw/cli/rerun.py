@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.cli import train
-from seesaw.config.command_line import flags_first
 from seesaw.errors import UserError
 from seesaw.training.error_messages import wants_trace
 from seesaw.training.rerun import again
@@ -31,7 +30,7 @@ def main(argv: list[str]) -> int:
     try:
         if "=" in run and not Path(run).exists():
             raise UserError(f"{run}: give the run folder first: seesaw rerun RUN {run}")
-        arguments = flags_first(again(Path(run).expanduser(), rest))
+        arguments = again(Path(run).expanduser(), rest)
     except UserError as error:
         if wants_trace():
             raise

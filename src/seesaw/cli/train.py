@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.cli.streams import prepare_streams
-from seesaw.config.command_line import check_arguments, flags_first, for_hydra
+from seesaw.config.command_line import check_arguments, flags_first, for_hydra, key_of
 from seesaw.config.help import help_text
 from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
@@ -113,7 +113,7 @@ def describe(cfg: Any) -> Job:
     from omegaconf import OmegaConf
 
     from seesaw.config.compose import choices_of
-    from seesaw.sweeps.multirun import SweepCallback, key_of
+    from seesaw.sweeps.multirun import SweepCallback
 
     hc = HydraConfig.get()
     in_sweep = hc.mode == RunMode.MULTIRUN

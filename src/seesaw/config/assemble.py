@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seesaw.config.allowed import BORROWED, PARTS
+from seesaw.config.command_line import key_of
 from seesaw.config.options import OPTIONS
 from seesaw.config.values import CannotImport, allowed, did_you_mean, locate, shown, signature
 from seesaw.errors import UserError
@@ -115,7 +116,7 @@ def unused(
     without = sorted({*parts, *_unused_options(config["model"])})
     out = []
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
+        key = key_of(override)
         if key.replace("/", ".").replace("@", ".").partition(".")[0] in without:
             out.append(f"{key}: model={model} has no use for {', '.join(without)}; leave {override} out")
     if (config.get("debug") or {}).get("overfit_batches") and "overfit_batches" not in takes(config["data"]):

@@ -19,6 +19,11 @@ SINGLE = ("model", "data", "loss", "optimizer", "schedule", "dynamics", "metrics
 """Groups that take one option in a run: Hydra would merge the nodes of a list into one."""
 
 
+def key_of(text: str) -> str:
+    """The key or group of an override: `model.G.width` of `+model.G.width=4`."""
+    return text.lstrip("+~").partition("=")[0]
+
+
 def with_home(arguments: list[str]) -> list[str]:
     """The arguments with `~` as the home folder where a value begins with it; a path in quotes is the reader's to expand."""
     own = r"([\\()\[\]{}:=,\s])"  # of Hydra's grammar, as a folder's name may have them

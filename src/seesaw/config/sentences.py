@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seesaw.config.allowed import BORROWED, PARTS
+from seesaw.config.command_line import key_of
 from seesaw.config.options import OPTIONS
 from seesaw.config.renamed import renamed
 
@@ -27,7 +28,7 @@ def for_the_user(sentence: str, overrides: list[str], choices: Mapping[str, str]
     """The sentence under the key that was typed. For an old key it names the present one, and for a key of metrics=auto what
     has to be chosen first."""
     key = sentence.partition(": ")[0]
-    typed = [override.lstrip("+").partition("=")[0] for override in overrides]
+    typed = [key_of(override) for override in overrides]
     if key.startswith("metrics.") and choices.get("metrics") == "auto":
         sentence = f"{key}: {REPLACED}"
     elif (now := renamed(next((name for name in typed if name.startswith(f"{key}.")), key))) is not None:

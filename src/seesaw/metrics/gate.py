@@ -73,8 +73,7 @@ class Gate:
     whose covariance is one for all classes). Where an image is several that are classified on their own, as stacked digits
     are, each of them must be valid.
 
-    It takes some 60 reals a class. Measured on digits: with 600 reals or more at most 0.4 % of noise is valid; with 100, where
-    the limit is too wide, up to half of the constant images and a fifth of uniform noise.
+    It takes some 60 reals a class: with few of them the limit is too wide, and noise may pass.
 
     Args:
         gaussians: of the reals' classes.

@@ -11,7 +11,7 @@ class Valid(Metric):
     sure, and the features lie as near to those of the class as 99 % of the reals' do. Of stacked digits, in all three channels.
 
     It is near 0 for noise, constant, inverted and pixel-shuffled images. It sees no collapse: one real image repeated has 1.
-    It is no test of sharpness: of digits blurred by 3 px, or put together from two halves, up to a fifth are valid still.
+    It is no test of sharpness: some digits that are blurred, or put together from two halves, are valid still.
     """
 
     higher_is_better = True

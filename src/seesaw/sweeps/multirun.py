@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TextIO, cast
 
 from hydra.experimental.callback import Callback
 
-from seesaw.config.command_line import override
+from seesaw.config.command_line import key_of, override
 from seesaw.errors import UserError
 from seesaw.sweeps.process import Process, end_with
 from seesaw.sweeps.records import FILE, STOP, UNRECORDED, failures, jobs_of, record_failure, record_state, recorded
@@ -83,11 +83,6 @@ def planned_jobs(config: Any) -> tuple[set[str], list[str]]:
         return keys, []
     (jobs,) = BasicSweeper.split_arguments(given, None)
     return keys, [" ".join(text for text in job if key_of(text) in keys) or "defaults" for job in jobs]
-
-
-def key_of(override: str) -> str:
-    """The key or group that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def stop_jobs(number: int, frame: Any) -> None:

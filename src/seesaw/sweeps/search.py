@@ -17,6 +17,7 @@ import optuna
 import yaml
 from optuna.trial import FixedTrial, Trial, TrialState
 
+from seesaw.config.command_line import key_of
 from seesaw.errors import UserError
 from seesaw.sweeps.journal import open_journal
 from seesaw.sweeps.records import record_failure
@@ -93,7 +94,7 @@ def check_corners(plan: Plan) -> Measured:
 
     set_by_space = {override.partition("=")[0]: override for override in plan.space.fixed}
     for override in plan.overrides:
-        key = override.lstrip("+~").partition("=")[0]
+        key = key_of(override)
         if key in set_by_space:
             raise UserError(f"{override}: the space {plan.space.name} has {set_by_space[key]}; leave it out")
         if key in plan.space.varied:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from seesaw.config.allowed import PARTS, check_packages, refuse_foreign, refuse_unknown
+from seesaw.config.command_line import key_of
 from seesaw.config.compose import choose_metrics, compose, resolved, usual_choices
 from seesaw.config.options import check_data, check_debug, check_options, check_trainer, config_dir, groups
 from seesaw.config.sentences import at_its_place, for_the_user
@@ -110,8 +111,9 @@ def check_values(config: dict[str, Any], overrides: list[str], choices: Mapping[
     return config
 
 
-def build_checked(config: dict[str, Any], devices: int) -> "tuple[Experiment, ImageData]":
-    """The model and the data of a checked configuration, not read yet, checked against each other.
+def build_checked(config: dict[str, Any], devices: int) -> "tuple[Experiment, ImageData, list[str]]":
+    """The model and the data of a checked configuration, not read yet, checked against each other, and the lines of
+    `seesaw.training.dry_run.check_step`.
 
     Args:
         devices: of the run, on all hosts together.
@@ -122,12 +124,12 @@ def build_checked(config: dict[str, Any], devices: int) -> "tuple[Experiment, Im
     from seesaw.training.build import build
 
     model, data = build(config)
-    check_built(config, model, data, devices)
-    return model, data
+    return model, data, check_built(config, model, data, devices)
 
 
-def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", devices: int) -> None:
-    """Raise UserError where model, data and devices do not fit; warn of what goes badly in the literature."""
+def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", devices: int) -> list[str]:
+    """Raise UserError where model, data and devices do not fit; warn of what goes badly in the literature. Returns the lines of
+    `seesaw.training.dry_run.check_step`."""
     from seesaw.training.build import check_labels, check_shares, notice_growth, notice_parts
     from seesaw.training.compatibility import check_fits
     from seesaw.training.distributed import check_divisible
@@ -138,9 +140,10 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
     check_divisible(config, model, devices)
     check_shares(data, devices, config["kimg"])
     check_optimizers(config)
-    check_step(model, data, devices)
+    shapes = check_step(model, data, devices)
     notice_growth(model, config["kimg"])
     notice_parts(model, config)
+    return shapes
 
 
 def missing_groups(cfg: DictConfig) -> list[str]:
@@ -153,7 +156,7 @@ def missing_groups(cfg: DictConfig) -> list[str]:
 def derived_keys(config: Mapping[str, Any], overrides: list[str]) -> list[str]:
     """A sentence for an override of the number or the names of the classes, which follow from a shipped set."""
     shipped = str(config["data"].get("_target_")).startswith("seesaw.")
-    keys = {override.lstrip("+").partition("=")[0] for override in overrides}
+    keys = {key_of(override) for override in overrides}
     return [
         f"{key}: it follows from the set and data.labels; leave it out"
         for key in ("data.classes", "data.class_names")

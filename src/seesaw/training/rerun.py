@@ -4,25 +4,21 @@ Imports no torch.
 """
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seesaw.config.command_line import override
+from seesaw.config.command_line import key_of, override
 from seesaw.errors import UserError
 from seesaw.training.run_folder import read_status
 
 OF_THE_COMMAND = ("run_dir", "resume", "dry_run")
 """Options that belong to one command, not to the run."""
-
-
-def key_of(text: str) -> str:
-    """`model.G.width` of `+model.G.width=4`."""
-    return text.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def overrides_of(run: Path) -> list[str]:
@@ -33,13 +29,21 @@ def overrides_of(run: Path) -> list[str]:
     """
     if not run.is_dir():
         raise UserError(f"{run}: there is no such run folder")
-    found = read_status(run).get("overrides")
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    found = own_overrides(read_status(run))
+    if found is None:
         raise UserError(
             f"{run} does not hold the overrides of its command (an earlier version, or no run): give the whole command again, "
             "to go on with resume=auto run_dir=…"
         )
-    return [one for one in found if key_of(one) not in OF_THE_COMMAND]
+    return found
+
+
+def own_overrides(status: Mapping[str, Any]) -> list[str] | None:
+    """The overrides that a run's status holds, without those of its place; None where it holds none, as of earlier versions."""
+    found = status.get("overrides")
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return None
+    return [one for one in found if key_of(one).partition("@")[0] not in OF_THE_COMMAND]
 
 
 def again(run: Path, given: Iterable[str]) -> list[str]:

@@ -30,7 +30,6 @@ from seesaw.training.callbacks.threads import ThreadTuner
 from seesaw.training.checkpoints import AtomicIO, load
 from seesaw.training.curves import curves
 from seesaw.training.distributed import RankInfo, rank_info, strategy
-from seesaw.training.dry_run import check_step
 from seesaw.training.launcher import inherited_folder, report_child_error
 from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
@@ -80,11 +79,11 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             reached = f"{folder.checkpoint} has reached {config['kimg']:g} kimg"
             print(f"{reached}; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
-        model, data = build_checked(config, here.world_size)
+        model, data, shapes = build_checked(config, here.world_size)
         evaluation, reals = prepare_evaluation(config, model, data)
         compare_data(data_before, data.fingerprint, config["precision"])
         if config["dry_run"]:
-            print("\n".join([sizes(model, data, config), *check_step(model, data, here.world_size)]))
+            print("\n".join([sizes(model, data, config), *shapes]))
             return None
         lock.create()
         refuse_overtaken(folder)

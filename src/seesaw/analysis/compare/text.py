@@ -11,7 +11,7 @@ import pandas as pd
 from seesaw.analysis.compare.groups import NOT_RANKED, OUTCOMES, Comparison, Table
 from seesaw.analysis.compare.reading import Run, shown
 from seesaw.analysis.pages import printable
-from seesaw.training.rerun import OF_THE_COMMAND, key_of
+from seesaw.training.rerun import own_overrides
 
 NAME_WIDTH = 44
 """Characters of a group's name in one line."""
@@ -81,11 +81,8 @@ def best_run(table: Table) -> list[str]:
     if run is None:
         return []
     named = f"best run: {run.name}, seed {run.seed}"
-    overrides = run.status.get("overrides")
-    if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
-        return [named]
-    own = [one for one in overrides if key_of(one) not in OF_THE_COMMAND]
-    return [f"{named}: {shlex.join(['seesaw', 'train', *own])}"]
+    own = own_overrides(run.status)
+    return [named if own is None else f"{named}: {shlex.join(['seesaw', 'train', *own])}"]
 
 
 def lengths(table: Table) -> list[str]:

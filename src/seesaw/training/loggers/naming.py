@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from seesaw.config.command_line import key_of
 from seesaw.training.differences import MAY_DIFFER
 
 PLACE = frozenset(MAY_DIFFER) - {"kimg", "metrics"} | {"hydra"}
@@ -22,7 +23,7 @@ def run_name(choices: Mapping[str, str], seed: Any, overrides: Iterable[str]) ->
 
 
 def _is_of_the_run(override: str) -> bool:
-    key = override.lstrip("+~").partition("=")[0]
+    key = key_of(override)
     top, _, below = key.partition(".")
     if key in ("model", "data", "balance", "seed") or top.partition("/")[0] in PLACE:
         return False

@@ -176,9 +176,9 @@ class WandbLog(Tracker):
 
     def remedy(self) -> str:
         rows = "metrics.csv has every row"
-        return (
-            rows if self._folder is None else f"{rows}, `wandb sync --include-online {self._folder}` sends W&B's part"
-        )
+        if self._folder is None:
+            return rows
+        return f"{rows}, `wandb sync --include-online {shlex.quote(str(self._folder))}` sends W&B's part"
 
     def abandon(self) -> None:
         end_helper(0)
