@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", metavar="ENTITY/PROJECT", help="where the runs are, such as me/seesaw")
     parser.add_argument("--metric", default="frechet_digits", help="what is compared (frechet_digits)")
-    parser.add_argument("--higher-is-better", action="store_true", help="of the metric, such as modes_digits")
+    parser.add_argument("--higher-is-better", action="store_true", help="of the metric, such as valid_digits")
     parser.add_argument("--by", nargs="+", default=GROUPED, help=f"what runs are grouped by ({' '.join(GROUPED)})")
     parser.add_argument("--group", default=None, help="one sweep: the name of its folder")
     options = parser.parse_args(argv)

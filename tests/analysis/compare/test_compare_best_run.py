@@ -1,4 +1,4 @@
-"""The best run of a comparison and its command, runs whose process is gone, and the time of a picture."""
+"""The best run of a comparison and its command, runs whose process is gone, modes, and the time of a picture."""
 
 import html
 import json
@@ -8,8 +8,14 @@ import pytest
 from left_runs import VALUES, config, leave
 
 from seesaw.analysis.compare.compare import compare
+from seesaw.analysis.compare.groups import compare_runs
 from seesaw.analysis.compare.page import kimg_of
+from seesaw.analysis.compare.reading import find, read
 from seesaw.training.lock import RunLock
+from seesaw.training.preflight import compose_checked
+
+TO_COMPOSE = {"stacked_digits": ["data=stacked_digits"], "gaussians_ring": ["data=gaussians_ring", "model=mlp_points"]}
+"""Set -> overrides with which its metrics compose."""
 
 
 def test_the_best_run_is_named_with_its_command(sweep):
@@ -48,3 +54,19 @@ def test_a_running_run_whose_process_is_gone_has_died(tmp_path):
 )  # fmt: skip
 def test_the_time_of_a_grid_is_in_its_name(name, kimg):
     assert kimg_of(Path(name)) == kimg
+
+
+@pytest.mark.parametrize("target", ["digits", "stacked_digits", "gaussians_ring"])
+def test_the_modes_of_every_set_that_has_them_are_in_the_table(target, tmp_path):
+    """Under whatever name conf/metrics gives the count; a former run has it under the former name."""
+    measures = compose_checked([f"metrics={target}", *TO_COMPOSE.get(target, [])])["metrics"]["measures"]
+    (name,) = [name for name, metric in measures.items() if metric["_target_"] == "seesaw.metrics.modes.Modes"]
+    for run, column in (("now", name), ("former", f"modes_{target}")):
+        leave(tmp_path / run, config("none", 1), [40])
+        table = tmp_path / run / "metrics.csv"
+        table.write_text(
+            table.read_text(encoding="utf-8").replace("eval/modes_digits", f"eval/{column}"), encoding="utf-8"
+        )
+    runs, _ = read(find([tmp_path]))
+    (found,) = compare_runs(tmp_path, runs, [], None).tables
+    assert list(found.runs.modes) == [6, 6]

@@ -15,6 +15,8 @@ from seesaw.analysis.compare.keys import ABSENT, PARTS, Key, differing_keys, dis
 from seesaw.analysis.compare.reading import EVAL, Run, metric_of, shown
 
 NOT_RANKED = ""
+MODES = (f"{EVAL}modes_", f"{EVAL}valid_modes_")
+"""Columns that count modes; where a classifier finds them, only valid images count."""
 NOTHING = ("None", "none", "constant", "alternating", "adam", "canvas_adam", ABSENT)
 """Options without effect, defaults, and groups that no run chose from."""
 
@@ -246,7 +248,7 @@ def _result(run: Run, kind: Kind) -> dict[str, Any]:
     elif len(points):
         at = int(points.argmax() if kind.higher_is_better else points.argmin())
         best, best_kimg, last, last_kimg = points.iloc[at], points.index[at], points.iloc[-1], points.index[-1]
-    modes = next((c for c in run.columns if c.startswith(f"{EVAL}modes_") and not c.endswith("_raw")), "")
+    modes = next((c for c in run.columns if c.startswith(MODES) and not c.endswith("_raw")), "")
     return {
         "run": run, "metric": kind.metric, "kind": kind, "seed": str(run.seed), "outcome": run.outcome, "counted": counted,
         "best": best, "best_kimg": best_kimg, "last": last, "last_kimg": last_kimg, "modes": run.final(modes),
