@@ -1,0 +1,2 @@
+def cases(scratch, count, draw):
+    return iter(())
