@@ -1,8 +1,8 @@
 """Faults laid on real commands, by hundreds: `python tools/fault_campaign.py [PART …] [--count N] [--seed S]`.
 
-Parts: kills (and signals), trackers, disks, inputs, attacks; all of them where none is named. Prints a table, writes counts and each failure
-with its command to studies/results/fault_campaign.json (a part that was not run keeps its former entry) and exits with 1 where
-one failed. All draws come from the seed.
+Parts: kills (and signals), trackers, disks, inputs, attacks; all of them where none is named. Prints a table, writes counts and
+each failure with its command to studies/results/fault_campaign.json (a part that was not run keeps its former entry) and exits
+with 1 where a case failed. All draws come from the seed.
 """
 
 import os
@@ -27,6 +27,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "support")]
 from faults import attacks, disks, inputs, kills, trackers  # noqa: E402
 from faults.processes import Case, prepare  # noqa: E402
 
+from seesaw.util import atomic_write  # noqa: E402
+
 RESULT = ROOT / "studies" / "results" / "fault_campaign.json"
 Part = Callable[[Path, int, random.Random], Iterator[Case]]
 PARTS: dict[str, tuple[Part, int]] = {
@@ -39,25 +41,29 @@ PARTS: dict[str, tuple[Part, int]] = {
 """Name -> what gives its cases, and how many by default."""
 
 
-def run_part(name: str, count: int, seed: int) -> dict[str, Any]:
-    """All cases of a part; its entry in the result."""
-    began, found, bad = time.time(), dict[str, int](), list[Case]()
+def run_part(name: str, count: int, seed: int, out: Path) -> dict[str, Any]:
+    """All cases of a part; its entry in the result, which is written after each case, so that a campaign that is ended early
+    has the counts so far."""
+    began, bad = time.time(), list[Case]()
+    entry: dict[str, Any] = {"counts": {}, "failed": 0, "failures": [], "seed": seed, "asked": count, "seconds": 0, **where()}
     with tempfile.TemporaryDirectory(prefix=f"seesaw-{name}-") as scratch:
         for case in PARTS[name][0](Path(scratch).resolve(), count, random.Random(f"{name}/{seed}")):
             for kind, number in case.counts.items():
-                found[kind] = found.get(kind, 0) + number
+                entry["counts"][kind] = entry["counts"].get(kind, 0) + number
             if case.problems:
                 bad.append(case)
                 print(f"FAILED {case.name}: {'; '.join(case.problems)}\n       {case.command}", flush=True)
-    failures = [{"case": case.name, "problems": case.problems, "command": case.command} for case in bad]
-    return {
-        "counts": found,
-        "failed": len(bad),
-        "failures": failures,
-        "seed": seed,
-        "seconds": round(time.time() - began),
-        **where(),
-    }
+            failures = [{"case": case.name, "problems": case.problems, "command": case.command} for case in bad]
+            entry |= {"failed": len(bad), "failures": failures, "seconds": round(time.time() - began)}
+            write(out, name, entry)
+    return entry
+
+
+def write(out: Path, name: str, entry: dict[str, Any]) -> None:
+    """Put the entry of a part into the result."""
+    results = (json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}) | {name: entry}
+    ordered = {part: results[part] for part in PARTS if part in results}
+    atomic_write(out, json.dumps(ordered, indent=2, ensure_ascii=False) + "\n")
 
 
 def where() -> dict[str, str]:
@@ -96,12 +102,9 @@ def main(argv: list[str] | None = None) -> int:
     prepare()
     failed = 0
     for name in options.parts or PARTS:
-        results = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-        results[name] = run_part(name, options.count or PARTS[name][1], options.seed)
-        failed += results[name]["failed"]
-        results = {part: results[part] for part in PARTS if part in results}
-        options.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(table({name: results[name]}), flush=True)
+        entry = run_part(name, options.count or PARTS[name][1], options.seed, options.out)
+        failed += entry["failed"]
+        print(table({name: entry}), flush=True)
     return 1 if failed else 0
 
 

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from composing import compose_faster
+from composing import compose_faster, compose_from_memory
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -63,9 +63,9 @@ def prepare_composition() -> None:
     """Import and read what every composition needs, torch excepted."""
     compose_faster()
     importlib.import_module("seesaw.cli.train")
-    from seesaw.config.compose import compose, resolved
+    from seesaw.config.options import config_dir
 
-    resolved(compose([])[0])
+    compose_from_memory(config_dir())
 
 
 def answers(commands: list[list[str]], root: Path) -> list[tuple[int, bool]]:

@@ -88,7 +88,7 @@ class Kills:
             hit = ended.code == -signal.SIGKILL if sent == signal.SIGKILL else ended.code != 0
             counts["SIGKILL" if sent == signal.SIGKILL else "SIGTERM, SIGHUP, SIGINT"] += hit
             moments.append(moment if hit else f"{moment} (too late)")
-            problems += [f"{moment}: {text}" for text in self._after(folder / "run", ended, sent)]
+            problems += [f"{moment}: {text}" for text in after(folder / "run", ended, sent)]
         ended = self._start(folder / "last", folder / "run", overrides, None).wait()
         problems += [f"going on: {text}" for text in ended.problems(0)]
         problems += differences(self.scratch / "whole" / _name(variant), folder / "run")
@@ -139,17 +139,18 @@ class Kills:
         own += [f"cache_dir={self.scratch / 'cache'}"]
         return Running(folder, ["train", *own], before)
 
-    def _after(self, run: Path, ended: Ended, sent: signal.Signals) -> list[str]:
-        """What a caught signal must leave: its exit code, no trace, a status that is not running."""
-        if ended.code == 0:  # it came too late
-            return ended.problems(0)
-        if sent == signal.SIGKILL:
-            return ended.problems(-sent)
-        found = ended.problems(128 + sent, -sent)  # the second before the command has taken over the signals
-        state = read_status(run).get("state")
-        if ended.code == 128 + sent and state == "running" and read_status(run).get("pid") is not None:
-            found.append("the status is running")
-        return found
+
+def after(run: Path, ended: Ended, sent: signal.Signals) -> list[str]:
+    """What is wrong after a signal: a caught one leaves its exit code, no trace, and a status that is not running."""
+    if ended.code == 0:  # it came too late
+        return ended.problems(0)
+    if sent == signal.SIGKILL:
+        return ended.problems(-sent)
+    found = ended.problems(128 + sent, -sent)  # the second: before the command has taken over the signals
+    status = read_status(run)
+    if status.get("pid") == ended.pid and status["state"] == "running":
+        found.append("the status is running")
+    return found
 
 
 def _name(variant: str) -> str:
@@ -222,7 +223,7 @@ def differences(whole: Path, run: Path) -> list[str]:
     if rows(whole) != rows(run):
         found.append(f"metrics.csv differs: {_first_difference(rows(whole), rows(run))}")
     one, other = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*.png") if p.name != "curves.png"} for f in (whole, run))
-    found += [f"{name} differs" for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
+    found += [f"{name} differs" for name in sorted(one) if one[name] != other.get(name)]  # an interrupted run draws one more
     found += [f"{path.name} was left" for path in run.rglob(".*.tmp*")]
     kept = ("state", "images_shown", "exit_code")
     one, other = ({k: v for k, v in read_status(f).items() if k in kept or k[:5] in ("best/", "last/")} for f in (whole, run))

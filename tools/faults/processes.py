@@ -62,12 +62,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: exit code (negative: the signal), lines of both outputs, and whether it hung and was killed."""
+    """How a command ended: exit code (negative: the signal), text of both outputs, whether it hung and was killed, its process."""
 
     code: int
     out: str
     err: str
     hung: bool = False
+    pid: int = 0
 
     def problems(self, *codes: int, sentence: bool = False) -> list[str]:
         """What a user should not have seen; `sentence`: whether exit code 1 needs one line of seesaw's at the end."""
@@ -126,7 +127,7 @@ class Running:
             self.send(signal.SIGKILL)
             status = os.waitpid(self.pid, 0)[1]
         out, err = (_text(self.folder / name) for name in ("out", "err"))
-        return Ended(os.waitstatus_to_exitcode(status), out, err, hung)
+        return Ended(os.waitstatus_to_exitcode(status), out, err, hung, self.pid)
 
     def _end(self, seconds: float) -> int | None:
         while time.monotonic() - self.began < seconds:
