@@ -2,7 +2,8 @@
 
 WHEN: first (before the first row), middle (before the third) or end. FAULT: a signal for W&B's helper process (KILL, STOP), a
 signal for the run and its helper (KILL_BOTH), a URL to which is posted, disk (the tracker's own writes fail with error 28 from
-then on) or none.
+then on), fill (a file takes what is free of the file system that is mounted at run/wandb), raises (the tracker raises an
+exception of its own at each call), exits (it wants to end the process) or none.
 """
 
 import errno
@@ -11,7 +12,10 @@ import signal
 import sys
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from small_disks import fill
 
 from seesaw.cli.train import main
 from seesaw.training.loggers.guarded import Guarded
@@ -23,6 +27,10 @@ def strike(fault: str) -> None:
         urllib.request.urlopen(urllib.request.Request(fault, data=b"", method="POST")).close()
     elif fault == "disk":
         fill_disk()
+    elif fault == "fill":
+        fill(Path("run/wandb"))
+    elif fault in ("raises", "exits"):
+        spoil({"raises": KeyError("a row"), "exits": SystemExit(3)}[fault])
     elif fault != "none":
         process = helper()
         assert process is not None
@@ -39,6 +47,16 @@ def fill_disk() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     RecordWriter.write = full
+
+
+def spoil(error: BaseException) -> None:
+    """From now on each call of W&B's tracker fails so."""
+    from seesaw.training.loggers.wandb_log import WandbLog
+
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    WandbLog.log_metrics = WandbLog.log_picture = WandbLog.summarise = fails  # type: ignore[method-assign]
 
 
 def strikes_at(when: str, fault: str) -> None:

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from small_disks import can_mount, fill, small_disk
 from tracked_runs import SHORT, Ended
 from wandb_server import serving
+
+from seesaw.training.loggers.wandb_helper import refuse_full_disk
 
 
 @pytest.mark.slow
@@ -51,6 +54,37 @@ def test_the_disk_of_tensorboard_is_full(tmp_path: Path, when: str) -> None:
     assert run.problems() == []
     (line,) = run.err.splitlines()
     assert line.startswith("TensorBoard failed (OSError: [Errno 28]")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_mount(), reason="a small file system takes root")
+@pytest.mark.parametrize("when", ["first", "middle"])
+def test_the_disk_of_wandb_is_full(tmp_path: Path, when: str) -> None:
+    """W&B's process drops what finds no room; the run sees it at the next row and reports it once, as it happens."""
+    with small_disk(tmp_path / "run/wandb", 400):
+        run = Ended(tmp_path, when, "fill", *SHORT)
+    assert run.problems() == []
+    (line,) = run.err.splitlines()
+    assert line.startswith("W&B failed (OSError: [Errno 28] No space left on device: 'run/wandb/offline-run-")  # no picture's
+    assert "the run goes on without it; metrics.csv has every row" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "named"), [("raises", "KeyError: 'a row'"), ("exits", "SystemExit: 3")])
+def test_a_tracker_raises(tmp_path: Path, fault: str, named: str) -> None:
+    run = Ended(tmp_path, "middle", fault, *SHORT)
+    assert run.problems() == []
+    (line,) = run.err.splitlines()
+    assert line.startswith(f"W&B failed ({named}); the run goes on without it")
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small file system takes root")
+def test_only_a_disk_without_a_free_byte_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 64) as disk:
+        refuse_full_disk(disk)
+        fill(disk)
+        with pytest.raises(OSError, match="No space left on device"):
+            refuse_full_disk(disk)
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """W&B's helper process, wandb-core, which writes the files of its runs and uploads them: its end, and what it logged."""
 
 import contextlib
+import errno
 import json
+import os
 import re
 import subprocess
 import threading
@@ -47,6 +49,15 @@ def _teardown() -> None:
 def is_shared() -> bool:
     """Whether another run of this process, such as the user's own, still needs the helper."""
     return getattr(getattr(wandb_setup, "_singleton", None), "most_recent_active_run", None) is not None
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """OSError where no byte is free under the folder of an attempt: W&B's process then drops rows and reports it in its log alone.
+    A file system that gives no sizes counts as one with room."""
+    sizes = os.statvfs(folder)
+    free = sizes.f_bfree if os.geteuid() == 0 else sizes.f_bavail  # some blocks may be kept for root
+    if sizes.f_blocks > 0 and free == 0:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def refusal(folder: Path) -> str | None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from seesaw.training.loggers.naming import configuration_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
-from seesaw.training.loggers.wandb_helper import end_helper, is_shared, refusal
+from seesaw.training.loggers.wandb_helper import end_helper, is_shared, refusal, refuse_full_disk
 from seesaw.training.loggers.wandb_history import missing_rows
 from seesaw.training.provenance import provenance
 from seesaw.util import atomic_write
@@ -133,6 +133,8 @@ class WandbLog(Tracker):
         if step is None:
             raise ValueError("W&B: step is None; it must be the number of images shown")
         self.experiment.log({**metrics, "kimg": step / 1000})
+        assert self._folder is not None
+        refuse_full_disk(self._folder)
 
     @rank_zero_only
     def log_picture(self, name: str, image: Tensor, step: int, caption: str = "") -> None:
