@@ -1,6 +1,8 @@
 """Nodes that a hostile configuration may hold. With the files of `in_folder` each leaves the file MARK, or imports `attack`."""
 
+import copy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +41,43 @@ ATTACKS: dict[str, dict[str, Any]] = {
 """Targets that no group but a trainer or logger may name, with the arguments by which they do harm."""
 
 
+def put(config: dict[str, Any], key: str, evil: Any) -> dict[str, Any]:
+    """A copy of the configuration with `evil` at the dotted key, in the place of what was there."""
+    config = copy.deepcopy(config)
+    *parents, last = key.split(".")
+    inner: Any = config
+    for parent in parents:
+        inner = inner[parent]
+    inner[last] = evil
+    return config
+
+
+PLACES: dict[str, Callable[[Any], Any]] = {
+    "model": lambda evil: evil,
+    "model.recipe": lambda evil: {"x": evil},
+    "model.G": lambda evil: evil,
+    "model.G.widths": lambda evil: [8, evil],
+    "model.view": lambda evil: {"_target_": "seesaw.gan.views.SingleScale", "_args_": [evil]},
+    "model.loss": lambda evil: {"d": evil},
+    "data": lambda evil: evil,
+    "data.growth": lambda evil: evil,
+    "metrics": lambda evil: evil,
+    "metrics.extractor": lambda evil: evil,
+    "metrics.measures.more": lambda evil: {"a": [[evil]]},
+    "optimizer.G": lambda evil: evil | {"_partial_": True},
+    "penalty.r1": lambda evil: evil,
+    "balance.x": lambda evil: {"y": evil},
+    "schedule.lr": lambda evil: {"shape": "cosine", "end": evil},
+    "seed": lambda evil: evil,
+}
+"""Key in the configuration -> what stands there."""
+
+
 def node(target: str) -> dict[str, Any]:
     return {"_target_": target, **ATTACKS[target]}
 
 
-class _Pickled:
+class Pickled:
     """Leaves MARK when it is unpickled."""
 
     def __reduce__(self) -> Any:
@@ -54,7 +88,7 @@ def in_folder(folder: Path) -> None:
     """Put the files that the attacks use into `folder`, the current one of the attacked process."""
     (folder / "attack.py").write_text(f"{CODE}\ndef touch(): {CODE}\n", encoding="utf-8")
     (folder / "hubconf.py").write_text(f"{CODE}\ndef touch(): {CODE}\n", encoding="utf-8")
-    torch.save(_Pickled(), folder / "attack.pt")
+    torch.save(Pickled(), folder / "attack.pt")
 
 
 def imported(target: str) -> set[str]:

@@ -1,6 +1,5 @@
 """Hostile checkpoints and run folders, through every command that reads them: nothing runs, nothing is imported."""
 
-import copy
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -10,44 +9,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from attacks import ATTACKS, MARK, imported, in_folder, node
+from attacks import ATTACKS, MARK, PLACES, imported, in_folder, node, put
 from hydra.utils import instantiate
 from tiny_run import TINY
 
 from seesaw.cli.main import main as seesaw
 from seesaw.cli.train import main as train
-
-
-def put(config: dict[str, Any], key: str, evil: Any) -> dict[str, Any]:
-    """A copy of the configuration with `evil` at the dotted key, in the place of what was there."""
-    config = copy.deepcopy(config)
-    *parents, last = key.split(".")
-    inner: Any = config
-    for parent in parents:
-        inner = inner[parent]
-    inner[last] = evil
-    return config
-
-
-PLACES: dict[str, Callable[[Any], Any]] = {
-    "model": lambda evil: evil,
-    "model.recipe": lambda evil: {"x": evil},
-    "model.G": lambda evil: evil,
-    "model.G.widths": lambda evil: [8, evil],
-    "model.view": lambda evil: {"_target_": "seesaw.gan.views.SingleScale", "_args_": [evil]},
-    "model.loss": lambda evil: {"d": evil},
-    "data": lambda evil: evil,
-    "data.growth": lambda evil: evil,
-    "metrics": lambda evil: evil,
-    "metrics.extractor": lambda evil: evil,
-    "metrics.measures.more": lambda evil: {"a": [[evil]]},
-    "optimizer.G": lambda evil: evil | {"_partial_": True},
-    "penalty.r1": lambda evil: evil,
-    "balance.x": lambda evil: {"y": evil},
-    "schedule.lr": lambda evil: {"shape": "cosine", "end": evil},
-    "seed": lambda evil: evil,
-}
-"""Key in the configuration -> what stands there."""
 
 
 @pytest.fixture(scope="module")
