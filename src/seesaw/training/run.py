@@ -19,7 +19,7 @@ from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
-from seesaw.training.build import construct, passes, precision, sizes
+from seesaw.training.build import construct, passes, precision, set_size, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.memory_check import MemoryCheck
@@ -209,7 +209,7 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
     folder, evaluation, status, stop = run.folder, run.evaluation, run.status, GracefulStop(run.config["kimg"])
     code, state, more = 1, "failed", {}
     try:
-        trainer = make_trainer(run, stop, trackers)
+        trainer = make_trainer(run, stop, trackers, set_size(data))
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         ended = stop.state(model.images_shown, model.converged)
         model.flush_statistics(finished=ended != "interrupted")
@@ -250,7 +250,7 @@ def report_end(run: OpenRun, state: str, kimg: float) -> None:
     rank_zero_print(f"{ended} {kimg:g} kimg: {run.folder.path}  {figures}", flush=True)
 
 
-def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker]) -> pl.Trainer:
+def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker], images: int) -> pl.Trainer:
     """The callbacks stand in the order in which they must act after a batch: the length of the run or a signal first,
     then what looks at the model, then what saves it with all that was seen."""
     config, path, evaluation = run.config, run.folder.path, run.evaluation
@@ -263,7 +263,7 @@ def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker]) -> p
         PruningCallback(evaluation, run.job.judge, stop),
         *own_callbacks(config),
         Checkpoints(path / "checkpoints", config["checkpoint_kimg"], config, evaluation, run.status),
-        KimgBar(stop.images, run.job.title, evaluation.primary),
+        KimgBar(stop.images, run.job.title, evaluation.primary, images),
     ]
     make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer", config["packages"])
     return make(
