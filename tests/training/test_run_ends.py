@@ -48,7 +48,7 @@ def wait_for(condition: Any, running: subprocess.Popen[str], seconds: float = 90
     ("number", "code"),
     [
         (signal.SIGINT, 130),
-        *(pytest.param(n, 128 + n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP)),
+        *(pytest.param(n, 128 + n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)),
     ],
 )
 def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None
     assert saved["progress"]["images_shown"] == status["images_shown"] > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_a_signal_before_the_first_batch_leaves_the_right_status(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

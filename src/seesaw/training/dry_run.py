@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from seesaw.config.assemble import assemble
 from seesaw.config.values import shown
 from seesaw.errors import UserError
 from seesaw.gan.module import GAN
@@ -25,7 +26,7 @@ BOUNDS = {
 
 def check_optimizers(config: dict[str, Any]) -> None:
     """UserError with the key where an optimiser refuses its arguments; Lightning would make it only within the run."""
-    for name, node in config.get("optimizer", {}).items():
+    for name, node in assemble(config)["model"].get("optimizer", {}).items():
         where = f"optimizer.{name}"
         make = construct(node, where, config["packages"])
         try:

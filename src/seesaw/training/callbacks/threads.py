@@ -26,7 +26,8 @@ WAIT = (10.0, 160.0)
 class ThreadTuner(BatchCallback):
     """Compares the present number of threads with one thread, or with the free cores, for a few batches now and then.
 
-    A batch in which the process was stopped (Ctrl-Z) is not timed. A trial is ended as soon as it is clear that it loses, so that it costs about as much as one slow batch.
+    A batch in which the process was stopped (Ctrl-Z) is not timed. A trial is ended as soon as it is clear that it loses, so
+    that it costs about as much as one slow batch.
 
     Args:
         threads: the number that the run starts with.
