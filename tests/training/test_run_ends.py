@@ -14,6 +14,7 @@ import torch
 
 from seesaw.cli.train import main
 from seesaw.training.loggers.csv_log import read_metrics
+from seesaw.training.loggers.tracker import RunInfo
 from seesaw.training.run_folder import read_status
 
 REPOSITORY = Path(__file__).parents[2]
@@ -89,6 +90,25 @@ def test_a_trainer_that_cannot_be_made_fails_the_run(tmp_path: Path, monkeypatch
     assert main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]) == 1
     status = read_status(tmp_path / "run")
     assert (status["state"], status["reason"]) == ("failed", "ZeroDivisionError: division by zero")
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_goes_on_in_trackers_under_the_same_configuration_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the curves of two configurations would be one run of W&B's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seesaw.training.run.make_trainer", lambda *_: 1 / 0)
+    found: list[bool] = []
+
+    def build_loggers(node: Any, info: RunInfo) -> list[Any]:
+        found.append(info.resume)
+        return []
+
+    monkeypatch.setattr("seesaw.training.run.build_loggers", build_loggers)
+    command = [*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]
+    for more in ([], ["resume=auto", "kimg=2"], ["resume=auto", "loss=hinge"], ["resume=auto", "loss=hinge"]):
+        assert main([*command, *more]) == 1
+    assert found == [False, True, False, True]
 
 
 @pytest.mark.slow
