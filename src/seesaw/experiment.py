@@ -40,6 +40,8 @@ class Experiment(LightningModule):
         self.images_shown = 0
         self.latest_metrics: dict[str, float] = {}
         self.last_change = 0
+        self.left_out_seconds = 0.0
+        """Seconds so far in which the process was stopped while it trained."""
         self.converged = False
         """Whether training has ended by itself, before its length."""
 
@@ -64,6 +66,7 @@ class Experiment(LightningModule):
 
     def leave_out_time(self, seconds: float) -> None:
         """The process was stopped for about so long since the last batch: not training time, so it counts in no speed."""
+        self.left_out_seconds += seconds
 
     def observe_primary(self, value: float) -> None:
         """Receive each new value of the primary metric, lower is better: a plateau schedule listens."""

@@ -31,6 +31,8 @@ DISK_ERRORS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission is denied",
     errno.ENAMETOOLONG: "a name is too long",
+    errno.EISDIR: "a folder stands where a file belongs",
+    errno.ENOTDIR: "a file stands where a folder belongs",
 }
 """Errors of a disk, in words."""
 

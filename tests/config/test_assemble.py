@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra.errors import HydraException
 
 from seesaw.config.allowed import PARTS
@@ -210,3 +211,13 @@ def test_mistakes_in_a_shape_are_one_sentence_with_their_key(key: str) -> None:
         *RUN, f"{key}={{shape: cosine, start: hot, end: 0.2}}"
     )
     assert "it must be at least 0" in refused(*RUN, f"{key}={{shape: cosine, start: 0.5, end: -1}}")
+
+
+def test_whole_numbers_among_betas_become_floats() -> None:
+    """torch refuses [0, 0.99]; the configuration keeps what was given."""
+    config = compose_checked(["model=mlp", "optimizer.G.betas=[0,0.9]", "optimizer=adamw"])
+    assert config["optimizer"]["G"]["betas"] == [0, 0.9]
+    betas = assemble(config)["model"]["optimizer"]["G"]["betas"]
+    assert [type(beta) for beta in betas] == [float, float]
+    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], betas=tuple(betas))
+    assert assemble(config)["model"]["G"]["widths"] == config["model"]["G"]["widths"]  # tuple[int, …] stays so

@@ -47,6 +47,9 @@ def test_the_checks_import_neither_torch_nor_numpy() -> None:
     (1, 64, 10, ("only 1 image:", "a batch of 64", "10,000 times")),
     (40, 64, 1, ("only 40 images:", "a batch of 64")),
     (500, 64, 2000, ("only 500 images:", "4,000 times")),
+    (1, 1, 0.128, ("only 1 image:", "smallest sets of published papers have 100")),
+    (40, 16, 1, ("only 40 images:", "papers have 100")),
+    (100, 16, 1, ()),
     (1797, 64, 200, ()),
     (70_000, 64, 25_000, ()),
 ])  # fmt: skip

@@ -1,16 +1,20 @@
 """Valid digits: real ones pass, also those that neither classifier nor gate has seen; noise and what is no digit does not."""
 
 import math
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from seesaw.data.images import ImageSet
 from seesaw.data.sources.digits import digits
+from seesaw.metrics.evaluator import Evaluator
 from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.features import Features
-from seesaw.metrics.gate import Gate, fit_classes, folds, gate_of
+from seesaw.metrics.gate import LEAST, Gate, copies, fit_classes, gate_offrom seesaw.metrics.valid import Valid
 
 REALS = digits(32)
 CLASSIFIER = ClassifierExtractor("digits")
@@ -124,7 +128,21 @@ def test_a_gate_of_few_reals_is_finite(n: int) -> None:
 def test_copies_of_an_image_share_a_fold() -> None:
     """Else each stacked digit would be measured by its own copies, and the limit would be that of known images."""
     once = CLASSIFIER(REALS.images)
-    copies = once.repeat(10, 1) * (1 + 1e-7)
-    assert folds(copies).unflatten(0, (10, -1)).diff(dim=0).abs().max() == 0
-    one, ten = (gate_of(x, CLASSIFIER.probabilities).limit for x in (once, copies))
-    assert ten == pytest.approx(one, rel=0.05)
+    many = once.repeat(10, 1) * (1 + 1e-7)
+    assert copies(many).unflatten(0, (10, -1)).diff(dim=0).abs().max() == 0
+    one, ten = (gate_of(x, CLASSIFIER.probabilities) for x in (once, many))
+    assert ten.limit == pytest.approx(one.limit, rel=0.05)
+    assert one.each == ten.each == pytest.approx(179.7, rel=0.01)
+
+
+def test_a_set_of_few_images_a_class_is_noticed(tmp_path: Path) -> None:
+    measures = {"valid_digits": Valid()}
+    for n, few in ((400, True), (700, False)):
+        evaluator = Evaluator(CLASSIFIER, measures)
+        evaluator.prepare(ImageSet(REALS.images[:n], "some"), tmp_path)
+        with warnings.catch_warnings(record=True) as noticed:
+            warnings.simplefilter("always")
+            evaluator.notice_few_reals()
+        texts = [str(found.message) for found in noticed]
+        assert [text.startswith("the reals have about 40 different images a class") for text in texts] == [True] * few
+        assert all(f"takes {LEAST}" in text for text in texts)

@@ -13,7 +13,8 @@ from offline_wandb import read_run
 from seesaw.cli.train import main
 from seesaw.config.options import config_dir
 from seesaw.errors import UserError
-from seesaw.sweeps.multirun import SweepCallback, lost, need_launcher, planned_jobs, share_threads
+from seesaw.sweeps.launchers import need_launcher, share_threads
+from seesaw.sweeps.multirun import SweepCallback, lost, planned_jobs
 from seesaw.sweeps.records import jobs_of
 from seesaw.training.error_messages import error_message
 from seesaw.training.preflight import check_single_device

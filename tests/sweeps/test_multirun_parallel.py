@@ -142,3 +142,27 @@ def test_jobs_save_and_end_when_their_sweep_is_killed(launcher: str, start: Star
     wait_for(lambda: not any(lives(pid) for pid in workers), seconds=120)
     assert [job.state for job in jobs_of(tmp_path / "s")] == ["interrupted", "interrupted"]
     assert_saved(tmp_path, range(2))
+
+
+@pytest.mark.slow
+def test_a_time_limit_of_submitit_saves_and_ends_as_interrupted(start: Start, tmp_path: Path) -> None:
+    """Its notice, SIGUSR2, comes half a minute before the limit of one minute; the sweep has not failed."""
+    options = ["kimg=100000", "logger=none", "seed=0", "hydra.launcher.timeout_min=1", "hydra.sweep.dir=s"]
+    running = start("submitit_local", *options)
+    _, err = running.communicate(timeout=200)
+    assert running.returncode == 0, err
+    assert "1 of 1 jobs ended before their length; go on by the same command with resume=auto hydra.sweep.dir=s" in err
+    assert read_status(tmp_path / "s/0")["exit_code"] == 128 + signal.SIGUSR2
+    assert_saved(tmp_path, range(1))
+
+
+@pytest.mark.slow
+def test_a_lost_job_of_submitit_does_not_end_the_others(start: Start, tmp_path: Path) -> None:
+    running = start("submitit_local", "kimg=3,100000", "logger=none", "hydra.sweep.dir=s")
+    wait_for(lambda: (tmp_path / "s/1/metrics.csv").exists(), running, seconds=400)
+    os.kill(jobs_of(tmp_path / "s")[1].pid, signal.SIGKILL)
+    _, err = running.communicate(timeout=300)
+    assert running.returncode == 1
+    assert "Traceback" not in err
+    assert "  job 1  kimg=100000: it ended without a word" in err
+    assert jobs_of(tmp_path / "s")[0].state == "finished"

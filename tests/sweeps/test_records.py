@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from seesaw.sweeps.records import JobStatus, failures, jobs_of, record_failure, record_state
+from seesaw.sweeps.records import (
+    UNRECORDED,
+    JobStatus,
+    failures,
+    jobs_of,
+    read_aside,
+    record_failure,
+    record_state,
+    unfinished,
+)
 from seesaw.training.run_folder import Job, Status, read_status
 
 CHOICES = {"model": "mlp", "data": "digits", "balance": "none", "loss": "hinge", "trainer": "cpu"}
@@ -90,3 +99,30 @@ def test_a_job_that_still_runs_when_the_sweep_is_over_was_killed(
         record_state(job(tmp_path), "running")
     assert failures(tmp_path) is None
     assert "  job 0  seed=0: it ended without a word" in str(failures(tmp_path, ["seed=0"]))
+
+
+def test_a_reason_that_the_job_s_disk_cannot_take_reaches_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job runs in another process, so its memory is not the sweep's. It moves by the option of a sweep, not of a run."""
+    (tmp_path / "s/1").mkdir(parents=True)
+    (tmp_path / f"s/1/.job.tmp{os.getpid()}.json").symlink_to("/dev/full")
+    (aside := tmp_path / "aside").mkdir()
+    record_failure(job(tmp_path / "s", 1), "x cannot be written; choose another place by run_dir=…", ValueError(), aside)
+    UNRECORDED.clear()
+    read_aside(aside)
+    lines = failures(tmp_path / "s", ["seed=0", "seed=1"])
+    UNRECORDED.clear()
+    assert lines is not None
+    assert "  job 1  seed=1: x cannot be written; choose another place by hydra.sweep.dir=…" in lines
+    assert not aside.exists()
+    read_aside(aside)  # a second look finds nothing
+
+
+def test_jobs_that_ended_before_their_length_are_counted(tmp_path: Path) -> None:
+    record_state(job(tmp_path, 0), "finished")
+    assert unfinished(tmp_path) is None
+    record_state(job(tmp_path, 1), "interrupted")
+    record_state(job(tmp_path, 2), "stopped")
+    text = f"2 of 3 jobs ended before their length; go on by the same command with resume=auto hydra.sweep.dir={tmp_path}"
+    assert unfinished(tmp_path) == text

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from hydra.errors import InstantiationException
+from omegaconf.errors import OmegaConfBaseException
 
 from seesaw.errors import UserError
 from seesaw.training.build import build
@@ -51,3 +52,18 @@ def test_a_full_disk_within_a_constructor_is_reported_as_such() -> None:
     assert str(known_message(error, [])).startswith("/there: the disk is full")
     error.__cause__ = None
     assert known_message(error, []) is None
+
+
+def test_a_value_that_another_group_would_give_is_named_with_what_gives_it() -> None:
+    sentence = (
+        "metrics.extractor.size: it is taken from data.modes, which is not there; it is a key of data=gaussians_ring"
+    )
+    with pytest.raises(OmegaConfBaseException) as raised:
+        compose_checked(["model=mlp", "data=digits", "metrics=gaussians_ring"])
+    assert known_message(raised.value, []) == sentence
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.EISDIR, "a folder stands where a file belongs; move it away"),
+                                               (errno.ENOTDIR, "a file stands where a folder belongs; move it away")])  # fmt: skip
+def test_a_folder_and_a_file_in_each_other_s_place(number: int, words: str) -> None:
+    assert known_message(OSError(number, os.strerror(number), "run/metrics.csv"), []) == f"run/metrics.csv: {words}"

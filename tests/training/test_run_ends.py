@@ -14,6 +14,7 @@ import torch
 
 from seesaw.cli.train import main
 from seesaw.training.loggers.csv_log import read_metrics
+from seesaw.training.loggers.tracker import RunInfo
 from seesaw.training.run_folder import read_status
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def wait_for(condition: Any, running: subprocess.Popen[str], seconds: float = 90
     ("number", "code"),
     [
         (signal.SIGINT, 130),
-        *(pytest.param(n, 128 + n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP)),
+        *(pytest.param(n, 128 + n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)),
     ],
 )
 def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None
     assert saved["progress"]["images_shown"] == status["images_shown"] > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_a_signal_before_the_first_batch_leaves_the_right_status(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +90,25 @@ def test_a_trainer_that_cannot_be_made_fails_the_run(tmp_path: Path, monkeypatch
     assert main([*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]) == 1
     status = read_status(tmp_path / "run")
     assert (status["state"], status["reason"]) == ("failed", "ZeroDivisionError: division by zero")
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_goes_on_in_trackers_under_the_same_configuration_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the curves of two configurations would be one run of W&B's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seesaw.training.run.make_trainer", lambda *_: 1 / 0)
+    found: list[bool] = []
+
+    def build_loggers(node: Any, info: RunInfo) -> list[Any]:
+        found.append(info.resume)
+        return []
+
+    monkeypatch.setattr("seesaw.training.run.build_loggers", build_loggers)
+    command = [*SMALL, "kimg=1", "run_dir=run", "metrics=none", "logger=none"]
+    for more in ([], ["resume=auto", "kimg=2"], ["resume=auto", "loss=hinge"], ["resume=auto", "loss=hinge"]):
+        assert main([*command, *more]) == 1
+    assert found == [False, True, False, True]
 
 
 @pytest.mark.slow

@@ -121,3 +121,26 @@ def test_a_run_under_another_configuration_is_refused_with_its_keys_and_groups(
         capsys.readouterr().err
     )
     assert main([*again, "penalty=r1", "dry_run=true"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["data=digits", "metrics=stacked_digits"], "stacked_digits does not take the images of digits 1797x1x8x8: it takes three"),
+        (["data=digits", "metrics=gaussians_ring", "metrics.extractor.size=8", "metrics.extractor.scale=1", "metrics.extractor.std=1"],
+         "gaussians_ring does not take the images of digits 1797x1x8x8: it takes points of the plane"),
+        (["model=mlp_points", "data=gaussians_ring", "metrics=digits"], "digits does not take the images of gaussians_ring"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dry", ["true", "false"])
+def test_metrics_of_other_images_are_refused_before_there_is_a_folder(
+    options: list[str], sentence: str, dry: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of points a classifier of digits would give numbers that mean nothing."""
+    given = {text.partition("=")[0] for text in options}
+    own = [text for text in SMALL if text.partition("=")[0] not in given and not ("mlp_points" in options[0] and "." in text)]
+    assert main([*own, *options, "logger=none", "run_dir=run", f"dry_run={dry}"]) == 1
+    err = capsys.readouterr().err
+    assert f"seesaw: metrics: {sentence}" in err
+    assert err.endswith("; choose other metrics (metrics=none measures nothing)\n")
+    assert not (here / "run").exists()

@@ -42,7 +42,8 @@ def call(arguments: list[str]) -> int:
     """Compose, check and run; returns the exit code."""
     import hydra
 
-    from seesaw.sweeps.multirun import SweepCallback, lost, need_launcher, outcome
+    from seesaw.sweeps.launchers import need_launcher, until_all_end
+    from seesaw.sweeps.multirun import SweepCallback, in_sweep, lost, outcome
     from seesaw.training.rerun import with_own_configuration
 
     plain_notices()
@@ -58,7 +59,8 @@ def call(arguments: list[str]) -> int:
         sys.argv = [sys.argv[0], *arguments]
         check_arguments(arguments, groups(config_dir()))
         need_launcher(arguments)
-        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
+        with until_all_end():
+            hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
         complete = SweepCallback.signal is None
     except SystemExit as stop:
         code = int(stop.code or 0)
@@ -69,9 +71,16 @@ def call(arguments: list[str]) -> int:
         if wants_trace():
             raise
         if SweepCallback.signal is None:  # else the launcher lost a process that the signal ended
-            messages.append(lost(error) or error_message(error, arguments))
+            messages.append(lost(error) or in_sweep(error_message(error, arguments)))
     messages += filter(None, [outcome(complete)])  # also of a sweep that a signal ended
-    for text in messages:
+    return report(code, messages)
+
+
+def report(code: int, messages: list[str]) -> int:
+    """Print what went wrong, and how a sweep goes on whose jobs did not reach their length; returns the exit code."""
+    from seesaw.sweeps.multirun import SweepCallback, notice
+
+    for text in filter(None, [*messages, notice(code, messages)]):
         print(f"seesaw: {text}", file=sys.stderr)
     if SweepCallback.signal is not None:
         return 128 + SweepCallback.signal

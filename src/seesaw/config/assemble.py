@@ -27,7 +27,7 @@ def assemble(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The nodes of model, data and metrics with all that their constructors name: part groups and top-level options.
 
     A key of the node itself comes first. Data receive the growth of the model (`BORROWED`). `{shape: …}` becomes a node wherever
-    an argument is a `Schedule`.
+    an argument is a `Schedule`, and whole numbers become floats where it is a tuple of floats.
 
     Args:
         config: resolved, with every top-level option; its targets are on the allow-list.
@@ -55,7 +55,8 @@ def _completed(group: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_schedules(node: Any, kimg: float, path: str) -> Any:
-    """The node with `{shape: …}` replaced where the constructor's annotation is Schedule, or a mapping of them."""
+    """The node with `{shape: …}` replaced where the constructor's annotation is Schedule, or a mapping of them, and with floats
+    where it is a tuple of floats."""
     if isinstance(node, list):
         return [_with_schedules(child, kimg, f"{path}.{k}") for k, child in enumerate(node)]
     if not isinstance(node, dict):
@@ -70,6 +71,8 @@ def _with_schedules(node: Any, kimg: float, path: str) -> Any:
 
 
 def _scheduled(value: Any, annotation: Any, kimg: float, path: str) -> Any:
+    if isinstance(value, list) and _are_floats(annotation):
+        return [float(v) if isinstance(v, int) else v for v in value]
     if not isinstance(value, dict):
         return _with_schedules(value, kimg, path)
     if "shape" in value and _is_schedule(annotation):
@@ -92,6 +95,12 @@ def _is_schedule(annotation: Any) -> bool:
     """Whether it is `Schedule`, or a union with it such as `Schedule | None`."""
     members = typing.get_args(annotation)
     return all(member in members for member in typing.get_args(Schedule))
+
+
+def _are_floats(annotation: Any) -> bool:
+    """Whether it is a tuple of floats, such as betas: torch takes no integer 0 among them."""
+    members = typing.get_args(annotation)
+    return typing.get_origin(annotation) is tuple and all(m is float or float in typing.get_args(m) for m in members)
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

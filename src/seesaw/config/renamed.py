@@ -107,6 +107,11 @@ CLASSIFIERS = (
 )
 
 
+def gated_name(name: str) -> str:
+    """The name of today of such a metric: valid_modes_digits for modes_digits, valid_digits for confident_digits."""
+    return f"valid_{name.removeprefix('confident_')}"
+
+
 def _with_gated_names(node: dict[str, Any]) -> dict[str, Any]:
     """A node `metrics` with these metrics under the names of today, so that no value of another definition has an old name."""
     extractor, measures = node.get("extractor"), node.get("measures")
@@ -115,7 +120,7 @@ def _with_gated_names(node: dict[str, Any]) -> dict[str, Any]:
     names = {name: name for name in measures}
     for name, metric in measures.items():
         if isinstance(metric, dict) and metric.get("_target_") in GATED and not str(name).startswith("valid_"):
-            names[name] = f"valid_{str(name).removeprefix('confident_')}"
+            names[name] = gated_name(str(name))
     primary = node.get("primary")
     found = node | {"measures": {names[name]: metric for name, metric in measures.items()}}
     return found | {"primary": names[primary]} if isinstance(primary, str) and primary in names else found

@@ -15,6 +15,9 @@ OTHER_SHAPES = (f"{SOURCES}gaussians.", f"{SOURCES}style_pair.")
 MOST_PASSES = 2000
 """Passes over a set that need no warning. The longest runs of published papers have some hundreds."""
 
+FEWEST = 100
+"""Images of the smallest sets of published papers (Zhao et al. 2020, "Differentiable Augmentation", section 4.3)."""
+
 
 def check_resolution(resolution: int) -> None:
     """Raise ValueError where images of a set cannot have this height and width."""
@@ -47,6 +50,8 @@ def few_images(n: int, batch_size: int, kimg: float) -> str:
         few.append(f"a batch of {batch_size} shows some of them twice")
     if passes > MOST_PASSES:
         few.append(f"{kimg:g} kimg show each {passes:,.0f} times")
+    if n < FEWEST and not few:
+        few.append(f"the smallest sets of published papers have {FEWEST}")
     if not few:
         return ""
     images = "1 image" if n == 1 else f"{n:,} images"

@@ -227,6 +227,7 @@ class GAN(Experiment):
                     check_figures(report)
 
     def leave_out_time(self, seconds: float) -> None:
+        super().leave_out_time(seconds)
         self.meter.leave_out_time(seconds)
 
     def observe_primary(self, value: float) -> None:

@@ -1,5 +1,6 @@
 """Metrics of generated images against the reals, by one extractor, with the protocol of their values."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seesaw.errors import Notice
 from seesaw.functional.distances import frechet_distance, moments
 from seesaw.metrics.extractors.base import Classifies, Extractor
 from seesaw.metrics.features import Features
+from seesaw.metrics.gate import LEAST as LEAST_EACH
 from seesaw.metrics.gate import RULE, Gate, gate_of
 from seesaw.metrics.metric import Metric, directions, named
 from seesaw.metrics.protocol import Protocol, Which
@@ -110,6 +113,16 @@ class Evaluator:
         if not isinstance(self.extractor, Classifies):
             return None
         return gate_of(self.reference.features, self.extractor.probabilities)
+
+    def notice_few_reals(self) -> None:
+        """Warn with a Notice where the reals are too few for the gate. Prepare first."""
+        if self.gate is not None and self.gate.each < LEAST_EACH:
+            warnings.warn(
+                f"the reals have about {self.gate.each:.0f} different images a class, and to decide which samples are valid takes "
+                f"{LEAST_EACH}: metrics that count valid samples may count noise",
+                Notice,
+                stacklevel=2,
+            )
 
     def half_floor(self, seed: int) -> float:
         """The Fréchet distance of one random half of the reals to the other: what a perfect generator could reach with

@@ -18,6 +18,9 @@ SHRINKAGE = 0.1
 FOLDS = 10
 """Each real is measured by the Gaussians of the others: these are fitted to nine tenths at a time."""
 
+LEAST = 60
+"""Reals a class that the gate takes: with fewer the limit is too wide."""
+
 SAME = 1e-4
 """Sums of features that differ by less may be those of one image."""
 
@@ -73,17 +76,19 @@ class Gate:
     whose covariance is one for all classes). Where an image is several that are classified on their own, as stacked digits
     are, each of them must be valid.
 
-    It takes some 60 reals a class: with few of them the limit is too wide, and noise may pass.
+    It takes some 60 different reals a class (`LEAST`): with few of them the limit is too wide, and noise may pass.
 
     Args:
         gaussians: of the reals' classes.
         limit: the largest distance.
         accepted: share of the reals that are valid by Gaussians that were fitted without them.
+        each: different reals a class, on average.
     """
 
     gaussians: ClassGaussians
     limit: float
     accepted: float
+    each: float
 
     def valid(self, features: Tensor, probabilities: Tensor) -> Tensor:
         """Bool (n,) for features (n, d) and probabilities (n, K), or (n, parts * d) and (n, parts, K)."""
@@ -101,7 +106,8 @@ def gate_of(features: Tensor, classify: Callable[[Tensor], Tensor]) -> Gate:
     """
     parts, p = apart(features, classify(features).cpu())
     sure, classes = p.max(1)
-    fold = folds(parts)
+    same = copies(parts)
+    fold = same % FOLDS
     distance = torch.empty(len(parts), dtype=torch.float64)
     for k in fold.unique().tolist():
         others = fit_classes(parts[fold != k], classes[fold != k], p.shape[1])
@@ -109,15 +115,16 @@ def gate_of(features: Tensor, classify: Callable[[Tensor], Tensor]) -> Gate:
     known = distance[distance.isfinite()].sort().values  # a class of one real has no others
     limit = known[min(int(QUANTILE * len(known)), len(known) - 1)].item() if len(known) else 0.0
     valid = together((sure > SURE) & (distance <= limit), len(features))
-    return Gate(fit_classes(parts, classes, p.shape[1]), limit, valid.double().mean().item())
+    each = int(same.max() + 1) / p.shape[1]
+    return Gate(fit_classes(parts, classes, p.shape[1]), limit, valid.double().mean().item(), each)
 
 
-def folds(parts: Tensor) -> Tensor:
-    """int64 (n,), the fold of each row of features (n, d), below 10. Equal images are in one fold, also when their features
-    differ by rounding: a stacked set has each digit many times, and a Gaussian of its copies would call it near."""
+def copies(parts: Tensor) -> Tensor:
+    """int64 (n,), equal for rows of features (n, d) of equal images, also when these differ by rounding; counted from 0. Copies
+    belong in one fold: a stacked set has each digit many times, and a Gaussian of its copies would call it near."""
     order = parts.double().sum(1).sort()
     groups = (order.values.diff(prepend=order.values[:1]) > SAME).cumsum(0)
-    return torch.empty_like(groups).scatter_(0, order.indices, groups % FOLDS)
+    return torch.empty_like(groups).scatter_(0, order.indices, groups)
 
 
 def apart(features: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:

@@ -165,6 +165,7 @@ class StyleTransfer(Experiment):
             )
 
     def leave_out_time(self, seconds: float) -> None:
+        super().leave_out_time(seconds)
         self.mark = min(self.mark + seconds, time.perf_counter())
 
     def look_for_change(self) -> None:

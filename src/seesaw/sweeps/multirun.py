@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TextIO, cast
@@ -16,18 +17,32 @@ from hydra.experimental.callback import Callback
 
 from seesaw.config.command_line import key_of, override
 from seesaw.errors import UserError
+from seesaw.sweeps.launchers import (
+    LOST_ALONE,
+    ON_THIS_MACHINE,
+    in_this_process,
+    leave_time_to_save,
+    runs_as,
+    share_threads,
+    spare_controllers,
+)
 from seesaw.sweeps.process import Process, end_with
-from seesaw.sweeps.records import FILE, STOP, UNRECORDED, failures, jobs_of, record_failure, record_state, recorded
+from seesaw.sweeps.records import (
+    ELSEWHERE,
+    FILE,
+    STOP,
+    UNRECORDED,
+    failures,
+    jobs_of,
+    read_aside,
+    record_failure,
+    record_state,
+    recorded,
+    unfinished,
+)
 from seesaw.training.error_messages import error_message, wants_trace
 from seesaw.training.run_folder import Job, read_status
 from seesaw.util import disk_error
-
-PARALLEL = {"joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher"}
-PARALLEL["submitit_slurm"] = PARALLEL["submitit_local"]
-"""Launchers of Hydra's that need a package, which the extra `sweep` installs."""
-
-ON_THIS_MACHINE = (".JoblibLauncher", ".LocalLauncher")
-"""Launchers whose jobs end with the sweep, since nobody else would end them. A job of a cluster is its scheduler's."""
 
 
 class SweepCallback(Callback):
@@ -43,18 +58,24 @@ class SweepCallback(Callback):
     """The keys that have several values, also in the process of a job."""
     process: ClassVar[Process | None] = None
     """In the process of a job: that of the sweep, with which it ends."""
+    aside: ClassVar[Path | None] = None
+    """Where jobs in other processes leave the reason of a failure that their own folder cannot take."""
 
     def __init__(self) -> None:
         self.keys: set[str] = set()  # these travel to the processes of the jobs, as the class does not
         self.begun_by: Process | None = None
+        self.kept_aside: Path | None = None
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         SweepCallback.folder = folder = Path(config.hydra.sweep.dir)
         self.keys, SweepCallback.planned = planned_jobs(config)
         UNRECORDED.clear()
+        SweepCallback.aside = None
         if not in_this_process(config.hydra.launcher):
             share_threads(config.hydra.launcher)
             spare_controllers(config.hydra.launcher)
+            leave_time_to_save(config.hydra.launcher)
+            self.kept_aside = SweepCallback.aside = Path(tempfile.mkdtemp(prefix="seesaw-sweep-"))
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, stop_jobs)
             if runs_as(config.hydra.launcher, *ON_THIS_MACHINE):
@@ -64,7 +85,7 @@ class SweepCallback(Callback):
                 file.unlink(missing_ok=True)
 
     def on_job_start(self, config: Any, **kwargs: Any) -> None:
-        SweepCallback.varied, SweepCallback.process = self.keys, self.begun_by
+        SweepCallback.varied, SweepCallback.process, SweepCallback.aside = self.keys, self.begun_by, self.kept_aside
 
 
 def planned_jobs(config: Any) -> tuple[set[str], list[str]]:
@@ -99,33 +120,6 @@ def stop_jobs(number: int, frame: Any) -> None:
                 os.kill(job.pid, signal.SIGTERM)
 
 
-def share_threads(launcher: Mapping[str, Any]) -> None:
-    """joblib divides the cores by itself; submitit's local executor starts all jobs at once and divides nothing, so each
-    gets `cpus_per_task` threads, or one. Whoever sets OMP_NUM_THREADS decides."""
-    if runs_as(launcher, ".LocalLauncher"):
-        os.environ.setdefault("OMP_NUM_THREADS", str(launcher.get("cpus_per_task") or 1))
-
-
-def spare_controllers(launcher: Any) -> None:
-    """Let the processes between the sweep and its jobs ignore Ctrl-C, which a terminal sends to all of them: submitit's local
-    ones would kill their jobs a second later, before these have saved."""
-    from omegaconf import open_dict
-
-    if runs_as(launcher, ".LocalLauncher"):
-        with open_dict(launcher):
-            launcher.setup = ["trap '' INT", *(launcher.get("setup") or [])]
-
-
-def runs_as(plugin: Mapping[str, Any], *classes: str) -> bool:
-    """Whether the configured launcher or sweeper is one of these classes, each given as the end of its path."""
-    return str(plugin.get("_target_", "")).endswith(classes)
-
-
-def in_this_process(launcher: Mapping[str, Any]) -> bool:
-    """Whether the jobs run one after the other where the sweep was started: Hydra's own launcher."""
-    return runs_as(launcher, ".BasicLauncher")
-
-
 def run_job(job: Job, hydra: Any, train: Callable[[], float | None]) -> float | None:
     """One job of a sweep: its status file records how it ended, and the others go on.
 
@@ -145,7 +139,7 @@ def run_job(job: Job, hydra: Any, train: Callable[[], float | None]) -> float | 
         try:
             make_folder(job.folder)
         except UserError as error:
-            record_failure(job, str(error), error)
+            record_failure(job, str(error), error, SweepCallback.aside)
             if not in_this_process(hydra.launcher):
                 print(ending(job), flush=True)
             return None
@@ -186,7 +180,7 @@ def record_run(job: Job, train: Callable[[], float | None]) -> float | None:
     except Exception as error:
         if wants_trace():
             raise
-        record_failure(job, error_message(error, job.overrides, job.folder), error)
+        record_failure(job, error_message(error, job.overrides, job.folder), error, SweepCallback.aside)
         return None
 
 
@@ -198,7 +192,8 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
         yield
         return
     terminal = sys.stdout
-    former = signal.signal(signal.SIGTERM, end_job)  # until training has a handler that saves first
+    # Until training has handlers that save first. submitit's own would begin the job anew after SIGUSR2.
+    former = {number: signal.signal(number, end_job) for number in (signal.SIGTERM, signal.SIGUSR2)}
     with log_file(job.folder) as log:
         text = cast(TextIO, log)
         with (
@@ -207,7 +202,8 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
             contextlib.suppress(SystemExit, KeyboardInterrupt),
         ):
             yield
-    signal.signal(signal.SIGTERM, former)
+    for number, handler in former.items():
+        signal.signal(number, handler)
     with contextlib.suppress(OSError):  # the sweep that would read it may be gone
         print(ending(job), file=terminal, flush=True)
 
@@ -241,34 +237,32 @@ def outcome(complete: bool) -> str | None:
     folder = SweepCallback.folder
     if folder is None:
         return None
+    if SweepCallback.aside is not None:
+        read_aside(SweepCallback.aside)
     failed = failures(folder, SweepCallback.planned if complete else ())
     if failed is None and complete and not jobs_of(folder):
         return f"no job of the sweep has left a result in {folder}"
     return failed
 
 
+def notice(code: int, messages: list[str]) -> str | None:
+    """Where jobs of a sweep that ended well did not reach their length, as by a time limit, how to go on; else None."""
+    folder = SweepCallback.folder
+    well = code == 0 and not messages and SweepCallback.signal is None
+    return unfinished(folder) if well and folder is not None else None
+
+
+def in_sweep(text: str) -> str:
+    """The text with the option that moves a sweep where this is one."""
+    return text if SweepCallback.folder is None else text.replace(*ELSEWHERE)
+
+
 def lost(error: BaseException) -> str | None:
     """A sentence, where the error is the launcher's that a process of its own is gone, or its folder is no folder."""
     if isinstance(error, FileExistsError | NotADirectoryError) and SweepCallback.folder is not None:
         return f"{error.filename} is a file where the folder of the sweep belongs; choose another hydra.sweep.dir"
-    if type(error).__name__ not in ("TerminatedWorkerError", "UncompletedJobError", "FailedJobError"):
+    ended = {"TerminatedWorkerError": ", and with it the launcher ended"} | dict.fromkeys(LOST_ALONE, "")
+    if (rest := ended.get(type(error).__name__)) is None:
         return None
     again = f"resume=auto {override('hydra.sweep.dir', SweepCallback.folder)}"
-    return (
-        "a process of the sweep was killed (out of memory, or the disk full?), and with it the launcher ended; "
-        f"go on by the same command with {again}"
-    )
-
-
-def need_launcher(arguments: list[str]) -> None:
-    """UserError where a launcher is asked for whose package is not installed; Hydra's own message names no package."""
-    from importlib.util import find_spec
-
-    for argument in arguments:
-        name = argument.removeprefix("hydra/launcher=")
-        if (
-            name != argument
-            and name in PARALLEL
-            and find_spec(f"hydra_plugins.{PARALLEL[name].replace('-', '_')}") is None
-        ):
-            raise UserError(f"{argument} needs the package {PARALLEL[name]}: pip install 'seesaw-gan[sweep]'")
+    return f"a process of the sweep was killed (out of memory, or the disk full?){rest}; go on by the same command with {again}"

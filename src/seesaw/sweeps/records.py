@@ -6,11 +6,13 @@ Imports neither torch nor Lightning: it is loaded before the names in the comman
 import contextlib
 import json
 import os
+import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from seesaw.config.command_line import override
 from seesaw.errors import UserError
 from seesaw.sweeps.process import lives
 from seesaw.training.run_folder import Job, keep_trace, now, read_status, write
@@ -19,7 +21,11 @@ from seesaw.util import atomic_write
 FILE, STOP = "job.json", "stop"
 
 UNRECORDED: dict[int, str] = {}
-"""Number of a job of this process -> why it failed, where its folder could not take the record."""
+"""Number of a job -> why it failed, where its folder could not take the record: of this process's jobs, and of those that
+`read_aside` found."""
+
+ELSEWHERE = ("run_dir=…", "hydra.sweep.dir=…")
+"""What moves a run to another place, and what moves a sweep, whose jobs refuse the former."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,13 @@ def record_state(job: Job, state: str, reason: str | None = None) -> None:
     )
 
 
-def record_failure(job: Job, reason: str, error: BaseException) -> None:
-    """The reason in job.json and status.json, the whole trace in log.txt, as far as the disk takes them; the reason is kept in
-    this process where it does not. The status of another run that holds the folder is left alone."""
+def record_failure(job: Job, reason: str, error: BaseException, aside: Path | None = None) -> None:
+    """The reason in job.json and status.json, the whole trace in log.txt, as far as the disk takes them. Where it does not, the
+    reason is kept in this process and in `aside`, a folder on another disk, in which a sweep of another process looks for it.
+    The status of another run that holds the folder is left alone."""
     assert job.folder is not None
     assert job.number is not None
+    reason = reason.replace(*ELSEWHERE)
     with contextlib.suppress(OSError):
         keep_trace(job.folder, error)
     status = read_status(job.folder)
@@ -75,6 +83,16 @@ def record_failure(job: Job, reason: str, error: BaseException) -> None:
         record_state(job, "failed", reason)
     except UserError:
         UNRECORDED[job.number] = reason
+        if aside is not None:
+            with contextlib.suppress(OSError):
+                (aside / str(job.number)).write_text(reason, encoding="utf-8")
+
+
+def read_aside(aside: Path) -> None:
+    """Take over the reasons that jobs in other processes left in the folder, and remove it."""
+    with contextlib.suppress(OSError):
+        UNRECORDED.update({int(file.name): file.read_text(encoding="utf-8") for file in aside.iterdir()})
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def jobs_of(sweep: Path) -> list[JobStatus]:
@@ -93,6 +111,16 @@ def _read(file: Path) -> JobStatus | None:
     with contextlib.suppress(OSError, ValueError, TypeError):  # TypeError: another version wrote it
         return JobStatus(**json.loads(file.read_text(encoding="utf-8")))
     return None
+
+
+def unfinished(sweep: Path) -> str | None:
+    """A line where jobs were interrupted, by a time limit or a signal of their own, or have not begun; or None."""
+    jobs = jobs_of(sweep)
+    over = [job for job in jobs if job.state in ("interrupted", "stopped")]
+    if not over:
+        return None
+    again = f"resume=auto {override('hydra.sweep.dir', sweep)}"
+    return f"{len(over)} of {len(jobs)} jobs ended before their length; go on by the same command with {again}"
 
 
 def failures(sweep: Path, planned: Sequence[str] = ()) -> str | None:

@@ -37,19 +37,7 @@ def construct(node: Any, where: str, packages: Sequence[str] = ()) -> Any:
     """
     refuse_unknown(node, where, packages)
     refuse_foreign(node, where, packages)
-    return instantiate({where: literal(literal(_with_zero_betas(node)))}, _convert_="all")[where]
-
-
-def _with_zero_betas(node: Any) -> Any:
-    """The node with 0.0 in the place of a beta of 0: torch refuses `betas: [0, 0.99]`."""
-    if isinstance(node, list):
-        return [_with_zero_betas(child) for child in node]
-    if not isinstance(node, dict):
-        return node
-    new = {key: _with_zero_betas(child) for key, child in node.items()}
-    if isinstance(new.get("betas"), list) and str(new.get("_target_")).startswith("torch.optim."):
-        new["betas"] = [0.0 if b == 0 else b for b in new["betas"]]
-    return new
+    return instantiate({where: literal(literal(node))}, _convert_="all")[where]
 
 
 def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:
@@ -150,10 +138,18 @@ def has_bfloat16(accelerator: str) -> bool:
 
 def passes(data: ImageData, kimg: float) -> str:
     """`, 56 passes over the set`: how often a run of that length shows each image. Nothing for what is no set of images."""
-    if not isinstance(data, ImageData):
-        return ""
-    times = kimg * 1000 / len(data.reals)
-    return f", {times:,.0f} passes over the set" if times >= 10 else f", {times:.2g} passes over the set"
+    size = set_size(data)
+    return f", {brief_count(kimg * 1000 / size)} passes over the set" if size else ""
+
+
+def set_size(data: ImageData) -> int:
+    """Number of real images; 0 for what is no set of images. The data must be read."""
+    return len(data.reals) if isinstance(data, ImageData) else 0
+
+
+def brief_count(number: float) -> str:
+    """`1,234`, and two digits below 10: `0.028`."""
+    return f"{number:,.0f}" if number >= 9.95 else f"{number:.2g}"
 
 
 def sizes(model: Experiment, data: ImageData, config: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from seesaw.config.assemble import assemble
 from seesaw.config.values import shown
 from seesaw.errors import UserError
 from seesaw.gan.module import GAN
@@ -25,13 +26,13 @@ BOUNDS = {
 
 def check_optimizers(config: dict[str, Any]) -> None:
     """UserError with the key where an optimiser refuses its arguments; Lightning would make it only within the run."""
-    for name, node in config.get("optimizer", {}).items():
+    for name, node in assemble(config)["model"].get("optimizer", {}).items():
         where = f"optimizer.{name}"
         make = construct(node, where, config["packages"])
         try:
             made = make([nn.Parameter(torch.zeros(1))])
         except ValueError as error:
-            raise UserError(_refused(where, make, error)) from error
+            raise UserError(_refused(where, make, error, config["optimizer"][name])) from error
         if "beta2" in config.get("schedule", {}) and "betas" not in made.defaults:
             name = type(made).__name__
             raise UserError(
@@ -39,13 +40,13 @@ def check_optimizers(config: dict[str, Any]) -> None:
             )
 
 
-def _refused(where: str, make: Any, error: ValueError) -> str:
-    """The sentence under the one argument that is refused also when it stands alone."""
+def _refused(where: str, make: Any, error: ValueError, given: dict[str, Any]) -> str:
+    """The sentence under the one argument that is refused also when it stands alone, with its value as `given`."""
     for key, value in make.keywords.items():
         try:
             make.func([nn.Parameter(torch.zeros(1))], **{key: value})
         except ValueError:
-            bound = f"{shown(value)} is out of range; give {BOUNDS[key]}" if key in BOUNDS else first_line(error)
+            bound = f"{shown(given.get(key, value))} is out of range; give {BOUNDS[key]}" if key in BOUNDS else first_line(error)
             return f"{where}.{key}: {bound}"
     return f"{where}: {first_line(error)}"
 

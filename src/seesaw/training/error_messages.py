@@ -85,13 +85,21 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
         return explain_composition(error, arguments)
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         where = f"{brief(error.filename)}: " if error.filename else ""
+        if error.errno in (errno.EISDIR, errno.ENOTDIR):
+            return f"{where}{DISK_ERRORS[error.errno]}; move it away"
         if error.errno == errno.ENAMETOOLONG:
             return f"{where}{DISK_ERRORS[error.errno]}; give a shorter one"
         what = "make room or choose another place by run_dir=… or cache_dir=…, then go on with resume=auto"
         return f"{where}{DISK_ERRORS[error.errno]}; {what}"
     if isinstance(error, OmegaConfBaseException):
+        where = getattr(error, "full_key", None) or "the configuration"
+        if absent := re.match(r"Interpolation key '([\w.]+)' not found", str(error)):
+            group, _, key = absent.group(1).partition(".")
+            if key and (having := options_with(key, group, config_dir())):
+                owners = f"{group}={', '.join(having)}"
+                return f"{where}: it is taken from {absent.group(1)}, which is not there; it is a key of {owners}"
         hint = "; where ${ belongs to a name, type \\${" if isinstance(error, InterpolationResolutionError) else ""
-        return f"{getattr(error, 'full_key', None) or 'the configuration'}: {first_line(error)}{hint}"
+        return f"{where}: {first_line(error)}{hint}"
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
         return explain_no_option(arguments)
     return None

@@ -261,6 +261,7 @@ def evaluate(
     reals = construct(run.nodes["data"], "data", packages).prepare()
     callback.evaluator.prepare(reals, run.cache_dir, device())
     evaluation = callback.measure(run.model, "raw" if raw else "ema")
+    callback.evaluator.notice_few_reals()
     floor = callback.evaluator.half_floor(seed=0)
     protocol = evaluation.protocol
     row = {"checkpoint": str(path), "kimg": run.images_shown / 1000, **evaluation.values}

@@ -19,7 +19,7 @@ from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.gan.schedules import ScheduleModule
-from seesaw.training.build import construct, passes, precision, sizes
+from seesaw.training.build import construct, passes, precision, set_size, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.memory_check import MemoryCheck
@@ -43,6 +43,7 @@ from seesaw.training.run_folder import (
     Job,
     RunFolder,
     Status,
+    begun_alike,
     decide,
     read_status,
     refuse_differences,
@@ -67,21 +68,21 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
 
     Raises:
         UserError: for what the user can mend.
-        SystemExit: 129, 130 or 143 after a signal, with everything saved.
+        SystemExit: 129, 130, 140 or 143 after a signal, with everything saved.
     """
     quiet()
     folder = inherited_folder() or decide(cfg, job)
     here = rank_info(config["trainer"])
     with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock, ended_by_signals():
-        shown, data_before = former_progress(cfg, job, folder)
+        former = former_progress(cfg, job, folder)
         # The checkpoint counts, not the status: a failed run may have got further.
-        if folder.checkpoint is not None and shown >= round(config["kimg"] * 1000):
+        if folder.checkpoint is not None and former.images_shown >= round(config["kimg"] * 1000):
             reached = f"{folder.checkpoint} has reached {config['kimg']:g} kimg"
             print(f"{reached}; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
         model, data, shapes = build_checked(config, here.world_size)
         evaluation, reals = prepare_evaluation(config, model, data)
-        compare_data(data_before, data.fingerprint, config["precision"])
+        compare_data(former.data, data.fingerprint, config["precision"])
         if config["dry_run"]:
             print("\n".join([sizes(model, data, config), *shapes]))
             return None
@@ -89,10 +90,10 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         refuse_overtaken(folder)
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, status)
-        trackers = open_trackers(opened, shown) if here.rank == 0 else []
+        trackers = open_trackers(opened, former) if here.rank == 0 else []
         describe_data(data, config["kimg"])
         begun = {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
-        status.update("running", shown, **begun, **evaluation.status(reals))
+        status.update("running", former.images_shown, **begun, **evaluation.status(reals))
         return fit_run(opened, model, data, trackers)
 
 
@@ -124,7 +125,7 @@ def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageDat
     """The evaluation, checked, and the reals, read. UserError where the model waits for a metric and none is measured."""
     evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
     reals = data.prepare()
-    evaluation.check(download=not config["dry_run"])
+    evaluation.check(reals, download=not config["dry_run"])
     if isinstance(evaluation, NoMetrics) and any(
         isinstance(m, ScheduleModule) and m.needs_metric for m in model.modules()
     ):
@@ -133,10 +134,12 @@ def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageDat
 
 
 class Former(NamedTuple):
-    """How far the checkpoint to go on from has come, and the fingerprint of its data; None where it has none."""
+    """How far the checkpoint to go on from has come, the fingerprint of its data (None where it has none), and whether the run
+    that the folder holds goes on, so that trackers keep it."""
 
     images_shown: int = 0
     data: str | None = None
+    goes_on: bool = False
 
 
 def former_progress(cfg: DictConfig, job: Job, folder: RunFolder) -> Former:
@@ -146,10 +149,12 @@ def former_progress(cfg: DictConfig, job: Job, folder: RunFolder) -> Former:
             own = job.run_dir is not None or job.folder is not None
             where = f"{folder.path} holds no checkpoint" if own else "runs/ holds no run of this configuration"
             rank_zero_print(f"resume=auto: {where} to go on from, so it starts anew", flush=True)
-        return Former()
+        # A run that was killed before its first checkpoint starts anew in its folder, as the same run of a tracker.
+        return Former(goes_on=cfg.resume == "auto" and begun_alike(cfg, folder.path))
     saved = load(folder.checkpoint)
     refuse_differences(cfg, saved["config"], folder.checkpoint, job.choices)
-    return Former(int(saved["progress"]["images_shown"]), saved.get("data"))
+    in_place = folder.checkpoint.parent.parent == folder.path
+    return Former(int(saved["progress"]["images_shown"]), saved.get("data"), in_place)
 
 
 def compare_data(before: str | None, now: str, precision: str) -> None:
@@ -173,15 +178,11 @@ def describe_data(data: ImageData, kimg: float) -> None:
             warnings.warn(few, Notice, stacklevel=2)
 
 
-def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
+def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
     """Write the configuration and open the trackers: what the first process alone does."""
     folder, config, job = run.folder, run.config, run.job
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
-    # A run that was killed before its first checkpoint starts anew in its folder, as the same run of a tracker.
-    resumed = (
-        config["resume"] == "auto" if folder.checkpoint is None else folder.checkpoint.parent.parent == folder.path
-    )
     name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides)
     group = job.group or configuration_name(job.choices, config)
     directions = dict(run.evaluation.higher_is_better)
@@ -189,7 +190,7 @@ def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
         run_dir=folder.path,
         name=name,
         config=config,
-        resume=resumed,
+        resume=former.goes_on,
         group=group,
         choices=job.choices,
         kind=job.kind,
@@ -198,9 +199,9 @@ def open_trackers(run: OpenRun, shown: int) -> list[Tracker]:
         overrides=job.overrides,
     )
     trackers = build_loggers(config["logger"], info)
-    if resumed or folder.checkpoint is not None:
+    if config["resume"] is not None:
         for tracker in trackers:
-            tracker.cut(shown)
+            tracker.cut(former.images_shown)
     return trackers
 
 
@@ -209,7 +210,7 @@ def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, track
     folder, evaluation, status, stop = run.folder, run.evaluation, run.status, GracefulStop(run.config["kimg"])
     code, state, more = 1, "failed", {}
     try:
-        trainer = make_trainer(run, stop, trackers)
+        trainer = make_trainer(run, stop, trackers, set_size(data))
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         ended = stop.state(model.images_shown, model.converged)
         model.flush_statistics(finished=ended != "interrupted")
@@ -250,7 +251,7 @@ def report_end(run: OpenRun, state: str, kimg: float) -> None:
     rank_zero_print(f"{ended} {kimg:g} kimg: {run.folder.path}  {figures}", flush=True)
 
 
-def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker]) -> pl.Trainer:
+def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker], images: int) -> pl.Trainer:
     """The callbacks stand in the order in which they must act after a batch: the length of the run or a signal first,
     then what looks at the model, then what saves it with all that was seen."""
     config, path, evaluation = run.config, run.folder.path, run.evaluation
@@ -263,7 +264,7 @@ def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker]) -> p
         PruningCallback(evaluation, run.job.judge, stop),
         *own_callbacks(config),
         Checkpoints(path / "checkpoints", config["checkpoint_kimg"], config, evaluation, run.status),
-        KimgBar(stop.images, run.job.title, evaluation.primary),
+        KimgBar(stop.images, run.job.title, evaluation.primary, images),
     ]
     make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer", config["packages"])
     return make(

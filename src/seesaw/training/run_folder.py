@@ -195,6 +195,14 @@ def saved_config(path: Path) -> dict[str, Any]:
     return dict(with_moved_targets(saved))
 
 
+def begun_alike(cfg: DictConfig, path: Path) -> bool:
+    """Whether the folder holds the configuration of a run, and it is this one's."""
+    try:
+        return not differences(saved_config(path), cfg)
+    except UserError:  # there is none, or it cannot be read
+        return False
+
+
 def refuse_differences(cfg: DictConfig, saved: dict[str, Any], path: Path, choices: dict[str, str]) -> None:
     """UserError where the folder or checkpoint `path` was begun with another configuration: with the groups that were chosen
     otherwise, as far as its status has them, and a few of the differing keys, but for those of these groups.

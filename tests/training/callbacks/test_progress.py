@@ -150,6 +150,20 @@ def test_a_terminal_of_80_columns_shows_the_distance_and_the_time_left(monkeypat
     assert max(len(line) for line in lines) < 80
 
 
+def test_passes_over_the_set_stand_beside_the_progress(monkeypatch, capsys):
+    """At 80 columns too, before the speed, which the time left implies; not where no set is passed over."""
+    module = Counting(100)
+    module.latest_metrics |= {"eval/frechet_digits": 3.2134, "train/images_per_sec": 1840.0}
+    bar = KimgBar(250_000, "dcgan_small digits", "frechet_digits", set_size=200)
+    lines = lines_of_terminal(monkeypatch, 80, module, bar, 20)
+    line = r"2/250 kimg  10 passes  (\[[.#]+\]  )?D 0.612  G 1.84  frechet_digits 3.21  [\d:?]+ left *"
+    assert re.fullmatch(line, lines[-1])
+    assert max(len(line) for line in lines) < 80
+    capsys.readouterr()
+    fit(Counting(100), KimgBar(2000, "x", set_size=800), steps=20)
+    assert "x  2/2 kimg  2.5 passes  " in capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [

@@ -17,6 +17,7 @@ class Machine:
     def __init__(self, busy: Callable[[float], int]) -> None:
         self.now, self.busy, self.threads, self.images = 0.0, busy, 0, 0
         self.changes: list[int] = []
+        self.left_out_seconds = 0.0  # it stands for the module too
 
     def set_threads(self, threads: int) -> None:
         self.threads = threads
@@ -31,7 +32,7 @@ class Machine:
         while self.now - begun < seconds:
             self.now += BATCH / MEASURED[self.busy(self.now)][self.threads]
             self.images += BATCH
-            tuner.on_train_batch_end(None, None)  # type: ignore[arg-type]
+            tuner.on_train_batch_end(None, self)  # type: ignore[arg-type]
         return (self.images - shown) / (self.now - begun)
 
 
@@ -85,3 +86,21 @@ def test_a_change_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     machine.train(tuner, 60)
     assert tuner.threads == 1
     assert "threads: 1 (328 ms a batch with 2, 110 with 1)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("in_a_trial", [False, True])
+def test_a_batch_in_which_the_process_was_stopped_is_not_timed(in_a_trial: bool) -> None:
+    """Ctrl-Z for an hour, then fg: the progress bar leaves the hour out, and so does the tuner, also in a trial that wins."""
+    machine = Machine(lambda now: 0)
+    tuner = tuned(machine, 1)
+    while (tuner.trial is not None) is not in_a_trial or len(tuner.recent) < 8:
+        machine.train(tuner, 0.05)
+    before = list(tuner.recent), list(tuner.trial or [])
+    machine.now += 3600
+    machine.left_out_seconds += 3600
+    tuner.on_train_batch_end(None, machine)  # type: ignore[arg-type]
+    assert (list(tuner.recent), list(tuner.trial or [])) == before
+    machine.train(tuner, 5)
+    assert max(*tuner.recent, *(tuner.trial or [])) < 1
+    if in_a_trial:
+        assert tuner.threads == 2

@@ -127,6 +127,8 @@ class Frozen(ABC):
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
+        if images.dtype != torch.uint8:
+            raise ValueError(f"it takes images of bytes, and these are {images.dtype} of {tuple(images.shape[1:])}")
         with torch.autocast(self.device.type, enabled=False):
             return self.features(images.to(self.device))
 

@@ -50,7 +50,9 @@ class PointsExtractor:
         """Nothing to load."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, 2, 1, 1) to (B, 2)."""
+        """(B, 2, 1, 1) to (B, 2). ValueError for images."""
+        if images.shape[1:] != (2, 1, 1):
+            raise ValueError(f"it takes points of the plane, and these are {tuple(images.shape[1:])}")
         return images.flatten(1).float()
 
     def assign(self, fakes: Sampled) -> Assignment:

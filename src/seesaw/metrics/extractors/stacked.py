@@ -44,7 +44,9 @@ class StackedExtractor:
         self.one.prepare(device)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (B, 3, H, W) to (B, 192)."""
+        """uint8 (B, 3, H, W) to (B, 192). ValueError for another number of channels."""
+        if images.shape[1] != 3:
+            raise ValueError(f"it takes three channels, each a digit, and these have {images.shape[1]}")
         return self.one(images.flatten(0, 1)[:, None]).unflatten(0, (len(images), 3)).flatten(1)
 
     def probabilities(self, features: Tensor) -> Tensor:

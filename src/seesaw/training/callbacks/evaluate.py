@@ -9,6 +9,8 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
+from seesaw.config.renamed import gated_name
+from seesaw.config.values import did_you_mean
 from seesaw.errors import UserError
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
@@ -17,6 +19,7 @@ from seesaw.metrics.evaluator import Evaluation, Evaluator
 from seesaw.metrics.extractors.base import Extractor, Frozen
 from seesaw.metrics.metric import Metric, Panel, panels
 from seesaw.metrics.protocol import Which
+from seesaw.metrics.reference import Reals
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.loggers.tracker import trackers_of
 from seesaw.util import key
@@ -38,7 +41,7 @@ class NoMetrics(BatchCallback):
     last_improved = False
     protocol = ""
 
-    def check(self, download: bool = True) -> None:
+    def check(self, reals: Any, download: bool = True) -> None:
         """Nothing can be missing."""
 
     def status(self, reals: Any) -> dict[str, Any]:
@@ -98,7 +101,9 @@ class Evaluate(BatchCallback):
         self.evaluator = Evaluator(extractor, measures, n, batch_size)
         names = self.evaluator.higher_is_better
         if primary not in names:
-            raise ValueError(f"primary must be one of {', '.join(names)}, not {primary!r}")
+            today = gated_name(primary)
+            hint = f"; valid images alone count today, as {today}" if today in names else did_you_mean(primary, names, 0)
+            raise ValueError(f"primary must be one of {', '.join(names)}, not {primary!r}{hint}")
         self.higher_is_better = all_names(names, raw)
         """Direction of every logged value, by its name without eval/."""
         self.primary = primary
@@ -139,18 +144,26 @@ class Evaluate(BatchCallback):
             "panels": {name: panel._asdict() for name, panel in shown.items()},
         }
 
-    def check(self, download: bool = True) -> None:
-        """Load the extractor; called before a run begins.
+    def check(self, reals: Reals, download: bool = True) -> None:
+        """Load the extractor and show it a real; called before a run begins.
 
         Args:
+            reals: what will be measured against.
             download: whether weights may be fetched; a dry run leaves out the check of weights that would be.
 
         Raises:
-            UserError: the extractor's weights are missing.
+            UserError: the extractor's weights are missing, or it does not take such images.
         """
         extractor = self.evaluator.extractor
         if download or not (isinstance(extractor, Frozen) and extractor.must_download):
             extractor.prepare(torch.device("cpu"))
+            try:
+                extractor(reals.gather(torch.zeros(2, dtype=torch.int64)))
+            except (ValueError, RuntimeError) as error:
+                raise UserError(
+                    f"metrics: {extractor.name} does not take the images of {reals.description}: {str(error).splitlines()[0]}; "
+                    "choose other metrics (metrics=none measures nothing)"
+                ) from error
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Missing weights are reported here, before training starts, and the cost of all measuring in the run."""
@@ -169,6 +182,8 @@ class Evaluate(BatchCallback):
         if trainer.is_global_zero and cost.seconds(left) > WORTH_PRINTING:
             print(cost.message(left), flush=True)
         self.evaluator.prepare(reals, self.cache_dir, device)
+        if trainer.is_global_zero:  # which has the statistics of the reals
+            self.evaluator.notice_few_reals()
         self.forget_others(self.evaluator.protocol(reals).label(), pl_module)
 
     def forget_others(self, protocol: str, pl_module: Any) -> None:

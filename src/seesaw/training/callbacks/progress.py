@@ -12,10 +12,11 @@ from pytorch_lightning import LightningModule, Trainer
 from tqdm import tqdm
 from tqdm.utils import disp_len, disp_trim
 
+from seesaw.training.build import brief_count
 from seesaw.training.callbacks.base import BatchCallback
 
-_ORDER = ("title", "progress", "bar", "speed", "losses", "metric", "left")
-_PRIORITY = ("progress", "left", "metric", "losses", "speed", "title")
+_ORDER = ("title", "progress", "passes", "bar", "speed", "losses", "metric", "left")
+_PRIORITY = ("progress", "left", "metric", "losses", "passes", "speed", "title")
 """Pieces of the line as they stand, and in the order in which they get room on a narrow terminal; the bar takes what is free."""
 
 _GAP = "  "
@@ -27,7 +28,7 @@ _QUIET_SECONDS = 60.0  # without a terminal: the longest silence
 
 
 class KimgBar(BatchCallback):
-    """`dcgan digits  62/150 kimg  [######..........]  1,840 img/s  D 0.61  G 1.84  frechet_digits 3.2  01:12 left`
+    """`dcgan digits  62/150 kimg  35 passes  [######..........]  1,840 img/s  D 0.61  G 1.84  frechet_digits 3.2  01:12 left`
 
     Redrawn at most twice a second. A narrow terminal shows the progress, the time left and the metric, and of the rest what
     fits. The time left is of running time: while the process is stopped (Ctrl-Z) no time passes. Where standard output is no
@@ -38,10 +39,11 @@ class KimgBar(BatchCallback):
         target_images: the run's length, in images.
         title: stands in front, such as "dcgan digits".
         primary: name of the metric to show, without eval/; empty: none.
+        set_size: images of the data set, to show the passes over it; 0: no set is passed over.
     """
 
-    def __init__(self, target_images: int, title: str, primary: str = "") -> None:
-        self.target_images, self.title, self.primary = target_images, title, primary
+    def __init__(self, target_images: int, title: str, primary: str = "", set_size: int = 0) -> None:
+        self.target_images, self.title, self.primary, self.set_size = target_images, title, primary, set_size
         self._bar: _Bar | None = None
         self._terminal, self._printed_at, self._printed_tenth = False, 0.0, 0
         self._module: Any = None
@@ -60,7 +62,7 @@ class KimgBar(BatchCallback):
             file=sys.stdout if terminal else _Nowhere(), mininterval=0.5, miniters=1, nrows=20,
             bar_format="{line}",
         )  # fmt: skip
-        self._bar.unit_name, self._bar.primary = pl_module.unit, self.primary
+        self._bar.unit_name, self._bar.primary, self._bar.set_size = pl_module.unit, self.primary, self.set_size
         self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
@@ -113,6 +115,7 @@ class _Bar(tqdm):
     latest: dict[str, float] = {}  # noqa: RUF012 - never written to
     unit_name = "images"  # or iterations, of a model that draws one image
     primary = ""
+    set_size = 0
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -136,6 +139,7 @@ class _Bar(tqdm):
         return {
             "title": self.desc.rstrip(": "),
             "progress": progress,
+            "passes": f"{brief_count(self.n / self.set_size)} passes" if self.set_size else "",
             "speed": speed,
             "losses": _values(self.latest, {name: f"train/loss/{name}" for name in _LOSSES}),
             "metric": _values(self.latest, {self.primary: f"eval/{self.primary}"}),

@@ -15,13 +15,14 @@ from seesaw.functional.ranks import world_size
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a request to end, and the end of the terminal or of its ssh connection."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+"""Ctrl-C, a request to end, the end of the terminal or of its ssh connection, and a scheduler's notice that the time is nearly
+up, as submitit sends it."""
 
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Around the set-up and the end of a run: SIGTERM and SIGHUP raise SystemExit, so that the status is right. While the run
+    """Around the set-up and the end of a run: all but Ctrl-C raise SystemExit, so that the status is right. While the run
     trains, `GracefulStop` handles them. Signals that are ignored stay so; in a thread nothing changes."""
     former: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
@@ -40,7 +41,7 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 class GracefulStop(BatchCallback):
-    """Ends the run at `kimg`, or after the batch in which Ctrl-C, SIGTERM or SIGHUP arrives. A second Ctrl-C ends it at once.
+    """Ends the run at `kimg`, or after the batch in which one of `SIGNALS` arrives. A second Ctrl-C ends it at once.
 
     `signal` is the number of the signal, or None. One process of several may get it alone: they exchange it after each batch
     and all end after the next one. Must stand before the checkpoints, which save when a stop is asked for. Lightning's own

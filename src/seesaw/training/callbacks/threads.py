@@ -26,7 +26,8 @@ WAIT = (10.0, 160.0)
 class ThreadTuner(BatchCallback):
     """Compares the present number of threads with one thread, or with the free cores, for a few batches now and then.
 
-    A trial is ended as soon as it is clear that it loses, so that it costs about as much as one slow batch.
+    A batch in which the process was stopped (Ctrl-Z) is not timed. A trial is ended as soon as it is clear that it loses, so
+    that it costs about as much as one slow batch.
 
     Args:
         threads: the number that the run starts with.
@@ -48,13 +49,17 @@ class ThreadTuner(BatchCallback):
         self.trial: list[float] | None = None
         self.candidate, self.wait, self.reference = threads, WAIT[0], 0.0
         self.last = self.decided = clock()
+        self.left_out = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.last = self.decided = self.clock()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
         now = self.clock()
         seconds, self.last = now - self.last, now
+        stopped, self.left_out = pl_module.left_out_seconds != self.left_out, pl_module.left_out_seconds
+        if stopped:
+            return
         if self.trial is not None:
             self.trial.append(seconds)
             self._judge()
