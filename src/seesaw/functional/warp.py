@@ -16,13 +16,10 @@ SYM6 = (
     0.787641141030194, 0.3379294217276218, -0.07263752278646252, -0.021060292512300564, 0.04472490177066578,
     0.0017677118642428036, -0.007800708325034148,
 )  # fmt: skip
-"""The low-pass filter of the symlet with six vanishing moments (Daubechies 1992, table 8.1's kind): orthonormal to its own
-shifts by two."""
+"""The low-pass filter of the symlet with six vanishing moments: orthonormal to its own shifts by two, and nearly symmetric about
+its largest tap."""
 
 TAPS = len(SYM6)
-DELAY = sum(k * h for k, h in enumerate(SYM6)) / sum(SYM6) - (TAPS // 2 - 1)
-"""Where the filter's centre of mass lies beside its middle, in pixels of twice the resolution: it is only nearly symmetric."""
-
 MARGIN = TAPS // 2
 """Pixels of twice the resolution that are computed beyond each edge."""
 
@@ -67,7 +64,7 @@ def warp(images: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
     bilinearly, halved by the flipped filter (Karras et al. 2020, "Training GANs with limited data", appendix B).
 
     The map of a whole number of pixels gives these pixels back, since the filter is orthonormal. Three deviations from the
-    authors' code: the positions count from the filter's true centre, or half a turn would move an image by half a pixel; beyond
+    authors' code: positions count from the filter's largest tap, or half a turn would move an image by half a pixel; beyond
     `MARGIN` it is the doubled image that is reflected, and as often as it takes, not a padded copy once; nothing waits for the
     largest padding of the batch. Filters are matrices along the axes, so their cost grows with the size of the image.
 
@@ -92,14 +89,14 @@ def warp(images: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
 
 def _doubled_positions(n: int, like: Tensor) -> Tensor:
     """Where the pixels of twice the resolution lie that `downsampling` takes."""
-    return (torch.arange(1 - MARGIN, 2 * n + MARGIN - 1, device=like.device, dtype=like.dtype) - DELAY) / 2
+    return torch.arange(1 - MARGIN, 2 * n + MARGIN - 1, device=like.device, dtype=like.dtype) / 2
 
 
 def _on_grid(position: Tensor, n: int) -> Tensor:
     """Positions in an image of n pixels as coordinates of the doubled one's, in [-1, 1]."""
-    reach = (MARGIN - 1) / 2
-    inside = (position >= -reach) & (position <= n - 1 + reach)
-    place = 2 * torch.where(inside, position, reflected(position, n)) + DELAY + MARGIN
+    place = 2 * position + MARGIN
+    inside = (place >= 0) & (place <= 2 * n + 2 * MARGIN - 1)
+    place = torch.where(inside, place, 2 * reflected(position, n) + MARGIN)
     return place * (2 / (2 * n + 2 * MARGIN - 1)) - 1
 
 

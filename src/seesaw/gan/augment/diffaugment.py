@@ -55,10 +55,9 @@ class DiffAugment(Augmentation):
     @staticmethod
     def _translation(images: Pyramid) -> Pyramid:
         finest = images[-1]
-        sides = torch.tensor(finest.shape[:-3:-1], device=finest.device)  # (W, H)
-        most = (sides / 8 + 0.5).floor()
-        u = torch.rand(len(finest), 2, device=finest.device, dtype=finest.dtype)
-        shift = (u * (2 * most + 1)).floor() - most
+        u = torch.rand(2, len(finest), device=finest.device, dtype=finest.dtype)
+        most = [int(n / 8 + 0.5) for n in reversed(finest.shape[-2:])]  # across, down
+        shift = torch.stack([(k * (2 * m + 1)).floor() - m for k, m in zip(u, most, strict=True)], 1)
         return [shifted(x, shift * (x.shape[-1] / finest.shape[-1])) for x in images]
 
     @staticmethod
