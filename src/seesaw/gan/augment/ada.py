@@ -99,7 +99,7 @@ class ADA(ProbabilityAugmentation):
 
     def forward(self, images: Pyramid) -> Pyramid:
         check_images(images, "ada")
-        draw, m, found = Draw(in_full(images)[-1], self.p), self.multipliers, in_full(images)
+        draw, m, found = Draw(in_full(images)[-1], self.now), self.multipliers, in_full(images)
         with without_autocast(images[0].device):
             found, rest = _blit(found, draw, m["blit"]) if m["blit"] else (found, None)
             if m["geom"] or rest is not None:

@@ -26,7 +26,7 @@ class ProbabilityAugmentation(Augmentation):
     least squares), which is 0 in the paper's loss.
 
     Args:
-        p: a number in [0, 1], a schedule, or None: adapted.
+        p: a number in [0, 1], a schedule, or None: adapted. Its value of the moment is the buffer `now`.
         target: of r_t, between 0 and 1.
         interval: batches between two adjustments, at least 1.
         speed_kimg: thousands of images in which p goes from 0 to 1, above 0.
@@ -44,19 +44,19 @@ class ProbabilityAugmentation(Augmentation):
             raise ValueError(f"interval is {interval}; it must be at least 1")
         if not 0 < speed_kimg < math.inf:
             raise ValueError(f"speed_kimg is {speed_kimg}; it must be above 0")
-        self.given, self.target, self.interval, self.speed_kimg = p, target, interval, speed_kimg
+        self.p, self.target, self.interval, self.speed_kimg = p, target, interval, speed_kimg
         self.sees_batches = p is None
         self.boundary, self.adjusted_at = 0.0, 0
-        self.p: Tensor
+        self.now: Tensor
         self.r_t: Tensor
         self.signs: Tensor
         self.count: Tensor
-        self.register_buffer("p", torch.tensor(float(at(p, 0)) if p is not None else 0.0))
+        self.register_buffer("now", torch.tensor(float(at(p, 0)) if p is not None else 0.0))
         for name in ("r_t", "signs", "count") if p is None else ():
             self.register_buffer(name, torch.zeros(()))
 
     def bind(self, phases: Mapping[str, Phase]) -> None:
-        if self.given is not None:
+        if self.p is not None:
             return
         _, _, loss = adversarial_phase(phases, "an augmentation that adapts p")
         if isinstance(loss, PairedLoss):
@@ -74,8 +74,8 @@ class ProbabilityAugmentation(Augmentation):
             self.count.add_(logits.numel())
 
     def advance(self, batches: int, images_shown: int) -> None:
-        if self.given is not None:
-            self.p.fill_(at(self.given, images_shown))
+        if self.p is not None:
+            self.now.fill_(at(self.p, images_shown))
         elif batches > 0 and batches % self.interval == 0:
             self._adjust(images_shown - self.adjusted_at)
             self.adjusted_at = images_shown
@@ -85,12 +85,12 @@ class ProbabilityAugmentation(Augmentation):
         seen = self.count > 0
         mean = self.signs / self.count.clamp(min=1)
         self.r_t.copy_(torch.where(seen, mean, self.r_t))
-        self.p.add_(seen * (mean - self.target).sign() * (images / (1000 * self.speed_kimg))).clamp_(0, 1)
+        self.now.add_(seen * (mean - self.target).sign() * (images / (1000 * self.speed_kimg))).clamp_(0, 1)
         self.signs.zero_()
         self.count.zero_()
 
     def report(self) -> dict[str, float | Tensor]:
-        return {"augment/p": self.p} | ({"augment/r_t": self.r_t} if self.given is None else {})
+        return {"augment/p": self.now} | ({"augment/r_t": self.r_t} if self.p is None else {})
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"adjusted_at": self.adjusted_at}
