@@ -195,7 +195,7 @@ def test_points_are_refused_in_one_sentence() -> None:
     [
         ({"blit": 1.5}, "blit is 1.5; it must be at least 0 and at most 1"),
         (NONE, "all 0, so nothing is augmented"),
-        ({"p": 1.1}, "p is 1.1; it must be at least 0"),
+        ({"p": 1.1}, "p is 1.1; it must be at least 0 and at most 1"),
         ({"target": 1.0}, "target is 1.0; it must be above 0 and below 1"),
         ({"interval": 0}, "interval is 0; it must be at least 1"),
         ({"speed_kimg": 0}, "speed_kimg is 0; it must be above 0"),

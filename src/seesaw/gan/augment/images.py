@@ -23,8 +23,8 @@ def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[
 
 
 def in_full(images: Pyramid) -> Pyramid:
-    """The images, float32 at least."""
-    return [at_least_float32(x) for x in images]
+    """The images, float32 at least, a channel after the other in memory."""
+    return [at_least_float32(x).contiguous() for x in images]
 
 
 def per_sample(values: Tensor) -> Tensor:

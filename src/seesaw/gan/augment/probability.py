@@ -37,7 +37,7 @@ class ProbabilityAugmentation(Augmentation):
     ) -> None:
         super().__init__()
         if p is not None:
-            check_range("p", p, least=0, below=math.nextafter(1, 2))
+            check_range("p", p, least=0, most=1)
         if not 0 < target < 1:
             raise ValueError(f"target is {target}; it must be above 0 and below 1")
         if interval < 1:
@@ -61,8 +61,8 @@ class ProbabilityAugmentation(Augmentation):
         _, _, loss = adversarial_phase(phases, "an augmentation that adapts p")
         if isinstance(loss, PairedLoss):
             raise ValueError(
-                f"p is null, so it would follow the sign of D's logits of reals, which means nothing under {type(loss).__name__}, a "
-                "loss of differences between logits; give augment.ada.p=0.3, a schedule such as "
+                f"augment.ada.p: null lets p follow the sign of D's logits of reals, which means nothing under {type(loss).__name__}, "
+                "a loss of differences between logits; give augment.ada.p=0.3, a schedule such as "
                 "'augment.ada.p={shape: cosine, start: 0, end: 0.3}', or loss=non_saturating"
             )
         self.boundary = loss.boundary
