@@ -16,6 +16,7 @@ from seesaw.data.checks import check_resolution
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch, UserError
+from seesaw.util import key
 
 Memory = Literal["auto", "map", "ram", "device"]
 
@@ -65,6 +66,7 @@ class Common(TypedDict):
     classes: number of classes of the set, for models that take labels; 0: it has none.
     class_names: their names, in the order of the labels; null: the labels themselves, "0", "1", …
     growth: resolution and batch size by images shown, of a growing model; null: `resolution` and `batch_size` throughout.
+    limit: number of images that the run uses, drawn by `seed`; null: all of them. For studies of small sets.
     overfit_batches: number of batches that are repeated for ever (debug=overfit); null: the whole set is used.
     """
 
@@ -79,6 +81,7 @@ class Common(TypedDict):
     classes: NotRequired[int]
     class_names: NotRequired[list[str] | None]
     growth: NotRequired[Growth | None]
+    limit: NotRequired[int | None]
     overfit_batches: NotRequired[int | None]
 
 
@@ -121,6 +124,19 @@ class Batches(IterableDataset[Batch]):
 def mirrored(images: Tensor, which: Tensor) -> Tensor:
     """`images` (B, C, H, W) with left and right exchanged in those that `which`, bool (B,), names."""
     return torch.where(which.to(images.device)[:, None, None, None], images.flip(-1), images)
+
+
+def limited(reals: ImageSet, limit: int | None, seed: int) -> ImageSet:
+    """So many of the images, drawn by the seed, in their order; all where `limit` is None. Raises UserError where there are
+    fewer."""
+    if limit is None:
+        return reals
+    if limit > len(reals):
+        raise UserError(f"data.limit is {limit}, and {reals.name} has {len(reals)} images: give at most {len(reals)}")
+    order = torch.randperm(len(reals), generator=torch.Generator().manual_seed(key("limit", seed)))
+    chosen = order[:limit].sort()[0]
+    name = f"{reals.name} ({limit} of {len(reals)}, seed {seed})"
+    return ImageSet(reals.gather(chosen), name, reals.labels(chosen), reals.classes)  # a prepared set's levels are of all
 
 
 def check_labels(reals: ImageSet, classes: int) -> None:
@@ -170,6 +186,9 @@ class ImageData(pl.LightningDataModule, ABC):
         self.memory: Memory = common.get("memory", "auto")
         if self.memory not in ("auto", "map", "ram", "device"):
             raise ValueError(f"memory must be one of auto, map, ram, device, not {self.memory!r}")
+        self.limit = common.get("limit")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be null or at least 1, not {self.limit}")
         self.overfit_batches = common.get("overfit_batches")
         if self.overfit_batches is not None and self.overfit_batches < 1:
             raise ValueError(f"overfit_batches must be null or at least 1, not {self.overfit_batches}")
@@ -200,9 +219,9 @@ class ImageData(pl.LightningDataModule, ABC):
         """The real images, read on first use. They keep their labels also where `labels` is false.
 
         Raises:
-            UserError: the set cannot be found or read; `labels` is true and the set's labels are not those of `classes`.
+            UserError: the set cannot be found or read, or has fewer images than `limit`; `labels` is true and the set's labels are not those of `classes`.
         """
-        reals = self.load()
+        reals = limited(self.load(), self.limit, self.seed)
         if self.labels:
             check_labels(reals, self.classes)
         return reals

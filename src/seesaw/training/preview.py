@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from seesaw.data.images import ImageSet
@@ -26,7 +26,7 @@ from seesaw.util import key
 LEVELS = (0.2, 0.5, 0.8)
 """Probabilities to show where a run has none of its own."""
 
-LABELS = 96
+LABELS = 112
 """Pixels of the column that names the rows."""
 
 
@@ -116,7 +116,7 @@ def draw(
                 seen = images
                 for transform in gan.transforms:
                     seen = transform(seen)
-            label = "what D sees" if p is None else f"p {p:.3g}" + (" (now)" if own and p == current else "")
+            label = "what D sees" if p is None else f"p = {p:.3g}" + (" (now)" if own and p == current else "")
             rows.append(Row(label, to_stored(seen[-1].cpu())))
     save_png(labelled(rows), out)
     names = "; ".join(row.name for row in rows)
@@ -143,8 +143,8 @@ def labelled(rows: Sequence[Row]) -> Tensor:
     sheet = sheet[:3] if len(sheet) >= 3 else sheet[:1]
     height = sheet.shape[1]
     side = Image.new("L", (LABELS, height), 96)
-    pen = ImageDraw.Draw(side)
+    pen, font = ImageDraw.Draw(side), ImageFont.load_default(size=13)
     for k, row in enumerate(rows):
-        pen.text((6, (k + 0.5) * height / len(rows)), row.name, fill=255, anchor="lm")
+        pen.text((6, (k + 0.5) * height / len(rows)), row.name, fill=255, anchor="lm", font=font)
     names = torch.from_numpy(np.array(side))[None].expand(len(sheet), -1, -1)
     return torch.cat([names, sheet], 2)
