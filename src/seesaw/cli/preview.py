@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--which", choices=["last", "best"], default="last", help="which checkpoint of the folder (last)"
     )
-    command.add_argument("--p", type=float, nargs="+", default=None, help="probabilities to show (a run's own, 0.2 0.5 0.8)")
+    command.add_argument("--p", type=float, nargs="+", default=None, help="probabilities to show beside that of the moment (0.2 0.5 0.8)")
     command.add_argument("--seed", type=int, default=0, help="key of the images and of the draws (0)")
     command.add_argument("--out", type=Path, default=Path("preview.png"), help="the PNG to write (preview.png)")
     command.add_argument(

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from seesaw.data.checks import check_resolution
 from seesaw.data.images import ImageSet, require_memory
+from seesaw.data.limit import check_limit, limited
 from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch, UserError
-from seesaw.util import key
 
 Memory = Literal["auto", "map", "ram", "device"]
 
@@ -126,19 +126,6 @@ def mirrored(images: Tensor, which: Tensor) -> Tensor:
     return torch.where(which.to(images.device)[:, None, None, None], images.flip(-1), images)
 
 
-def limited(reals: ImageSet, limit: int | None, seed: int) -> ImageSet:
-    """So many of the images, drawn by the seed, in their order; all where `limit` is None. Raises UserError where there are
-    fewer."""
-    if limit is None:
-        return reals
-    if limit > len(reals):
-        raise UserError(f"data.limit is {limit}, and {reals.name} has {len(reals)} images: give at most {len(reals)}")
-    order = torch.randperm(len(reals), generator=torch.Generator().manual_seed(key("limit", seed)))
-    chosen = order[:limit].sort()[0]
-    name = f"{reals.name} ({limit} of {len(reals)}, seed {seed})"
-    return ImageSet(reals.gather(chosen), name, reals.labels(chosen), reals.classes)  # a prepared set's levels are of all
-
-
 def check_labels(reals: ImageSet, classes: int) -> None:
     """Raise UserError where `reals` has no labels, or others than those from 0 to `classes` - 1."""
     if reals.y is None:
@@ -186,9 +173,7 @@ class ImageData(pl.LightningDataModule, ABC):
         self.memory: Memory = common.get("memory", "auto")
         if self.memory not in ("auto", "map", "ram", "device"):
             raise ValueError(f"memory must be one of auto, map, ram, device, not {self.memory!r}")
-        self.limit = common.get("limit")
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit must be null or at least 1, not {self.limit}")
+        self.limit = check_limit(common.get("limit"))
         self.overfit_batches = common.get("overfit_batches")
         if self.overfit_batches is not None and self.overfit_batches < 1:
             raise ValueError(f"overfit_batches must be null or at least 1, not {self.overfit_batches}")

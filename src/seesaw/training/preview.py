@@ -60,7 +60,7 @@ def preview_run(
     gan = checked(run.model)
     reals = construct(run.nodes["data"], "data", packages).prepare()
     sides = {"reals": view_of(gan, reals, seed), "fakes": unit(sampled(gan, COLUMNS, seed, ema=False), gan)}
-    return draw(gan, sides, run.images_shown, levels, seed, out, own=True)
+    return draw(gan, sides, run.images_shown, levels, seed, out)
 
 
 def preview_configuration(
@@ -72,7 +72,7 @@ def preview_configuration(
     model, data, _ = build_checked(compose_checked([*overrides, *more]), devices=1)
     gan = checked(model)
     gan.growth.advance(gan.growth.last_change, [gan.G, gan.G_ema, gan.D, gan.view], [])
-    return draw(gan, {"reals": view_of(gan, data.prepare(), seed)}, 0, levels, seed, out, own=False)
+    return draw(gan, {"reals": view_of(gan, data.prepare(), seed)}, 0, levels, seed, out)
 
 
 def checked(model: Any) -> GAN:
@@ -97,16 +97,16 @@ def unit(stored: Pyramid, gan: GAN) -> Pyramid:
 
 
 def draw(
-    gan: GAN, sides: dict[str, Pyramid], images_shown: int, levels: Sequence[float] | None, seed: int, out: Path, own: bool
+    gan: GAN, sides: dict[str, Pyramid], images_shown: int, levels: Sequence[float] | None, seed: int, out: Path
 ) -> str:
-    """Write the picture, of the finest scale; returns the lines to print."""
+    """Write the picture, of the finest scale; returns the lines to print. The p of the moment comes first, where it is above 0."""
     for part in gan.parts:
         part.advance(0, images_shown)
     adapted = [part for part in gan.augment.values() if isinstance(part, ProbabilityAugmentation)]
     current = max((part.now.item() for part in adapted), default=0.0)
-    shown = [p for p in levels or LEVELS if p != current]
-    if own and (current > 0 or not shown):
-        shown.insert(0, current)
+    shown = list(levels or LEVELS)
+    if current > 0:
+        shown = [current, *(p for p in shown if p != current)]
     rows = []
     for name, images in sides.items():
         rows.append(Row(name, to_stored(images[-1].cpu())))
@@ -116,7 +116,7 @@ def draw(
                 seen = images
                 for transform in gan.transforms:
                     seen = transform(seen)
-            label = "what D sees" if p is None else f"p = {p:.3g}" + (" (now)" if own and p == current else "")
+            label = "what D sees" if p is None else f"p = {p:.3g}" + (" (now)" if current > 0 and p == current else "")
             rows.append(Row(label, to_stored(seen[-1].cpu())))
     save_png(labelled(rows), out)
     names = "; ".join(row.name for row in rows)
