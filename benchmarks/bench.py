@@ -21,6 +21,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import augment
 import fid
 import torch
 from fid import spread
@@ -31,6 +32,8 @@ from origin import ROOT, origin
 WORKER = Path(__file__).parent / "loops" / "worker.py"
 RESULTS = Path(__file__).parent / "results" / "bench.json"
 LOOPS = ("plain", "exact", "bf16")
+PARTS = {"augment": augment, "fid": fid}
+"""Rows that are no training loops."""
 EXACT = 3e-3
 """The largest difference of gradients that counts as the same training: rounding, and now and then a ReLU that it turns. The
 small nets of tests/gan/test_speed_options.py meet none, and there the bar is 1e-3."""
@@ -128,21 +131,23 @@ def table(result: dict[str, Any]) -> str:
                 f"| {title}: {loop} | {each['ms']['median']:.4g} | {each['images/s']:.4g} | {each['GFLOP/image']:.3g} "
                 f"| {share:.2f} | {each['peak MiB']:.0f} | {ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f}) |"
             )
-    return "\n".join([*lines, "", fid.table(result["fid"])] if "fid" in result else lines)
+    for name, part in PARTS.items():
+        lines += ["", part.table(result[name])] if name in result else []
+    return "\n".join(lines)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}, fid; none: all of them")
+    options.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join([*ROWS, *PARTS])}; none: all of them")
     options.add_argument("--rounds", type=int, default=7)
     given = options.parse_args()
-    if unknown := sorted(set(given.rows) - {*ROWS, "fid"}):
+    if unknown := sorted(set(given.rows) - {*ROWS, *PARTS}):
         options.error(f"there is no row {unknown[0]}")
     torch.set_num_threads(1)
     command = " ".join(["python benchmarks/bench.py", *sys.argv[1:]])
-    for name in given.rows or [*ROWS, "fid"]:
-        if name == "fid":
-            keep({"fid": {**origin(command, "one thread, CPU seconds"), **fid.measure(given.rounds)}})
+    for name in given.rows or [*ROWS, *PARTS]:
+        if name in PARTS:
+            keep({name: {**origin(command, "one thread, CPU seconds"), **PARTS[name].measure(given.rounds)}})
             continue
         row = ROWS[name]
         print(f"{row.title} …", flush=True)

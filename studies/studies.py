@@ -2,7 +2,7 @@
 
 Resumable: a finished run is not run again. Writes studies/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
-families_fashion, learning_rates, packing, packing_slow.
+families_fashion, learning_rates, packing, packing_slow, augment.
 """
 
 import argparse
@@ -44,6 +44,21 @@ PACKING = [  # half of dcgan_small's widths and three times its latent dimension
     "model=dcgan_small", "data=stacked_digits", "model.G.z_dim=18", "model.G.width=16", "model.D.width=16", "kimg=120",
     "evaluate_kimg=120", "sample_kimg=120",
 ]  # fmt: skip
+SMALL_SETS = {
+    "300 digits": ["model=dcgan_small", "data=digits", "data.limit=300", "kimg=120", "evaluate_kimg=20", "sample_kimg=40"],
+    "1000 emoji": [
+        "model=dcgan_small",
+        "data=folder",
+        "data.root=cache/emoji64",
+        "data.limit=1000",
+        "metrics=efflite0",
+        "model.G.z_dim=64",
+        "penalty.r1.gamma=2",
+        "kimg=120",
+        "evaluate_kimg=20",
+        "sample_kimg=40",
+    ],
+}
 SLOW = ["optimizer.G.lr=2e-4", "optimizer.D.lr=2e-4", "schedule=constant"]
 FAMILIES = {  # about four minutes each on one core; what they show at equal images is read from the same runs
     "dcgan_small": ["model=dcgan_small", "kimg=240"],
@@ -110,6 +125,19 @@ STUDIES: dict[str, dict[str, list[str]]] = {
             "pac m=2": ["penalty=none", "balance=pac", "balance.pac.m=2"],
             "r1": ["penalty=r1"],
         }.items()
+    },
+    "augment": {  # small sets at equal images: what augmentation does for the distance to images that nobody trained on
+        f"{name} augment={augment} seed={s}": [
+            *how,
+            f"augment={augment}",
+            *(["augment.ada.speed_kimg=50"] if augment == "ada" else []),  # runs of 120 kimg, where the paper has 25,000
+            "data.holdout=0.2",
+            "metrics.against=held_out",
+            f"seed={s}",
+        ]
+        for name, how in SMALL_SETS.items()
+        for augment in ("none", "diffaugment", "ada")
+        for s in (1, 2, 3)
     },
     "skip_d": {
         f"balance={b} seed={s}": [f"balance={b}", f"seed={s}", *STRONG_D]

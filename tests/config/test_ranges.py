@@ -46,7 +46,11 @@ ZERO = {
     "data": {"max_bad": "no bad file allowed", "points_seed": "a key", "stack_seed": "a key"},
     "debug": {"wait": "no batch passed over", "warmup": "no batch thrown away"},
     "logger": {"init_timeout": "does not wait", "finish_timeout": "does not wait"},
-    "trainer": {}, "metrics": {}, "callbacks": {}, "dynamics": {}, "augment": {}, "loss": {},
+    "trainer": {}, "metrics": {}, "callbacks": {}, "dynamics": {}, "loss": {},
+    "augment": {
+        **dict.fromkeys(("blit", "geom", "color", "filter", "noise", "cutout"), "a part left out"),
+        "start": "off at first", "end": "off at last",
+    },
 }  # fmt: skip
 """Group -> argument -> what 0 means."""
 

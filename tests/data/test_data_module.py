@@ -208,6 +208,26 @@ def _rank(rank: int, folder: str) -> None:
     torch.save([batch.real[:, 0, 0, 0].tolist() for batch in seen], f"{folder}/{rank}.pt")
 
 
+def test_a_limit_draws_so_many_images_by_the_seed_with_their_labels() -> None:
+    def numbers(**options: Any) -> ImageSet:
+        return Counted(resolution=8, channels=1, batch_size=6, labels=True, classes=3, **options).reals
+
+    one, other, again = numbers(limit=9, seed=1), numbers(limit=9, seed=2), numbers(limit=9, seed=1)
+    values = one.images[:, 0, 0, 0].tolist()
+    assert len(set(values)) == 9
+    assert values == sorted(values) == again.images[:, 0, 0, 0].tolist()
+    assert values != other.images[:, 0, 0, 0].tolist()
+    assert one.y is not None
+    assert one.y.tolist() == [k % 3 for k in values]
+    assert one.description == "numbers (9 of 23, seed 1) 9x1x8x8"
+    assert one.identity == again.identity != other.identity
+    assert len(numbers(limit=23)) == len(numbers()) == 23
+    with pytest.raises(UserError, match=r"data.limit is 24, and numbers has 23 images: give at most 23"):
+        _ = numbers(limit=24)
+    with pytest.raises(ValueError, match="limit must be null or at least 1, not 0"):
+        numbers(limit=0)
+
+
 @pytest.mark.parametrize("resolution", [0, 4, 24, 33, 2048, -8])
 def test_impossible_resolutions_are_named(resolution: int) -> None:
     with pytest.raises(ValueError, match=f"resolution must be one of 8, 16, .*, 1024, not {resolution}"):

@@ -17,6 +17,7 @@ from toys import LABELS, REALS, EndAfter, Recorder, plain, rows, task
 
 from seesaw.data.images import ImageSet
 from seesaw.data.sampler import EndlessBatches
+from seesaw.gan.augment import ADA
 from seesaw.gan.balance import TTUR, LeCam, SkipD, TopK
 from seesaw.gan.dynamics import Simultaneous
 from seesaw.gan.module import GAN
@@ -58,6 +59,7 @@ CASES: dict[str, dict[str, Any]] = {
     "labelled": {},  # BatchNorm, whose statistics depend on the labels
     "style": {},  # path length, lazy phases
     "augmented": {},  # draws of its own, a state on the device
+    "ada": {"toy": "plain", "augment": lambda: {"ada": ADA(interval=2, speed_kimg=0.2, target=0.1)}},
     "lecam": {"toy": "gated", "balance": lambda: gated(lecam=LeCam(start_kimg=0.032, decay=0.9))},
     "topk": {"toy": "gated", "balance": lambda: gated(topk=TopK(epoch_kimg=0.016, decay=0.7))},
 }

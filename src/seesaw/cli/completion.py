@@ -10,7 +10,7 @@ _seesaw() {
         return
     fi
     case "$command" in
-        train|prepare|search)
+        train|prepare|preview|search)
             COMPREPLY=($(COMP_LINE="seesaw ${COMP_LINE#*"$command" }" "${COMP_WORDS[0]}" train -sc query=bash 2>/dev/null)) ;;
         *) COMPREPLY=() ;;
     esac

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from seesaw.data.checks import check_resolution
 from seesaw.data.images import ImageSet, require_memory
+from seesaw.data.limit import check_limit, limited
 from seesaw.data.sampler import EndlessBatches
 from seesaw.types import Batch, UserError
 
@@ -65,6 +66,7 @@ class Common(TypedDict):
     classes: number of classes of the set, for models that take labels; 0: it has none.
     class_names: their names, in the order of the labels; null: the labels themselves, "0", "1", …
     growth: resolution and batch size by images shown, of a growing model; null: `resolution` and `batch_size` throughout.
+    limit: number of images that the run uses, drawn by `seed`; null: all of them. For studies of small sets.
     overfit_batches: number of batches that are repeated for ever (debug=overfit); null: the whole set is used.
     """
 
@@ -79,6 +81,7 @@ class Common(TypedDict):
     classes: NotRequired[int]
     class_names: NotRequired[list[str] | None]
     growth: NotRequired[Growth | None]
+    limit: NotRequired[int | None]
     overfit_batches: NotRequired[int | None]
 
 
@@ -170,6 +173,7 @@ class ImageData(pl.LightningDataModule, ABC):
         self.memory: Memory = common.get("memory", "auto")
         if self.memory not in ("auto", "map", "ram", "device"):
             raise ValueError(f"memory must be one of auto, map, ram, device, not {self.memory!r}")
+        self.limit = check_limit(common.get("limit"))
         self.overfit_batches = common.get("overfit_batches")
         if self.overfit_batches is not None and self.overfit_batches < 1:
             raise ValueError(f"overfit_batches must be null or at least 1, not {self.overfit_batches}")
@@ -200,9 +204,9 @@ class ImageData(pl.LightningDataModule, ABC):
         """The real images, read on first use. They keep their labels also where `labels` is false.
 
         Raises:
-            UserError: the set cannot be found or read; `labels` is true and the set's labels are not those of `classes`.
+            UserError: the set cannot be found or read, or has fewer images than `limit`; `labels` is true and the set's labels are not those of `classes`.
         """
-        reals = self.load()
+        reals = limited(self.load(), self.limit, self.seed)
         if self.labels:
             check_labels(reals, self.classes)
         return reals

@@ -62,8 +62,10 @@ class Meter(nn.Module):
         self._mark = now
         return (images_shown - images) // self.log_images != images_shown // self.log_images
 
-    def end_window(self, images_shown: int, known: dict[str, float]) -> None:
-        """Send the window's means to the host, with `known` values that the host has already."""
+    def end_window(self, images_shown: int, current: dict[str, float | Tensor]) -> None:
+        """Send the window's means to the host, with the `current` values at its end: numbers, or scalars on the device."""
+        self.statistics.add_to_window({name: value for name, value in current.items() if isinstance(value, Tensor)})
+        known = {name: value for name, value in current.items() if not isinstance(value, Tensor)}
         values = {f"updates/{player}": float(n) for player, n in self.updates.items()} | known
         values["images_per_sec"] = self.window_images / max(self.seconds, 1e-9)
         if self.gated:

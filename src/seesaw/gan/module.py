@@ -203,9 +203,11 @@ class GAN(Experiment):
         owners = (self._phases, self.balance, self.augment)
         return (b for owner in owners for b in owner.buffers() if b.is_floating_point())
 
-    def current_values(self) -> dict[str, float]:
+    def current_values(self) -> dict[str, float | Tensor]:
         """Learning rates, scheduled numbers and what the parts report, at the end of a window."""
-        values = {f"lr/{player}": self.rates.at(player, self.images_shown) for player in "GD"}
+        values: dict[str, float | Tensor] = {
+            f"lr/{player}": self.rates.at(player, self.images_shown) for player in "GD"
+        }
         values |= {f"schedule/{name}": schedule(self.images_shown) for name, schedule in self.scheduled.items()}
         for part in self.parts:
             values |= part.report()

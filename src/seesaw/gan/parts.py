@@ -41,8 +41,8 @@ class Part(nn.Module):
         """Receive the means of one batch of `images` images ("D/adversarial", "D/accuracy", …), in order; before batch t the
         newest are those of batch t - 2."""
 
-    def report(self) -> dict[str, float]:
-        """What to log once a window, by name."""
+    def report(self) -> Mapping[str, float | Tensor]:
+        """What to log once a window, by name: numbers, or scalars on the device, which nobody waits for."""
         return {}
 
 

@@ -99,6 +99,11 @@ class Statistics(nn.Module):
         else:
             self.batch[names] = (n, sums)
 
+    def add_to_window(self, values: dict[str, Tensor]) -> None:
+        """Put scalars into the window that is about to end, as their means. Nothing is read."""
+        if values:
+            self.window[tuple(values)] = (1.0, torch.stack([v.detach().float() for v in values.values()]))
+
     def has(self, name: str) -> bool:
         """Whether this window has the value that comes alone under this name."""
         return (name,) in self.batch or (name,) in self.window

@@ -4,4 +4,6 @@
 differentiable, with the hooks of a part for time, D's logits and state.
 """
 
+from seesaw.gan.augment.ada import ADA as ADA
+from seesaw.gan.augment.diffaugment import DiffAugment as DiffAugment
 from seesaw.gan.parts import Augmentation as Augmentation
