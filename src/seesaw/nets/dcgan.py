@@ -142,8 +142,9 @@ class Discriminator(nn.Module):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2, inplace=True)]
         features = [sizes[-1] * 16, *fc][-1]
         self.layers = nn.Sequential(*layers, nn.Linear(features, 1, bias=False))
-        self.classes, self.head = classes, ClassHead(partial(nn.Linear, features), classes, condition, pack)
         normal_init(self)
+        self.classes, self.head = classes, ClassHead(partial(nn.Linear, features), classes, condition, pack)
+        normal_init(self.head)
         if spectral_norm:
             normalise(self)
 
