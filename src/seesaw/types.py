@@ -31,8 +31,8 @@ class Fake(NamedTuple):
 
 
 class Logits(NamedTuple):
-    """What a discriminator with an auxiliary classifier returns: one logit a sample, (B,), and logits of the classes of each image
-    of a pack, (B, pack, classes)."""
+    """What a discriminator with an auxiliary classifier returns: one logit a sample, (B,), and logits of the classes of each
+    image of a pack, (B, pack, classes)."""
 
     adversarial: Tensor
     classes: Tensor | None = None

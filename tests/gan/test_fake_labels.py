@@ -1,4 +1,4 @@
-"""Which labels fakes get: as the reals have them, or evenly, keyed and sliced as the latents are; the auxiliary classifier's loss."""
+"""Which labels fakes get: as the reals have them, or evenly, keyed and sliced as latents are; the auxiliary classifier's loss."""
 
 import copy
 from pathlib import Path

@@ -250,7 +250,10 @@ def test_progan_brings_the_class_to_the_hypersphere_with_the_latent() -> None:
         (lambda: ClassLatent(2, 3, "multiply", 4), "condition=multiply has one of z_dim numbers"),
         (lambda: ClassLatent(2, 3, "add"), "condition is 'add'; it must be one of concat, multiply"),
         (lambda: ClassHead(partial(nn.Linear, 5), -3, "projection"), "classes is -3"),
-        (lambda: ClassHead(partial(nn.Linear, 5), 3, "both"), "condition is 'both'; it must be one of projection, auxil"),
+        (
+            lambda: ClassHead(partial(nn.Linear, 5), 3, "both"),
+            "condition is 'both'; it must be one of projection, auxil",
+        ),
         (lambda: dcgan.Generator(16, 1, condition="bn"), "one of concat, multiply, batch_norm"),
         (lambda: dcgan.Generator(16, 1, classes=3, condition="batch_norm", embedding=2), "sets nothing beside z"),
         (lambda: ConditionalBatchNorm2d(0, 4), "classes is 0; it must be at least 1"),

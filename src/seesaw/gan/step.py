@@ -157,8 +157,8 @@ class Game:
             rows = slice(first, min(first + size, n))
             reseed(key(self.setup.seed, self.images_shown, phase.name, k, self.rank), z.device)
             share = (rows.stop - first) / n
-            of_rows = (None if labels is None else labels[rows] for labels in (y, y_fake))
-            yield self.adversarial_batch(phase, self.reals[rows], z[rows], *of_rows, **how), share
+            real, fake = (None if labels is None else labels[rows] for labels in (y, y_fake))
+            yield self.adversarial_batch(phase, self.reals[rows], z[rows], real, fake, **how), share
 
     def _losses(self, phase: Phase, keep_graph: bool = False, log: bool = False, **how: Any) -> Iterator[Tensor]:
         """The loss of each micro-batch; they add up to that of the batch."""
@@ -202,7 +202,8 @@ class Game:
         return AdversarialBatch(
             self.setup.fakes.wrap(G), D, reals, z, y,
             view=self.setup.view, into_discriminator=self.setup.into_discriminator, y_fake=y_fake,
-            player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown, pack=self.setup.pack, keep_graph=keep_graph,
+            player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown, pack=self.setup.pack,
+            keep_graph=keep_graph,
         )  # fmt: skip
 
     def _network(

@@ -15,8 +15,8 @@ from seesaw.metrics.reference import Reals, Reference, kept_indices
 
 
 class ByClass(Metric):
-    """A distance for each class, logged as NAME_class_K, and their mean as NAME_class_mean: the intra-class FID of Miyato and Koyama
-    2018, section 6.1, by any features and distance. A generator that ignores its labels has a small distance over all, and
+    """A distance for each class, logged as NAME_class_K, and their mean as NAME_class_mean: the intra-class FID of Miyato and
+    Koyama 2018, by any features and distance. A generator that ignores its labels has a small distance over all, and
     large ones here.
 
     Of a set of more than 10,000 images it takes the reals whose features are kept. Classes of a data set are unequal, and so
@@ -58,8 +58,8 @@ class ByClass(Metric):
         fewest = int(counts.argmin())
         if y is None or counts[fewest] < self.least:
             raise UserError(
-                f"distances by class take at least {self.least} reals of each, and class {fewest} has {int(counts[fewest])} of the "
-                f"{len(reals) if y is None else len(y):,} that are compared: choose other metrics=…, or a set with more of it"
+                f"distances by class take at least {self.least} reals of each, and class {fewest} has {int(counts[fewest])} of "
+                f"the {len(reals) if y is None else len(y):,} that are compared: choose other metrics=…, or a set with more of it"
             )
         self.y, self.of_class = y.cpu(), {}
 
@@ -72,7 +72,9 @@ class ByClass(Metric):
 
     def _distance(self, k: int, reals: Reference, fakes: Features, chosen: Tensor) -> float:
         if (count := int(chosen.sum())) < 2:
-            raise UserError(f"distances by class take at least 2 samples of each, and class {k} has {count}: raise metrics.n")
+            raise UserError(
+                f"distances by class take at least 2 samples of each, and class {k} has {count}: raise metrics.n"
+            )
         value = self.measure(self._reference(k, reals), Features(fakes.values[chosen], fakes.extractor))
         assert isinstance(value, float)  # one value, by the constructor
         return value

@@ -44,7 +44,7 @@ class Metric(ABC):
     title: ClassVar[str] = ""
     scale: ClassVar[Scale] = "linear"
 
-    def bind(self, reals: Reals, extractor: Extractor) -> None:
+    def bind(self, reals: Reals, extractor: Extractor) -> None:  # noqa: B027 - most metrics have nothing to do here
         """Receive the reals before anything is measured, on every process. Raises UserError where the metric has no meaning."""
 
     @abstractmethod

@@ -12,11 +12,11 @@ from seesaw.metrics.reference import Reals, Reference
 
 
 class Recognised(Metric):
-    """Share of samples in [0, 1] whose nearest known mode is the requested class: the classifier's most probable class, of stacked
-    digits in all three channels, of points the nearest Gaussian. Chance is 1 / classes.
+    """Share of samples in [0, 1] whose nearest known mode is the requested class: the classifier's most probable class, of
+    stacked digits in all three channels, of points the nearest Gaussian. Chance is 1 / classes.
 
-    It asks for no quality: the classifier puts noise into some class too. `seesaw.metrics.valid.Valid` is the other half.
-    The same figure of a classifier trained for the purpose is the classification accuracy of Odena et al. 2017 (AC-GAN), section 4.
+    It asks for no quality: the classifier puts noise into some class too. `seesaw.metrics.valid.Valid` is the other half. Odena
+    et al. 2017 (AC-GAN) judge their samples by the accuracy of a classifier likewise.
 
     Args:
         classes: number of classes of the labels; 0: the run has none, and nothing is logged.
@@ -38,8 +38,8 @@ class Recognised(Metric):
         one = Features(extractor(reals.gather(torch.zeros(1, dtype=torch.int64))).cpu(), extractor)
         if (modes := one.assignment.modes) != self.classes:
             raise UserError(
-                f"the share of samples that are recognised needs the set's own classifier: {extractor.name} knows {modes} classes, "
-                f"and the labels have {self.classes}; choose other metrics=…"
+                f"the share of samples that are recognised needs the set's own classifier: {extractor.name} knows {modes} "
+                f"classes, and the labels have {self.classes}; choose other metrics=…"
             )
 
     def __call__(self, reals: Reference, fakes: Features) -> float | Mapping[str, float]:

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive, check_resolution, normal_init
 from seesaw.nets.layers.convolution import Conv2d
-from seesaw.nets.layers.labels import ClassHead, ClassLatent, Condition, ConditionalBatchNorm2d, check_condition, of_model
+from seesaw.nets.layers.labels import (
+    ClassHead,
+    ClassLatent,
+    Condition,
+    ConditionalBatchNorm2d,
+    check_condition,
+    of_model,
+)
 from seesaw.types import Fake, Logits, Pyramid
 
 
@@ -73,7 +80,9 @@ class Generator(nn.Module):
         self.z_dim, self.classes = z_dim, classes
         by_norm = condition == "batch_norm" and classes > 0
         if by_norm and embedding:
-            raise ValueError(f"embedding is {embedding}; condition=batch_norm sets nothing beside z, leave embedding out")
+            raise ValueError(
+                f"embedding is {embedding}; condition=batch_norm sets nothing beside z, leave embedding out"
+            )
         self.latent = ClassLatent(
             z_dim, 0 if by_norm else classes, "multiply" if condition == "multiply" else "concat", embedding
         )

@@ -77,7 +77,8 @@ class Generator(Staged):
         self.depth = len(self.blocks)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) and labels (B,) to one image (B, C, 4 * 2^depth, 4 * 2^depth), in a fade blended with the coarser scale's."""
+        """Latents (B, z_dim) and labels (B,) to one image (B, C, 4 * 2^depth, 4 * 2^depth), in a fade
+        blended with the coarser scale's."""
         x = coarser = self.first(self.latent(z, y))
         for block in self.blocks[: self.depth]:
             coarser, x = x, block(x)

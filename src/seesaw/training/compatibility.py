@@ -99,8 +99,8 @@ def misfits(game: Game) -> dict[str, Misfit]:
 
 
 def check_labels_used(model: GAN) -> None:
-    """Raise UserError where G takes labels, and nothing holds it to them: a D that ships here sees none, or gives class logits that no
-    term reads."""
+    """Raise UserError where G takes labels, and nothing holds it to them: a D that ships here sees none, or gives class logits
+    that no term reads."""
     heads = [m for m in model.D.modules() if isinstance(m, ClassHead)]
     if not model.classes or not heads:
         return
