@@ -30,6 +30,14 @@ class Fake(NamedTuple):
     w: Tensor | None = None
 
 
+class Logits(NamedTuple):
+    """What a discriminator with an auxiliary classifier returns: one logit a sample, (B,), and logits of the classes of each
+    image of a pack, (B, pack, classes)."""
+
+    adversarial: Tensor
+    classes: Tensor | None = None
+
+
 class Stage(NamedTuple):
     """Where a growing model stands: the index of its finest scale, and the weight of that scale in the fade."""
 
@@ -57,6 +65,7 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Discriminator(Protocol):
-    """A pyramid, and labels (B,) or None, to one logit a sample: (B,). Under packing the labels of a pack are (B / m, m)."""
+    """A pyramid, and labels (B,) or None, to one logit a sample: (B,). Under packing the labels of a pack are (B / m, m). With an
+    auxiliary classifier it returns `Logits`."""
 
-    def __call__(self, images: Pyramid, y: Tensor | None = None) -> Tensor: ...
+    def __call__(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits: ...

@@ -29,6 +29,12 @@ def minimax_g(fake: Tensor) -> Tensor:
     return -F.softplus(fake)
 
 
+def classification(logits: Tensor, y: Tensor) -> Tensor:
+    """-log p(y | x), the cross-entropy of class logits (B, m, classes) with labels (B,), or (B, m) of packs: (B m,). Odena et al.
+    2017, eq. 3, whose log-likelihood both players maximise."""
+    return F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+
+
 def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
     """max(0, 1 - D(x)) + max(0, 1 + D(G(z))). Lim and Ye 2017, eq. 12; Miyato et al. 2018, eq. 16; 2 at equilibrium."""
     return F.relu(1 - real) + F.relu(1 + fake)

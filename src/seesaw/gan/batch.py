@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.dtype import at_least_float32
-from seesaw.types import Fake, Pyramid
+from seesaw.types import Fake, Logits, Pyramid
 
 IntoDiscriminator = Callable[[Pyramid, Tensor | None], tuple[Pyramid, Tensor | None]]
 """Images and labels to what D takes of them: noise, augmentation, packing."""
@@ -21,9 +21,10 @@ class AdversarialBatch:
         D: the discriminator, likewise.
         reals: (B, C, H, W) in [-1, 1].
         z: latents (B, z_dim).
-        y: labels (B,) of the reals, which serve both sides, or None.
+        y: labels (B,) of the reals, or None.
         view: reals to the pyramid that D takes.
         into_discriminator: applied to every pyramid, and its labels, on its way into D.
+        y_fake: labels (B,) of the fakes; None: those of the reals.
         player: "G" or "D", whose step this is. Only G's step builds G's graph.
         grad_of: which of "real", "fake" must carry a gradient, for penalties on D's input.
         images_shown: the time, for schedules.
@@ -34,13 +35,14 @@ class AdversarialBatch:
     def __init__(
         self,
         G: Callable[..., Fake],
-        D: Callable[..., Tensor],
+        D: Callable[..., Tensor | Logits],
         reals: Tensor,
         z: Tensor,
         y: Tensor | None = None,
         *,
         view: Callable[[Tensor], Pyramid],
         into_discriminator: IntoDiscriminator,
+        y_fake: Tensor | None = None,
         player: str,
         grad_of: frozenset[str] = frozenset(),
         images_shown: int = 0,
@@ -48,6 +50,7 @@ class AdversarialBatch:
         keep_graph: bool = False,
     ) -> None:
         self.G, self.D, self.z, self.y, self.images_shown, self.pack = G, D, z, y, images_shown, pack
+        self.y_fake = y if y_fake is None else y_fake
         self._reals, self._view, self._into_discriminator = reals, view, into_discriminator
         self._through_G, self._grad_of = player == "G" or keep_graph, grad_of
 
@@ -62,7 +65,7 @@ class AdversarialBatch:
     def generated(self) -> Fake:
         """What G makes of z; in D's step without G's graph, unless G's images are shared."""
         with torch.set_grad_enabled(self._through_G and torch.is_grad_enabled()):
-            return self.G(self.z, self.y)
+            return self.G(self.z, self.y_fake)
 
     @cached_property
     def fake(self) -> Pyramid:
@@ -77,16 +80,34 @@ class AdversarialBatch:
 
         In G's step no graph is kept for it: the reals carry no gradient and D is frozen.
         """
-        return self.logits_of(self.real)
+        return self.judged_real.adversarial
 
     @cached_property
     def fake_logits(self) -> Tensor:
         """D(G(z)), (B,), at least float32."""
-        return self.logits_of(self.fake)
+        return self.judged_fake.adversarial
+
+    @cached_property
+    def judged_real(self) -> Logits:
+        """All that D gives for the reals, under their labels."""
+        return self.judge(self.real, self.y)
+
+    @cached_property
+    def judged_fake(self) -> Logits:
+        """All that D gives for G's images, under theirs."""
+        return self.judge(self.fake, self.y_fake)
 
     def logits_of(self, images: Pyramid) -> Tensor:
-        """D of any pyramid, through noise, augmentation and packing, (B,), float32 under every autocast (float64 in float64)."""
-        return at_least_float32(self.D(*self._into_discriminator(images, self.y)))
+        """D's logits (B,) of any pyramid, under the labels of the reals."""
+        return self.judge(images, self.y).adversarial
+
+    def judge(self, images: Pyramid, y: Tensor | None) -> Logits:
+        """D of any pyramid, through noise, augmentation and packing, float32 under every autocast (float64 in float64)."""
+        found = self.D(*self._into_discriminator(images, y))
+        if not isinstance(found, Logits):
+            return Logits(at_least_float32(found))
+        classes = None if found.classes is None else at_least_float32(found.classes)
+        return Logits(at_least_float32(found.adversarial), classes)
 
     def has(self, *names: str) -> bool:
         """Whether some term already asked for all of these."""

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
 from seesaw.gan.growth import FullGrown
+from seesaw.gan.labels import make_fake_labels
 from seesaw.gan.meter import Meter, shown_names
 from seesaw.gan.networks import CompiledNetworks
 from seesaw.gan.parts import Augmentation, DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
@@ -52,6 +53,7 @@ class GAN(Experiment):
         micro_batch: samples of a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
             Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
         share_fakes: run G's forward pass once a batch for both steps (`SharedFakes`).
+        fake_labels: which labels the fakes of a batch get: `data`, those of its reals, or `even`, all classes equally likely.
         compile: run compiled networks on a GPU in phases without a second-order term (`CompiledNetworks`).
         seed: with the images shown it keys all randomness of training, so runs under other balances see the same noise.
         log_kimg: length of the window over which statistics are averaged, in thousands of images.
@@ -79,6 +81,7 @@ class GAN(Experiment):
         ema_ramp: float | None = 0.05,
         micro_batch: int | None = None,
         share_fakes: bool = False,
+        fake_labels: Literal["data", "even"] = "data",
         compile: bool = False,
         seed: int = 0,
         log_kimg: float = 1.0,
@@ -98,6 +101,7 @@ class GAN(Experiment):
         self.rates = LearningRates(self.phases, self.schedule, self.scales)
         self.meter = Meter(max(int(log_kimg * 1000), 1), gated=bool(self.gates))
         fakes = make_fake_cache(self.G, share_fakes, self.phases, micro_batch, self.gates)
+        self.fake_labels = make_fake_labels(fake_labels, self.classes)
         self.game_setup = self._setup_game(CompiledNetworks(self.G, self.D, compile), fakes)
 
     def _init_networks(self, G: nn.Module, D: nn.Module) -> None:
@@ -143,6 +147,7 @@ class GAN(Experiment):
             gates=self.gates,
             watchers=[part for part in self.parts if part.sees_batches],
             fakes=fakes,
+            fake_labels=self.fake_labels,
             rates=self.rates,
             meter=self.meter,
             seed=self.seed,

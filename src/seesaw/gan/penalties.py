@@ -6,11 +6,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seesaw.functional import penalties
+from seesaw.functional import losses, penalties
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.schedules import check_range
 from seesaw.gan.terms import Term
-from seesaw.types import Pyramid, Schedule, at
+from seesaw.types import Logits, Pyramid, Schedule, UserError, at
 
 
 class Penalty(Term):
@@ -194,3 +194,50 @@ class PathLength(Penalty):
         mean = self.mean.lerp(lengths.mean(), self.decay)
         self.mean.copy_(mean.detach())
         return at(self.weight, batch.images_shown) * (lengths - mean).square()
+
+
+class Auxiliary(Penalty):
+    """weight -log p(y | x) by D's auxiliary classifier: Odena et al. 2017 (AC-GAN), eq. 3.
+
+    D adds it for reals and fakes, G for its own images: weight 1 on each in ProGAN's code. It needs a discriminator with
+    condition=auxiliary.
+
+    Args:
+        weight: a number or a schedule.
+        interval: see `Penalty`.
+    """
+
+    def __init__(self, weight: Schedule = 1.0, interval: int = 1) -> None:
+        super().__init__(interval)
+        check_range("weight", weight, least=0)
+        self.weight = weight
+
+    @property
+    def strength(self) -> Schedule:
+        return self.weight
+
+    def value(self, judged: Logits, y: Tensor | None, images_shown: int) -> Tensor:
+        """One value an image, (B,)."""
+        if judged.classes is None or y is None:
+            raise UserError(
+                "penalty=auxiliary reads the class logits of D, and this D gives none: give model.D.condition=auxiliary "
+                "with data.labels=true, or leave the penalty out"
+            )
+        return at(self.weight, images_shown) * losses.classification(judged.classes, y)
+
+
+class AuxiliaryD(Auxiliary):
+    """D learns the classes of reals and of fakes: both values are added."""
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        real = self.value(batch.judged_real, batch.y, batch.images_shown)
+        return real + self.value(batch.judged_fake, batch.y_fake, batch.images_shown)
+
+
+class AuxiliaryG(Auxiliary):
+    """G makes images of which D recognises the class."""
+
+    player: Literal["G", "D"] = "G"
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return self.value(batch.judged_fake, batch.y_fake, batch.images_shown)

@@ -7,7 +7,7 @@
             for phase in due:                                        # D: loss + penalties; G: loss; lazy penalties
                 if a gate is closed: evaluate without gradient, continue
                 for each micro-batch of the phase:
-                    z ~ N(0, I), keyed by (seed, images shown, phase)
+                    z ~ N(0, I), keyed by (seed, images shown, phase); y of the fakes = y, or even, keyed likewise
                     L = gain * sum over terms t of mean_i t(D, G, x, y, z)_i         # the opponent is frozen
                     g = g + (share of the batch) * dL / d(weights of phase.player)
                 the player's optimiser steps with g                  # lr and beta2 of this moment
@@ -26,6 +26,7 @@ from seesaw.functional.ranks import world_size
 from seesaw.functional.rng import reseed
 from seesaw.gan.batch import AdversarialBatch, IntoDiscriminator
 from seesaw.gan.fakes import FakeCache
+from seesaw.gan.labels import FakeLabels
 from seesaw.gan.meter import Meter
 from seesaw.gan.networks import CompiledNetworks
 from seesaw.gan.parts import Gate, Part
@@ -49,6 +50,7 @@ class Setup(NamedTuple):
     gates: Sequence[Gate]
     watchers: Sequence[Part]  # those that see every micro-batch
     fakes: FakeCache
+    fake_labels: FakeLabels
     rates: LearningRates
     meter: Meter
     seed: int
@@ -149,12 +151,14 @@ class Game:
     def _micro_batches(self, phase: Phase, **how: Any) -> Iterator[tuple[AdversarialBatch, float]]:
         """Each micro-batch of a phase with its share of the phase's samples, randomness seeded for it."""
         n = max(int(len(self.reals) * phase.batch_fraction), 1)
-        z, size, y = self.latents(phase.name, len(self.reals)), self.setup.micro_batch or n, self.y
+        z, size = self.latents(phase.name, len(self.reals)), self.setup.micro_batch or n
+        y, y_fake = self.y, self.fake_labels(phase.name)
         for k, first in enumerate(range(0, n, size)):
             rows = slice(first, min(first + size, n))
             reseed(key(self.setup.seed, self.images_shown, phase.name, k, self.rank), z.device)
             share = (rows.stop - first) / n
-            yield self.adversarial_batch(phase, self.reals[rows], z[rows], None if y is None else y[rows], **how), share
+            real, fake = (None if labels is None else labels[rows] for labels in (y, y_fake))
+            yield self.adversarial_batch(phase, self.reals[rows], z[rows], real, fake, **how), share
 
     def _losses(self, phase: Phase, keep_graph: bool = False, log: bool = False, **how: Any) -> Iterator[Tensor]:
         """The loss of each micro-batch; they add up to that of the batch."""
@@ -189,15 +193,17 @@ class Game:
         reals: Tensor,
         z: Tensor,
         y: Tensor | None,
+        y_fake: Tensor | None = None,
         keep_graph: bool = False,
         weights: Mapping[str, Sequence[Tensor]] | None = None,
     ) -> AdversarialBatch:
-        """What the phase's player sees of these rows."""
+        """What the phase's player sees of these rows; `y_fake`: None: the labels of the reals."""
         G, D = (self._network(player, phase, keep_graph, (weights or {}).get(player)) for player in "GD")
         return AdversarialBatch(
             self.setup.fakes.wrap(G), D, reals, z, y,
-            view=self.setup.view, into_discriminator=self.setup.into_discriminator, player=phase.player,
-            grad_of=phase.grad_of, images_shown=self.images_shown, pack=self.setup.pack, keep_graph=keep_graph,
+            view=self.setup.view, into_discriminator=self.setup.into_discriminator, y_fake=y_fake,
+            player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown, pack=self.setup.pack,
+            keep_graph=keep_graph,
         )  # fmt: skip
 
     def _network(
@@ -210,10 +216,16 @@ class Game:
         named = dict(zip((name for name, _ in module.named_parameters()), weights, strict=True))
         return lambda *inputs: torch.func.functional_call(module, named, inputs)
 
+    def fake_labels(self, phase: str) -> Tensor | None:
+        """The labels (B,) of this rank's fakes, keyed as their latents are."""
+        return self.setup.fake_labels(self.y, self._key(phase, "y"), self.rank)
+
+    def _key(self, phase: str, what: str) -> int:
+        return key(self.setup.seed, self.images_shown, self.setup.fakes.latent_key(phase), what)
+
     def latents(self, phase: str, n: int) -> Tensor:
         """This rank's rows of the global batch's latents (n, z_dim), keyed by the time and, where it has its own, the phase."""
-        device, dtype = self.reals.device, self.reals.dtype
-        seed = key(self.setup.seed, self.images_shown, self.setup.fakes.latent_key(phase), "z")
+        device, dtype, seed = self.reals.device, self.reals.dtype, self._key(phase, "z")
         generator = torch.Generator(device).manual_seed(seed)
         z = torch.randn(n * world_size(), self.setup.z_dim, generator=generator, device=device, dtype=dtype)
         return z[self.rank * n : (self.rank + 1) * n]

@@ -82,10 +82,12 @@ class Evaluator:
         processes all must call this together: they share the work.
 
         Raises:
-            UserError: the weights are missing.
+            UserError: the weights are missing, or a metric has no meaning for these reals.
         """
         self.extractor.prepare(device or torch.device("cpu"))
         self.reals = reals
+        for metric in self.measures.values():
+            metric.bind(reals, self.extractor)
         reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
         if reference is not None:
             self.reference = reference

@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple
 
+from seesaw.metrics.extractors.base import Extractor
 from seesaw.metrics.features import Features
-from seesaw.metrics.reference import Reference
+from seesaw.metrics.reference import Reals, Reference
 
 Scale = Literal["log", "zero", "linear"]
 """A vertical axis: logarithmic where all values are above 0, linear from 0, or linear around the values."""
@@ -42,6 +43,9 @@ class Metric(ABC):
     needs: ClassVar[type] = object
     title: ClassVar[str] = ""
     scale: ClassVar[Scale] = "linear"
+
+    def bind(self, reals: Reals, extractor: Extractor) -> None:  # noqa: B027 - most metrics have nothing to do here
+        """Receive the reals before anything is measured, on every process. Raises UserError where the metric has no meaning."""
 
     @abstractmethod
     def __call__(self, reals: Reference, fakes: Features) -> float | Mapping[str, float]:

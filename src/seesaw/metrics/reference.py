@@ -86,10 +86,15 @@ def reference_key(reals: Reals, extractor: Extractor) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
+def kept_indices(n: int) -> Tensor:
+    """Which of `n` reals have their features kept, int64 (min(n, 10,000),), rising."""
+    return torch.linspace(0, n - 1, min(n, KEPT), dtype=torch.float64).long()
+
+
 def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> Reference | None:
     n = len(reals)
     keep = torch.zeros(n, dtype=torch.bool)
-    keep[torch.linspace(0, n - 1, min(n, KEPT), dtype=torch.float64).long()] = True
+    keep[kept_indices(n)] = True
     running, kept = RunningMoments(extractor.dim), []
     for indices in torch.arange(n).split(batch_size * world_size()):  # a batch for each process
         mine = list(indices.split(batch_size))[this_rank() :: world_size()]

@@ -6,6 +6,7 @@ and so on up to `max_width`. At 64 px, width 128 gives the paper's 1024-512-256-
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -13,7 +14,15 @@ from torch import Tensor, nn
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive, check_resolution, normal_init
 from seesaw.nets.layers.convolution import Conv2d
-from seesaw.types import Fake, Pyramid
+from seesaw.nets.layers.labels import (
+    ClassHead,
+    ClassLatent,
+    Condition,
+    ConditionalBatchNorm2d,
+    check_condition,
+    of_model,
+)
+from seesaw.types import Fake, Logits, Pyramid
 
 
 def widths(resolution: int, width: int, max_width: int) -> list[int]:
@@ -47,6 +56,8 @@ class Generator(nn.Module):
         width, max_width: see the module.
         up: how the resolution doubles.
         kernel: of the transposed convolutions, 4 (pytorch/examples) or 5 (the paper).
+        classes, condition, embedding: how it takes labels: `concat` or `multiply`, see `ClassLatent`; or `batch_norm`, see
+            `ConditionalBatchNorm2d`, with a first layer that sees the latent alone.
     """
 
     def __init__(
@@ -58,21 +69,37 @@ class Generator(nn.Module):
         max_width: int = 1024,
         up: Literal["transposed", "nearest"] = "transposed",
         kernel: Literal[4, 5] = 4,
+        classes: int = 0,
+        condition: Literal["concat", "multiply", "batch_norm"] = "concat",
+        embedding: int = 0,
     ) -> None:
         super().__init__()
         check_resolution(resolution)
         check_positive(channels=channels, z_dim=z_dim, width=width, max_width=max_width)
-        self.z_dim = z_dim
+        check_condition(condition, ("concat", "multiply", "batch_norm"))
+        self.z_dim, self.classes = z_dim, classes
+        by_norm = condition == "batch_norm" and classes > 0
+        if by_norm and embedding:
+            raise ValueError(
+                f"embedding is {embedding}; condition=batch_norm sets nothing beside z, leave embedding out"
+            )
+        self.latent = ClassLatent(
+            z_dim, 0 if by_norm else classes, "multiply" if condition == "multiply" else "concat", embedding
+        )
+        norm = partial(ConditionalBatchNorm2d, classes) if by_norm else nn.BatchNorm2d
         sizes = widths(resolution, width, max_width)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim, sizes[0], 4, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(self.latent.out, sizes[0], 4, bias=False)]
         for before, after in zip(sizes, [*sizes[1:], channels], strict=True):
-            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True), upsample(before, after, up, kernel)]
+            layers += [norm(before), nn.ReLU(inplace=True), upsample(before, after, up, kernel)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         normal_init(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) to images (B, C, H, W) in (-1, 1)."""
-        return Fake([self.layers(z[:, :, None, None])])
+        """Latents (B, z_dim) and labels (B,) to images (B, C, H, W) in (-1, 1)."""
+        x = self.latent(z, y)[:, :, None, None]
+        for layer in self.layers:
+            x = layer(x, of_model(y)) if isinstance(layer, ConditionalBatchNorm2d) else layer(x)
+        return Fake([x])
 
 
 class Discriminator(nn.Module):
@@ -88,6 +115,7 @@ class Discriminator(nn.Module):
         pack: images judged together, stacked along the channels (balance=pac).
         spectral_norm: every weight divided by its largest singular value (Miyato et al. 2018). It takes norm "none": BatchNorm
             undoes any scale of the weight before it.
+        classes, condition: how it takes labels; see `ClassHead`.
     """
 
     def __init__(
@@ -102,6 +130,8 @@ class Discriminator(nn.Module):
         fc: Sequence[int] = (),
         pack: int = 1,
         spectral_norm: bool = False,
+        classes: int = 0,
+        condition: Condition = "projection",
     ) -> None:
         super().__init__()
         if spectral_norm and norm == "batch":
@@ -119,11 +149,18 @@ class Discriminator(nn.Module):
         layers.append(nn.Flatten())
         for before, after in zip([sizes[-1] * 16, *fc], fc, strict=False):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Linear([sizes[-1] * 16, *fc][-1], 1, bias=False))
+        features = [sizes[-1] * 16, *fc][-1]
+        self.layers = nn.Sequential(*layers, nn.Linear(features, 1, bias=False))
         normal_init(self)
+        self.classes, self.head = classes, ClassHead(partial(nn.Linear, features), classes, condition, pack)
+        normal_init(self.head)
         if spectral_norm:
             normalise(self)
 
-    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
-        """The finest images (B, C, H, W) to logits (B,)."""
-        return self.layers(images[-1]).squeeze(1)
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits:
+        """The finest images (B, C, H, W) and labels (B,) to logits (B,)."""
+        *hidden, last = self.layers
+        phi = images[-1]
+        for layer in hidden:
+            phi = layer(phi)
+        return self.head(last(phi).squeeze(1), phi, y)

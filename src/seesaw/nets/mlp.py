@@ -1,12 +1,14 @@
 """Fully connected GAN: the first of them (Goodfellow et al. 2014), with the widths of today's common recipe."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive
-from seesaw.types import Fake, Pyramid
+from seesaw.nets.layers.labels import ClassHead, ClassLatent, Condition, LatentCondition
+from seesaw.types import Fake, Logits, Pyramid
 
 
 class Generator(nn.Module):
@@ -18,6 +20,7 @@ class Generator(nn.Module):
         widths: of the hidden layers.
         batch_norm: whether the hidden layers from the second on are normalised.
         bounded: whether tanh ends it; None: for images, which are in [-1, 1], and not for points of the plane (resolution 1).
+        classes, condition, embedding: how it takes labels; see `ClassLatent`.
     """
 
     def __init__(
@@ -28,14 +31,18 @@ class Generator(nn.Module):
         widths: Sequence[int] = (128, 256, 512, 1024),
         batch_norm: bool = True,
         bounded: bool | None = None,
+        classes: int = 0,
+        condition: LatentCondition = "concat",
+        embedding: int = 0,
     ) -> None:
         super().__init__()
         check_positive(
             resolution=resolution, channels=channels, z_dim=z_dim, **{f"widths.{k}": w for k, w in enumerate(widths)}
         )
-        self.z_dim, self.shape = z_dim, (channels, resolution, resolution)
+        self.z_dim, self.shape, self.classes = z_dim, (channels, resolution, resolution), classes
+        self.latent = ClassLatent(z_dim, classes, condition, embedding)
         layers: list[nn.Module] = []
-        for k, (before, after) in enumerate(zip([z_dim, *widths], widths, strict=False)):
+        for k, (before, after) in enumerate(zip([self.latent.out, *widths], widths, strict=False)):
             layers.append(nn.Linear(before, after))
             if batch_norm and k > 0:
                 layers.append(nn.BatchNorm1d(after))
@@ -46,8 +53,8 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) to images (B, C, H, W)."""
-        return Fake([self.layers(z).unflatten(1, self.shape)])
+        """Latents (B, z_dim) and labels (B,) to images (B, C, H, W)."""
+        return Fake([self.layers(self.latent(z, y)).unflatten(1, self.shape)])
 
 
 class Discriminator(nn.Module):
@@ -59,6 +66,7 @@ class Discriminator(nn.Module):
         dropout: after each hidden layer, in [0, 1).
         pack: images judged together, stacked along the channels (balance=pac).
         spectral_norm: every weight divided by its largest singular value (Miyato et al. 2018).
+        classes, condition: how it takes labels; see `ClassHead`.
     """
 
     def __init__(
@@ -69,6 +77,8 @@ class Discriminator(nn.Module):
         dropout: float = 0.0,
         pack: int = 1,
         spectral_norm: bool = False,
+        classes: int = 0,
+        condition: Condition = "projection",
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
@@ -82,9 +92,14 @@ class Discriminator(nn.Module):
             if dropout:
                 layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+        self.classes, self.head = classes, ClassHead(partial(nn.Linear, widths[-1]), classes, condition, pack)
         if spectral_norm:
             normalise(self)
 
-    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
-        """The finest images (B, C, H, W) to logits (B,)."""
-        return self.layers(images[-1].flatten(1)).squeeze(1)
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits:
+        """The finest images (B, C, H, W) and labels (B,) to logits (B,)."""
+        *hidden, last = self.layers
+        phi = images[-1].flatten(1)
+        for layer in hidden:
+            phi = layer(phi)
+        return self.head(last(phi).squeeze(1), phi, y)

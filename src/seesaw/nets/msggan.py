@@ -5,6 +5,7 @@ size, joined by one of the paper's three combine functions. So gradients reach e
 """
 
 import itertools
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ from seesaw.nets.layers import check_positive, check_resolution
 from seesaw.nets.layers.equalized import (
     GAIN,
     EqualConv2d,
+    EqualLinear,
     FromLatent,
     MinibatchStddev,
     PixelNorm,
@@ -21,7 +23,8 @@ from seesaw.nets.layers.equalized import (
     normalise_equalized,
     widths_of,
 )
-from seesaw.types import Fake, Pyramid
+from seesaw.nets.layers.labels import ClassHead, ClassLatent, Condition, LatentCondition
+from seesaw.types import Fake, Logits, Pyramid
 
 
 class Generator(nn.Module):
@@ -33,19 +36,30 @@ class Generator(nn.Module):
         resolution: of the finest scale, a power of two from 8 to 1024. channels: of the images.
         z_dim: of the latents, which are brought to the hypersphere of radius sqrt(z_dim).
         base, max_width: channels, see `widths_of`.
+        classes, condition, embedding: how it takes labels; see `ClassLatent`. The class goes to the hypersphere with the latent,
+            as in ProGAN's code, which sets a one-hot class beside it.
     """
 
     def __init__(
-        self, resolution: int, channels: int, z_dim: int = 512, base: int = 8192, max_width: int = 512
+        self,
+        resolution: int,
+        channels: int,
+        z_dim: int = 512,
+        base: int = 8192,
+        max_width: int = 512,
+        classes: int = 0,
+        condition: LatentCondition = "concat",
+        embedding: int = 0,
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
         check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
-        self.z_dim = z_dim
+        self.z_dim, self.classes = z_dim, classes
+        self.latent = ClassLatent(z_dim, classes, condition, embedding)
         sizes = widths_of(resolution, base, max_width)
         first = [
             PixelNorm(),
-            FromLatent(z_dim, sizes[0], GAIN),
+            FromLatent(self.latent.out, sizes[0], GAIN),
             nn.LeakyReLU(0.2),
             conv3(sizes[0], sizes[0]),
             PixelNorm(),
@@ -60,8 +74,8 @@ class Generator(nn.Module):
         self.to_rgb = nn.ModuleList(EqualConv2d(width, channels, 1) for width in sizes)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) to images (B, C, 4, 4), (B, C, 8, 8), ..., (B, C, resolution, resolution)."""
-        x, images = z, []
+        """Latents (B, z_dim) and labels (B,) to images (B, C, 4, 4), (B, C, 8, 8), ..., (B, C, resolution, resolution)."""
+        x, images = self.latent(z, y), []
         for block, to_rgb in zip(self.blocks, self.to_rgb, strict=True):
             x = block(x)
             images.append(to_rgb(x))
@@ -109,6 +123,7 @@ class Discriminator(nn.Module):
         group: samples over which it is taken; null: the whole batch, as the authors' code for MSG-ProGAN does.
         pack: images judged together, stacked along the channels at each scale (balance=pac).
         spectral_norm: every weight divided by its largest singular value, see `normalise_equalized`.
+        classes, condition: how it takes labels; see `ClassHead`.
     """
 
     def __init__(
@@ -122,6 +137,8 @@ class Discriminator(nn.Module):
         group: int | None = None,
         pack: int = 1,
         spectral_norm: bool = False,
+        classes: int = 0,
+        condition: Condition = "projection",
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
@@ -149,12 +166,17 @@ class Discriminator(nn.Module):
             EqualConv2d(first, 1, 1),
             nn.Flatten(0),
         )
+        layer = partial(EqualLinear, first, gain=1.0)
+        self.classes, self.head = classes, ClassHead(layer, classes, condition, pack)
         if spectral_norm:
             normalise_equalized(self)
 
-    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
-        """Images at 4, 8, ..., resolution px to logits (B,)."""
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits:
+        """Images at 4, 8, ..., resolution px and labels (B,) to logits (B,)."""
         x = self.from_rgb(images[-1])
         for k in reversed(range(len(self.blocks))):
             x = self.combines[k](images[k], self.blocks[k](x))
-        return self.last(x)
+        *hidden, last, flat = self.last
+        for layer in hidden:
+            x = layer(x)
+        return self.head(flat(last(x)), x.flatten(1), y)

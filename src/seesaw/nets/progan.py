@@ -6,6 +6,7 @@ A net stands at full depth until a growth sets its stage.
 """
 
 import itertools
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,8 @@ from seesaw.nets.layers.equalized import (
     normalise_equalized,
     widths_of,
 )
-from seesaw.types import Fake, Pyramid
+from seesaw.nets.layers.labels import ClassHead, ClassLatent, Condition, LatentCondition
+from seesaw.types import Fake, Logits, Pyramid
 
 
 class Generator(Staged):
@@ -34,20 +36,31 @@ class Generator(Staged):
         resolution: of the last scale, a power of two from 8 to 1024. channels: of the images.
         z_dim: of the latents, which are brought to the hypersphere of radius sqrt(z_dim).
         base, max_width: channels, see `widths_of`.
+        classes, condition, embedding: how it takes labels; see `ClassLatent`. The class goes to the hypersphere with the latent,
+            as in ProGAN's code, which sets a one-hot class beside it.
     """
 
     def __init__(
-        self, resolution: int, channels: int, z_dim: int = 512, base: int = 8192, max_width: int = 512
+        self,
+        resolution: int,
+        channels: int,
+        z_dim: int = 512,
+        base: int = 8192,
+        max_width: int = 512,
+        classes: int = 0,
+        condition: LatentCondition = "concat",
+        embedding: int = 0,
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
         check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
-        self.z_dim = z_dim
+        self.z_dim, self.classes = z_dim, classes
+        self.latent = ClassLatent(z_dim, classes, condition, embedding)
         sizes = widths_of(resolution, base, max_width)
         lrelu = nn.LeakyReLU(0.2)
         first = [
             PixelNorm(),
-            FromLatent(z_dim, sizes[0], GAIN / 4),
+            FromLatent(self.latent.out, sizes[0], GAIN / 4),
             lrelu,
             PixelNorm(),
             conv3(sizes[0], sizes[0]),
@@ -64,8 +77,9 @@ class Generator(Staged):
         self.depth = len(self.blocks)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) to one image (B, C, 4 * 2^depth, 4 * 2^depth), in a fade blended with the coarser scale's."""
-        x = coarser = self.first(z)
+        """Latents (B, z_dim) and labels (B,) to one image (B, C, 4 * 2^depth, 4 * 2^depth), in a fade
+        blended with the coarser scale's."""
+        x = coarser = self.first(self.latent(z, y))
         for block in self.blocks[: self.depth]:
             coarser, x = x, block(x)
         images = self.to_rgb[self.depth](x)
@@ -88,6 +102,7 @@ class Discriminator(Staged):
         group: samples over which the minibatch standard deviation is taken; null: the whole batch.
         pack: images judged together, stacked along the channels (balance=pac).
         spectral_norm: every weight divided by its largest singular value, see `normalise_equalized`.
+        classes, condition: how it takes labels; see `ClassHead`.
     """
 
     def __init__(
@@ -99,6 +114,8 @@ class Discriminator(Staged):
         group: int | None = 4,
         pack: int = 1,
         spectral_norm: bool = False,
+        classes: int = 0,
+        condition: Condition = "projection",
     ) -> None:
         super().__init__()
         check_resolution(resolution, 8, 1024)
@@ -120,15 +137,20 @@ class Discriminator(Staged):
             EqualLinear(sizes[0], 1, gain=1.0),
         )
         self.depth = len(self.blocks)
+        layer = partial(EqualLinear, sizes[0], gain=1.0)
+        self.classes, self.head = classes, ClassHead(layer, classes, condition, pack)
         if spectral_norm:
             normalise_equalized(self)
 
-    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
-        """The image at the stage's resolution to logits (B,)."""
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits:
+        """The image at the stage's resolution and labels (B,) to logits (B,)."""
         x = self.from_rgb[self.depth](images[-1])
         for k in reversed(range(self.depth)):
             x = self.blocks[k](x)
             if self.fading and k == self.depth - 1:
                 low = self.from_rgb[k](F.avg_pool2d(images[-1], 2))
                 x = torch.lerp(low, x, self.alpha.to(x.dtype))
-        return self.last(x).squeeze(1)
+        *hidden, last = self.last
+        for layer in hidden:
+            x = layer(x)
+        return self.head(last(x).squeeze(1), x, y)

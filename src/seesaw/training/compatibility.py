@@ -12,9 +12,10 @@ from seesaw.errors import Notice, UserError
 from seesaw.functional.spectral import is_bounded
 from seesaw.gan.losses import RelativisticPairedD, WassersteinD
 from seesaw.gan.module import GAN
-from seesaw.gan.penalties import R1, R2, GradientPenalty, Penalty
+from seesaw.gan.penalties import R1, R2, AuxiliaryD, GradientPenalty, Penalty
 from seesaw.gan.phases import Phase
 from seesaw.gan.terms import Term
+from seesaw.nets.layers.labels import ClassHead
 
 
 class Game(NamedTuple):
@@ -97,10 +98,30 @@ def misfits(game: Game) -> dict[str, Misfit]:
     return {name: row for name, row in MISFITS.items() if row.holds(game)}
 
 
+def check_labels_used(model: GAN) -> None:
+    """Raise UserError where G takes labels, and nothing holds it to them: a D that ships here sees none, or gives class logits
+    that no term reads."""
+    heads = [m for m in model.D.modules() if isinstance(m, ClassHead)]
+    if not model.classes or not heads:
+        return
+    terms = [term for phase in model.phases.values() for term in phase.terms.values()]
+    if not any(head.classes for head in heads):
+        raise UserError(
+            "G takes labels, and D takes none (model.D.classes is 0), so G would ignore them: leave model.G.classes and "
+            "model.D.classes to data.labels=true"
+        )
+    if all(head.auxiliary for head in heads) and not any(isinstance(term, AuxiliaryD) for term in terms):
+        raise UserError(
+            "model.D.condition=auxiliary gives class logits that no term reads: give penalty=auxiliary, beside another one as "
+            "penalty=[r1,auxiliary]; or model.D.condition=projection"
+        )
+
+
 def check_fits(model: object) -> None:
     """Raise UserError for what is refused, in one sentence; warn with a Notice for what is noticed. Knows GANs alone."""
     if not isinstance(model, GAN):
         return
+    check_labels_used(model)
     game = game_of(model.D, model.phases)
     rows = misfits(game).values()
     for row in rows:
