@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from seesaw.experiment import Experiment
+from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan import sampling
@@ -266,7 +267,27 @@ class GAN(Experiment):
         self.images_shown, self.batches = progress["images_shown"], progress["batches"]
         self.meter.load_progress(progress)
 
-    # Sampling
+    # Judging and sampling
+
+    @torch.no_grad()
+    def score_reals(self, images: Tensor, y: Tensor | None = None, batch_size: int = 256) -> dict[str, float]:
+        """See `Experiment.score_reals`. D sees the images packed, and neither noised nor augmented."""
+        found = [term for phase in self.phases.values() if phase.player == "D" and (term := phase.adversarial())]
+        pack, training = self.game_setup.pack, self.D.training
+        n, logits = len(images) // pack * pack, list[Tensor]()
+        if not n or not found:
+            return {}
+        self.D.eval()
+        try:
+            for rows in torch.arange(n).split(batch_size // pack * pack or pack):
+                pyramid = self.view(to_unit(images[rows].to(self.device), cast(torch.dtype, self.dtype)))
+                labels = None if y is None else y[rows].to(self.device)
+                for wrapper in self.wrappers:
+                    pyramid, labels = wrapper(pyramid, labels)
+                logits.append(at_least_float32(self.D(pyramid, labels)))
+        finally:
+            self.D.train(training)
+        return {name: value.item() for name, value in found[0][1].scores(torch.cat(logits)).items()}
 
     def sample_pyramids(
         self,

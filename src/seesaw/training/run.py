@@ -22,6 +22,7 @@ from seesaw.gan.schedules import ScheduleModule
 from seesaw.training.build import construct, passes, precision, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
+from seesaw.training.callbacks.held_out import HeldOutAccuracy
 from seesaw.training.callbacks.memory_check import MemoryCheck
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
@@ -123,7 +124,8 @@ def best_of(folder: RunFolder) -> float | None:
 def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageData) -> tuple[Any, Any]:
     """The evaluation, checked, and the reals, read. UserError where the model waits for a metric and none is measured."""
     evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
-    reals = data.prepare()
+    data.prepare()
+    reals = evaluation.reals_of(data)
     evaluation.check(download=not config["dry_run"])
     if isinstance(evaluation, NoMetrics) and any(
         isinstance(m, ScheduleModule) and m.needs_metric for m in model.modules()
@@ -260,6 +262,7 @@ def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker]) -> p
         MemoryCheck(),
         Samples(path, config["sample_kimg"], seed=0),
         evaluation,
+        HeldOutAccuracy(config["evaluate_kimg"], config["kimg"]),
         PruningCallback(evaluation, run.job.judge, stop),
         *own_callbacks(config),
         Checkpoints(path / "checkpoints", config["checkpoint_kimg"], config, evaluation, run.status),

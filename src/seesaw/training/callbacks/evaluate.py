@@ -9,6 +9,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
+from seesaw.data.holdout import Part
 from seesaw.errors import UserError
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
@@ -41,6 +42,10 @@ class NoMetrics(BatchCallback):
     def check(self, download: bool = True) -> None:
         """Nothing can be missing."""
 
+    def reals_of(self, data: Any) -> Any:
+        """The images of a data module that would be measured against."""
+        return data.reals
+
     def status(self, reals: Any) -> dict[str, Any]:
         """The entries of status.json; see `Evaluate.status`."""
         return {"metric": "", "protocol": "", "higher_is_better": {}, "panels": {}}
@@ -58,8 +63,8 @@ class Evaluate(BatchCallback):
     multiple of `evaluate_kimg`, and at the run's length `kimg`; never before the first step, nor when a run is
     interrupted: a resumed run measures exactly what an unbroken one does.
 
-    The reals are the datamodule's `reals`. Training is not affected: latents and labels are keyed, and no global random
-    generator is used. The module is a `seesaw.experiment.Experiment`. Of several processes each samples some chunks of the
+    The reals are those of the datamodule's part that `against` names. Training is not affected: latents and labels are keyed,
+    and no global random generator is used. The module is a `seesaw.experiment.Experiment`. Of several processes each samples some chunks of the
     same images and extracts their features; the first one computes the metrics, and the others receive its values: those
     that a single process would have.
 
@@ -74,6 +79,7 @@ class Evaluate(BatchCallback):
         raw: measure the raw G as well; these names end in `_raw`.
         batch_size: images that G and the extractor take at once.
         latent_seed: key of latents and labels. The same in every run, so that runs differ by their weights alone.
+        against: the part of the set that samples are compared with: train, or held_out, which data.holdout keeps from training.
 
     Raises:
         ValueError: `primary` is none of the metrics, or an option is out of range.
@@ -91,6 +97,7 @@ class Evaluate(BatchCallback):
         raw: bool = False,
         batch_size: int = 256,
         latent_seed: int = 0,
+        against: Part = "train",
     ) -> None:
         super().__init__()
         if not evaluate_kimg > 0:
@@ -104,6 +111,9 @@ class Evaluate(BatchCallback):
         self.primary = primary
         self.every = max(round(evaluate_kimg * 1000), 1)
         self.end = float("inf") if kimg is None else round(kimg * 1000)
+        if against not in ("train", "held_out"):
+            raise ValueError(f"against must be train or held_out, not {against!r}")
+        self.against: Part = against
         self.cache_dir, self.raw, self.batch_size, self.latent_seed = cache_dir, raw, batch_size, latent_seed
         self.drift, self.shard = Drift(), (0, 1)
         self.evaluated_at = 0
@@ -139,6 +149,10 @@ class Evaluate(BatchCallback):
             "panels": {name: panel._asdict() for name, panel in shown.items()},
         }
 
+    def reals_of(self, data: Any) -> Any:
+        """The images of a data module to measure against. UserError where they are held-out ones and none are held out."""
+        return data.reals if self.against == "train" else data.images_of(self.against)
+
     def check(self, download: bool = True) -> None:
         """Load the extractor; called before a run begins.
 
@@ -156,7 +170,7 @@ class Evaluate(BatchCallback):
         """Missing weights are reported here, before training starts, and the cost of all measuring in the run."""
         refuse_other_primary(trainer, self.primary)
         self.shard = (trainer.global_rank, trainer.world_size)
-        reals, device = trainer.datamodule.reals, trainer.strategy.root_device  # type: ignore[attr-defined]
+        reals, device = self.reals_of(trainer.datamodule), trainer.strategy.root_device  # type: ignore[attr-defined]
         self.evaluator.extractor.prepare(device)
 
         def raw(
