@@ -39,7 +39,7 @@ def write_folder(root: Path, names: list[str]) -> None:
 
 def names_of(part: ImageSet | None) -> set[str]:
     assert isinstance(part, Subset)
-    keys = part.base.keys()
+    keys = part.base.image_keys()
     return {keys[row] for row in part.rows.tolist()}
 
 

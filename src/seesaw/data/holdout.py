@@ -92,14 +92,14 @@ def divide(whole: ImageSet, share: float | None, keys: Iterable[str] | None = No
     Args:
         whole: the set.
         share: expected share of the keys that is held out, in (0, 1); None: nothing is.
-        keys: one for each image; images of one key stay together. None: `whole.keys()`, names of files or numbers.
+        keys: one for each image; images of one key stay together. None: `whole.image_keys()`, names of files or numbers.
 
     Raises:
         UserError: nothing would be left to train on, or too little to measure against; or a class would have no image left.
     """
     if share is None:
         return Parts(whole)
-    held = torch.tensor([is_held_out(key, share) for key in (whole.keys() if keys is None else keys)])
+    held = torch.tensor([is_held_out(key, share) for key in (whole.image_keys() if keys is None else keys)])
     count = int(held.sum())
     if count == len(held) or count < LEAST:
         taken = f"data.holdout={share:g} holds out {count:,} of the {len(held):,} images of {whole.name}"

@@ -61,7 +61,7 @@ class ImageSet:
         """The labels at `indices`, int64 (B,), or None where the set has none."""
         return None if self.y is None else self.y.index_select(0, indices.to(self.y.device))
 
-    def keys(self) -> list[str]:
+    def image_keys(self) -> list[str]:
         """What each image is called, for `seesaw.data.holdout`: the name of its file, or its number."""
         return [str(k) for k in range(len(self))]
 

@@ -37,7 +37,7 @@ class PreparedSet(ImageSet):
         self.check_file()
         return super().gather(indices)
 
-    def keys(self) -> list[str]:
+    def image_keys(self) -> list[str]:
         """The name of each image's file below the root of the set."""
         assert self.folder is not None
         try:

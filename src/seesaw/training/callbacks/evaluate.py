@@ -64,9 +64,9 @@ class Evaluate(BatchCallback):
     interrupted: a resumed run measures exactly what an unbroken one does.
 
     The reals are those of the datamodule's part that `against` names. Training is not affected: latents and labels are keyed,
-    and no global random generator is used. The module is a `seesaw.experiment.Experiment`. Of several processes each samples some chunks of the
-    same images and extracts their features; the first one computes the metrics, and the others receive its values: those
-    that a single process would have.
+    and no global random generator is used. The module is a `seesaw.experiment.Experiment`. Of several processes each samples
+    some chunks of the same images and extracts their features; the first one computes the metrics, and the others receive its
+    values: those that a single process would have.
 
     Args:
         primary: the metric of best.ckpt, the plateau schedule and searches: a name that `measures` log.
