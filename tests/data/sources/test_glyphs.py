@@ -98,34 +98,41 @@ def test_without_variation_the_letter_is_pillows_own_in_the_middle() -> None:
     path, how = str(FONTS / "DejaVuSans.ttf"), Drawing(128, variation=0.0)
     drawn = 255 - np.asarray(draw(path, "E", how, np.random.default_rng(0)).convert("L"))
     font = ImageFont.truetype(path, round(glyph_tree.EM * 128), layout_engine=ImageFont.Layout.BASIC)
-    mask = font.getmask("E")
+    core = font.getmask("E")
+    mask = np.asarray(core).reshape(core.size[::-1])
+    mask = mask[mask.any(1)][:, mask.any(0)]
     rows, columns = np.nonzero(drawn)
-    assert (columns.max() - columns.min() + 1, rows.max() - rows.min() + 1) == mask.size
     assert abs(columns.min() + columns.max() - 127) <= 2
     assert abs(rows.min() + rows.max() - 127) <= 2
     cut = drawn[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    assert np.array_equal(cut, np.asarray(mask).reshape(mask.size[::-1]))
+    assert np.array_equal(cut, mask)
 
 
-def test_every_letter_stays_inside_under_the_largest_variation(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Extreme:
-        def uniform(self, low: float, high: float, size: int) -> np.ndarray:
-            return np.array([1.0, sign, sign, 1.0, 1.0])
+class Extreme:
+    """In the place of a random generator: every variation at its most, to one side."""
 
-    for sign in (-1.0, 1.0):
-        for font in ("DejaVuSans-BoldOblique", "cmtt10", "STIXGeneralBolIta"):
-            for letter in LETTERS:
-                random: Any = Extreme()
-                drawn = np.asarray(draw(str(FONTS / f"{font}.ttf"), letter, Drawing(128), random).convert("L"))
-                edges = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
-                assert (edges == 255).all(), (font, letter)
+    def __init__(self, sign: float) -> None:
+        self.sign = sign
+
+    def uniform(self, low: float, high: float, size: int) -> np.ndarray:
+        return np.array([1.0, self.sign, self.sign, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_every_letter_stays_inside_under_the_largest_variation(sign: float) -> None:
+    random: Any = Extreme(sign)
+    for font in ("DejaVuSans-BoldOblique", "cmtt10", "STIXGeneralBolIta"):
+        for letter in LETTERS:
+            drawn = np.asarray(draw(str(FONTS / f"{font}.ttf"), letter, Drawing(128), random).convert("L"))
+            edges = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
+            assert (edges == 255).all(), (font, letter)
 
 
 def test_random_colours_keep_their_contrast_and_vary() -> None:
     found = [colours(64, np.random.default_rng(k)) for k in range(100)]
     weights = np.asarray(LUMA)
     gaps = [np.abs(np.asarray(paper) @ weights - np.asarray(ink) @ weights).min() / 255 for ink, paper in found]
-    assert min(gaps) > CONTRAST - 0.05
+    assert min(gaps) > CONTRAST - 0.01
     assert len({ink for ink, _ in found}) > 90
 
 
