@@ -18,6 +18,7 @@ from seesaw.gan.checks import check_figures, check_labels, check_options, check_
 from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
+from seesaw.gan.frozen import trainable
 from seesaw.gan.growth import FullGrown
 from seesaw.gan.meter import Meter, shown_names
 from seesaw.gan.networks import CompiledNetworks
@@ -55,6 +56,7 @@ class GAN(Experiment):
         share_fakes: run G's forward pass once a batch for both steps (`SharedFakes`).
         compile: run compiled networks on a GPU in phases without a second-order term (`CompiledNetworks`).
         seed: with the images shown it keys all randomness of training, so runs under other balances see the same noise.
+        freeze_d: layers of D, counted from the image, that are never updated; see `seesaw.gan.frozen`.
         log_kimg: length of the window over which statistics are averaged, in thousands of images.
 
     Raises:
@@ -83,10 +85,11 @@ class GAN(Experiment):
         compile: bool = False,
         seed: int = 0,
         log_kimg: float = 1.0,
+        freeze_d: int = 0,
     ) -> None:
         super().__init__()
         check_options(micro_batch, log_kimg, ema_half_life, ema_ramp, optimizer, dynamics)
-        self._init_networks(G, D)
+        self._init_networks(G, D, freeze_d)
         self.phases = build_phases(loss, penalty or {}, order)
         self._phases = nn.ModuleDict(self.phases)  # saves the terms' buffers
         self.view, self.growth = view or SingleScale(), growth or FullGrown()
@@ -101,10 +104,10 @@ class GAN(Experiment):
         fakes = make_fake_cache(self.G, share_fakes, self.phases, micro_batch, self.gates)
         self.game_setup = self._setup_game(CompiledNetworks(self.G, self.D, compile), fakes)
 
-    def _init_networks(self, G: nn.Module, D: nn.Module) -> None:
+    def _init_networks(self, G: nn.Module, D: nn.Module, freeze_d: int) -> None:
         """Take the players, channels last, and make G's average. Weights are listed once: a walk takes as long as a layer."""
         self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
-        self.weights = {"G": list(self.G.parameters()), "D": list(self.D.parameters())}
+        self.weights = {"G": list(self.G.parameters()), "D": trainable(self.D, freeze_d)}
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
         self.average = RunningAverage(self.G_ema, self.G)
@@ -249,7 +252,7 @@ class GAN(Experiment):
         self.meter.start(self.device)
 
     def configure_optimizers(self) -> list[Optimizer]:
-        made = {player: self.make_optimizer[player](net.parameters()) for player, net in (("G", self.G), ("D", self.D))}
+        made = {player: self.make_optimizer[player](weights) for player, weights in self.weights.items()}
         for player, optimizer in made.items():
             self.rates.remember(player, optimizer)
         return list(made.values())

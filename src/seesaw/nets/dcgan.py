@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive, check_resolution, normal_init
 from seesaw.nets.layers.convolution import Conv2d
+from seesaw.nets.layers.depth import Layer, layers_of
 from seesaw.types import Fake, Pyramid
 
 
@@ -127,3 +128,7 @@ class Discriminator(nn.Module):
     def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
         """The finest images (B, C, H, W) to logits (B,)."""
         return self.layers(images[-1]).squeeze(1)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: each matrix or kernel, with the BatchNorm that follows it."""
+        return layers_of(self.layers)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive
+from seesaw.nets.layers.depth import Layer, layers_of
 from seesaw.types import Fake, Pyramid
 
 
@@ -88,3 +89,7 @@ class Discriminator(nn.Module):
     def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
         """The finest images (B, C, H, W) to logits (B,)."""
         return self.layers(images[-1].flatten(1)).squeeze(1)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: each matrix."""
+        return layers_of(self.layers)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seesaw.functional.staged import Staged
 from seesaw.nets.layers import check_positive, check_resolution
+from seesaw.nets.layers.depth import Layer, joined, layers_of
 from seesaw.nets.layers.equalized import (
     GAIN,
     EqualConv2d,
@@ -132,3 +133,9 @@ class Discriminator(Staged):
                 low = self.from_rgb[k](F.avg_pool2d(images[-1], 2))
                 x = torch.lerp(low, x, self.alpha.to(x.dtype))
         return self.last(x).squeeze(1)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: what takes the image, at every scale, is the first layer; then each 3x3 convolution from the
+        finest scale on, and the last ones."""
+        first = joined(layers_of(*self.from_rgb))
+        return [*first, *layers_of(*reversed(self.blocks), self.last)]

@@ -38,8 +38,8 @@ GROUPS = ("model", "data", "metrics", *PARTS)
 FIXED = ("_target_", "resolution", "channels", "labels", "classes", "class_names", "holdout")
 """Keys of the data that belong to the model as it was trained."""
 
-PLACES = ("cache_dir", "run_dir", "resume")
-"""Keys of paths that a run writes to: those of the checkpoint are dropped wherever they stand."""
+PLACES = ("cache_dir", "run_dir", "resume", "init_from")
+"""Keys of paths that a run writes to or begins from: those of the checkpoint are dropped wherever they stand."""
 
 
 class Restored(NamedTuple):
@@ -114,7 +114,7 @@ def trusted(saved: dict[str, Any], packages: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"its configuration has no {group}")
     config = without(config, PLACES)
     cache = str(OmegaConf.create({"cache_dir": OPTIONS["cache_dir"].default}).cache_dir)
-    here = {"cache_dir": os.path.expanduser(cache), "run_dir": None, "resume": None, "packages": list(packages)}
+    here = dict.fromkeys(PLACES) | {"cache_dir": os.path.expanduser(cache), "packages": list(packages)}
     return config | {key: value for key, value in here.items() if key in OPTIONS}
 
 

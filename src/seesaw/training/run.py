@@ -50,6 +50,7 @@ from seesaw.training.run_folder import (
     write,
 )
 from seesaw.training.threads import may_tune, on_cpu, start_threads
+from seesaw.training.transfer import start_from
 
 rank_zero_print = rank_zero_only(print)
 
@@ -81,6 +82,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             print(f"{reached}; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
         model, data, shapes = build_checked(config, here.world_size)
+        started = begin_weights(model, config, folder)
         evaluation, reals = prepare_evaluation(config, model, data)
         compare_data(data_before, data.fingerprint, config["precision"])
         if config["dry_run"]:
@@ -93,8 +95,19 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         trackers = open_trackers(opened, shown) if here.rank == 0 else []
         describe_data(data, config["kimg"])
         begun = {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
-        status.update("running", shown, **begun, **evaluation.status(reals))
+        status.update("running", shown, **begun, **started, **evaluation.status(reals))
         return fit_run(opened, model, data, trackers)
+
+
+def begin_weights(model: Experiment, config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """Take the weights that `init_from` names, unless the run goes on from a checkpoint of its own; the entry of its status."""
+    if folder.checkpoint is not None:
+        return {key: value for key, value in read_status(folder.path).items() if key == "init_from"}
+    if config["init_from"] is None:
+        return {}
+    started = start_from(model, config)
+    rank_zero_print(started.message(), flush=True)
+    return {"init_from": started.status()}
 
 
 @dataclass(frozen=True)

@@ -81,22 +81,27 @@ def draw(path: str, letter: str, how: Drawing, random: np.random.Generator) -> I
     size, turn, right, down, weight = random.uniform(-1, 1, 5) * how.variation
     stroke = round(STROKE * how.side * max(weight, 0.0))
     em = EM * how.side * (1 + SIZE * size)
-    font = truetype(path, round(em))
-    left, upper, *other = font.getbbox(letter, stroke_width=stroke)
-    extent = max(other[0] - left, other[1] - upper)
-    if extent > EXTENT * how.side:
-        font = truetype(path, max(int(em * EXTENT * how.side / extent), 1))
-        left, upper, *other = font.getbbox(letter, stroke_width=stroke)
+    shape = ink(path, letter, round(em), stroke)
+    if (extent := max(shape.size)) > EXTENT * how.side:
+        shape = ink(path, letter, max(int(em * EXTENT * how.side / extent), 1), stroke)
     mask = Image.new("L", (how.side, how.side), 0)
-    corner = (how.side - other[0] - left) / 2, (how.side - other[1] - upper) / 2
-    ImageDraw.Draw(mask).text(corner, letter, fill=255, font=font, stroke_width=stroke)
+    mask.paste(shape, ((how.side - shape.width) // 2, (how.side - shape.height) // 2))
     moved = (SHIFT * how.side * right, SHIFT * how.side * down)
     mask = mask.rotate(ANGLE * turn, Image.Resampling.BICUBIC, translate=tuple(map(round, moved)))
     if how.colours == "black":
         return ImageOps.invert(mask).convert("RGB")
-    ink, paper = colours(how.side, random)
-    paper.paste(ink, mask=mask)
+    colour, paper = colours(how.side, random)
+    paper.paste(colour, mask=mask)
     return paper
+
+
+def ink(path: str, letter: str, size: int, stroke: int) -> Image.Image:
+    """What a letter covers, L, without any margin; Pillow's own box is as wide as the letter's advance."""
+    font = truetype(path, size)
+    left, upper, right, lower = map(int, font.getbbox(letter, stroke_width=stroke))
+    mask = Image.new("L", (right - left + 2, lower - upper + 2), 0)
+    ImageDraw.Draw(mask).text((1 - left, 1 - upper), letter, fill=255, font=font, stroke_width=stroke)
+    return mask.crop(mask.getbbox())
 
 
 @lru_cache(maxsize=256)
