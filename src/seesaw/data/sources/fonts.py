@@ -37,7 +37,7 @@ TRIED = 32
 LEAST_DISTINCT = 0.8
 """Share of an alphabet whose glyphs must differ. I, l and O, 0 may look alike; of a font of last resort all do."""
 
-INSTALL = "such as Debian's fonts-dejavu, fonts-liberation2 or fonts-urw-base35"
+INSTALL = "such as Debian's fonts-dejavu, fonts-liberation or fonts-urw-base35"
 
 
 @dataclass(frozen=True)
