@@ -2,7 +2,7 @@
 
 Resumable: a finished run is not run again. Writes studies/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
-families_fashion, learning_rates, packing, packing_slow, augment.
+families_fashion, learning_rates, packing, packing_slow, augment, transfer.
 """
 
 import argparse
@@ -65,6 +65,10 @@ FAMILIES = {  # about four minutes each on one core; what they show at equal ima
     "progan_small": ["model=progan_small"],
     "msggan_small": ["model=msggan_small"],
 }
+TRANSFER = [  # both alphabets have the same fonts; distances are to families of fonts that no run has seen
+    "model=dcgan_small", "data=glyphs", "model.G.z_dim=32", "metrics=efflite0", "metrics.n=1000", "metrics.against=held_out",
+    "kimg=100", "evaluate_kimg=10", "sample_kimg=20",
+]  # fmt: skip
 STUDIES: dict[str, dict[str, list[str]]] = {
     "main_job": {f"seed={s}": [f"seed={s}"] for s in (1, 2, 3)},
     "mlp": {f"seed={s}": ["model=mlp", f"seed={s}"] for s in (1, 2, 3)},
@@ -139,6 +143,25 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         for augment in ("none", "diffaugment", "ada")
         for s in (1, 2, 3)
     },
+    "transfer": {  # does a generator of capitals learn small letters sooner, and does FreezeD help
+        f"{name} seed={s}": [*TRANSFER, *(part.format(seed=s) for part in how), f"seed={s}"]
+        for s in (1, 2, 3)
+        for name, how in {
+            "lower scratch": ["data.alphabet=lower"],
+            "upper": ["data.alphabet=upper"],
+            "lower transfer": ["data.alphabet=lower", "init_from=runs/studies/transfer/upper-seed{seed}"],
+            "lower freeze_d 1": [
+                "data.alphabet=lower",
+                "init_from=runs/studies/transfer/upper-seed{seed}",
+                "model.freeze_d=1",
+            ],
+            "lower freeze_d 2": [
+                "data.alphabet=lower",
+                "init_from=runs/studies/transfer/upper-seed{seed}",
+                "model.freeze_d=2",
+            ],
+        }.items()
+    },
     "skip_d": {
         f"balance={b} seed={s}": [f"balance={b}", f"seed={s}", *STRONG_D]
         for b in ("none", "skip_d")
@@ -198,14 +221,23 @@ def half_floor(overrides: list[str]) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def stages(runs: dict[str, list[str]]) -> list[dict[str, list[str]]]:
+    """The runs that begin from nothing, then those that begin from the weights of one of them."""
+    later = {name: how for name, how in runs.items() if any(override.startswith("init_from=") for override in how)}
+    return [part for part in ({n: how for n, how in runs.items() if n not in later}, later) if part]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     args = parser.parse_args()
     runs = STUDIES[args.study]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        figures = dict(zip(runs, pool.map(lambda item: run(args.study, *item), runs.items()), strict=True))
+    found: dict[str, dict[str, Any]] = {}
+    for part in stages(runs):
+        with ThreadPoolExecutor(args.jobs) as pool:
+            found |= zip(part, pool.map(lambda item: run(args.study, *item), part.items()), strict=True)
+    figures = {name: found[name] for name in runs}
     result = {
         **origin(
             f"python studies/studies.py {args.study} --jobs {args.jobs}",

@@ -1,10 +1,12 @@
 """Every file under conf/ is tested because it exists: composed, checked, built, trained for a few batches, no host read."""
 
 import gzip
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -45,6 +47,10 @@ def make_set(name: str, root: Path) -> list[str]:
                 body = rng.integers(0, 10, shape, dtype=np.uint8).tobytes()
                 (root / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + body))
         return [f"data.root={root}"]
+    if name == "glyphs":
+        for font in ("DejaVuSans", "cmr10", "STIXGeneral"):  # the last two are held out
+            shutil.copy(Path(matplotlib.get_data_path()) / f"fonts/ttf/{font}.ttf", root)
+        return [f"data.root={root}", "data.count=1", f"cache_dir={root.parent}"]
     if name == "cifar10":
         folder = root / "cifar-10-batches-bin"
         folder.mkdir(exist_ok=True)

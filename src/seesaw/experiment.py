@@ -74,6 +74,19 @@ class Experiment(LightningModule):
     def forget_primary(self) -> None:
         """The values of the primary metric to come do not compare with those before."""
 
+    def score_reals(self, images: Tensor, y: Tensor | None = None) -> dict[str, float]:
+        """What a discriminator in evaluation mode makes of real images; nothing of the training changes.
+
+        Args:
+            images: uint8 (B, C, H, W) at the resolution of this moment's training.
+            y: labels, int64 (B,), for a model that takes them.
+
+        Returns:
+            `logits`, the mean, and `accuracy`, the share of images that are taken for real, where the loss gives single logits a
+            meaning; empty for a model without a discriminator.
+        """
+        return {}
+
     def sample(
         self,
         n: int,

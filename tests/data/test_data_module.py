@@ -83,7 +83,7 @@ def test_without_labels_the_set_keeps_its_own_and_no_class_is_counted() -> None:
     assert data.reals.y is not None
     assert data.reals.y.bincount().tolist() == [8, 8, 7], "of 0 ... 22 by their remainder"
     data.labelled = False
-    del data.reals
+    del data.reals, data.parts, data.loaded
     assert (data.reals.classes, data.reals.y) == (0, None)
 
 

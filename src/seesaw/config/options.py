@@ -29,6 +29,7 @@ class RunConfig:
     run_dir: str | None = option(None)
     cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}")
     resume: str | None = option(None)
+    init_from: str | None = option(None)
     precision: Literal["auto", "exact"] = option("auto")
     threads: int | Literal["auto"] = option("auto", least=1, most=4096)
     log_kimg: float = option(1, above=0)

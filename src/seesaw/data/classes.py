@@ -9,6 +9,7 @@ from seesaw.data.prepare.tree import Found, labelled_by_folder, open_tree
 from seesaw.data.prepare.write import prepared_at
 from seesaw.data.sources.celeba_layouts import attribute_classes
 from seesaw.data.sources.faces import find_celeba_hq, find_ffhq, numbers_images
+from seesaw.data.sources.fonts import ALPHABETS
 from seesaw.errors import Notice, UserError
 
 FASHION_MNIST = (
@@ -29,8 +30,8 @@ def class_names(target: str, data: Node) -> list[str]:
 
     Args:
         target: the `_target_` of the data, an exact class path; it is not imported.
-        data: the data's node. Of its values only those that decide on the classes are read: `root`, `attribute`, `modes`,
-            `side`, and of a set that seesaw does not know `class_names` and `classes`.
+        data: the data's node. Of its values only those that decide on the classes are read: `root`, `attribute`, `alphabet`,
+            `modes`, `side`, and of a set that seesaw does not know `class_names` and `classes`.
 
     Returns:
         One name a class. For a set that seesaw does not know: its `class_names`, else the numbers from 0 to `classes` - 1.
@@ -63,6 +64,13 @@ def _attribute(data: Node) -> list[str]:
     if not data.get("attribute"):
         raise UserError("data.labels=true needs data.attribute, one of CelebA's 40, such as data.attribute=Smiling")
     return attribute_classes(data["attribute"])
+
+
+def _alphabet(data: Node) -> list[str]:
+    name = data.get("alphabet")
+    if name not in ALPHABETS:
+        raise UserError(f"data.alphabet must be one of {', '.join(ALPHABETS)}, not {name!r}")
+    return list(ALPHABETS[name])
 
 
 def _folder(root: str) -> Found:
@@ -126,6 +134,7 @@ KNOWN: dict[str, Callable[[Node], list[str]]] = {
     "seesaw.data.sources.stacked.StackedMNIST": lambda data: _TRIPLES,
     "seesaw.data.sources.gaussians.GaussiansRing": lambda data: _numbers(data.get("modes"), "data.modes"),
     "seesaw.data.sources.gaussians.GaussiansGrid": _grid,
+    "seesaw.data.sources.glyphs.Glyphs": _alphabet,
     "seesaw.data.sources.celeba.CelebA": _attribute,
     "seesaw.data.sources.folder.Folder": _class_folders(_folder),
     "seesaw.data.sources.celeba_hq.CelebAHQ": _class_folders(find_celeba_hq),

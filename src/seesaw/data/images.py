@@ -61,6 +61,10 @@ class ImageSet:
         """The labels at `indices`, int64 (B,), or None where the set has none."""
         return None if self.y is None else self.y.index_select(0, indices.to(self.y.device))
 
+    def image_keys(self) -> list[str]:
+        """What each image is called, for `seesaw.data.holdout`: the name of its file, or its number."""
+        return [str(k) for k in range(len(self))]
+
     def to(self, device: torch.device) -> "ImageSet":
         """The set with its images and labels in the memory of `device`; a file's map becomes plain memory."""
         y = None if self.y is None else self.y.to(device)

@@ -2,6 +2,7 @@
 
 import torch
 
+from seesaw.data.holdout import subset
 from seesaw.data.images import ImageSet
 from seesaw.types import UserError
 from seesaw.util import key
@@ -22,6 +23,5 @@ def limited(reals: ImageSet, limit: int | None, seed: int) -> ImageSet:
     if limit > len(reals):
         raise UserError(f"data.limit is {limit}, and {reals.name} has {len(reals)} images: give at most {len(reals)}")
     order = torch.randperm(len(reals), generator=torch.Generator().manual_seed(key("limit", seed)))
-    chosen = order[:limit].sort()[0]
-    name = f"{reals.name} ({limit} of {len(reals)}, seed {seed})"
-    return ImageSet(reals.gather(chosen), name, reals.labels(chosen), reals.classes)  # a prepared set's levels are of all
+    chosen = torch.zeros(len(reals), dtype=torch.bool).index_fill_(0, order[:limit], True)
+    return subset(reals, chosen, f"{reals.name} ({limit} of {len(reals)}, seed {seed})")

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from seesaw.data.checks import check_resolution
+from seesaw.data.holdout import Part, Parts, check_share, divide
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.limit import check_limit, limited
 from seesaw.data.sampler import EndlessBatches
@@ -66,7 +67,10 @@ class Common(TypedDict):
     classes: number of classes of the set, for models that take labels; 0: it has none.
     class_names: their names, in the order of the labels; null: the labels themselves, "0", "1", …
     growth: resolution and batch size by images shown, of a growing model; null: `resolution` and `batch_size` throughout.
-    limit: number of images that the run uses, drawn by `seed`; null: all of them. For studies of small sets.
+    limit: number of images that are trained on, drawn by `seed` of those that are not held out; null: all of them. For studies
+        of small sets.
+    holdout: share of the images, above 0 and below 1, that is never trained on, chosen by a hash of each one's name or number;
+        null: none.
     overfit_batches: number of batches that are repeated for ever (debug=overfit); null: the whole set is used.
     """
 
@@ -82,6 +86,7 @@ class Common(TypedDict):
     class_names: NotRequired[list[str] | None]
     growth: NotRequired[Growth | None]
     limit: NotRequired[int | None]
+    holdout: NotRequired[float | None]
     overfit_batches: NotRequired[int | None]
 
 
@@ -177,6 +182,7 @@ class ImageData(pl.LightningDataModule, ABC):
         self.overfit_batches = common.get("overfit_batches")
         if self.overfit_batches is not None and self.overfit_batches < 1:
             raise ValueError(f"overfit_batches must be null or at least 1, not {self.overfit_batches}")
+        self.holdout = check_share(common.get("holdout"))
         growth = common.get("growth")
         self.growth: Growth = NoGrowth() if growth is None else growth
         self._init_labels(common.get("labels", False), common.get("classes", 0), common.get("class_names"))
@@ -200,16 +206,49 @@ class ImageData(pl.LightningDataModule, ABC):
         """Read the set at `self.resolution` with `self.channels`, and its labels where it has some."""
 
     @cached_property
-    def reals(self) -> ImageSet:
-        """The real images, read on first use. They keep their labels also where `labels` is false.
+    def loaded(self) -> ImageSet:
+        """The whole set, read on first use."""
+        return self.load()
+
+    def divide(self) -> Parts:
+        """The set in its parts, as `holdout` wants them. A subclass may keep images together."""
+        return divide(self.loaded, self.holdout)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The images that are trained on, and those held out. They keep their labels also where `labels` is false.
 
         Raises:
-            UserError: the set cannot be found or read, or has fewer images than `limit`; `labels` is true and the set's labels are not those of `classes`.
+            UserError: the set cannot be found, read or divided, or has fewer images than `limit`; `labels` is true and its
+                labels are not those of `classes`.
         """
-        reals = limited(self.load(), self.limit, self.seed)
-        if self.labels:
-            check_labels(reals, self.classes)
-        return reals
+        parts = self.divide()
+        parts = parts._replace(training=limited(parts.training, self.limit, self.seed))
+        for images in filter(None, parts):
+            if self.labels:
+                check_labels(images, self.classes)
+        return parts
+
+    @cached_property
+    def reals(self) -> ImageSet:
+        """The real images that are trained on, read on first use; for errors see `parts`."""
+        return self.parts.training
+
+    @property
+    def held_out(self) -> ImageSet | None:
+        """The real images that are never trained on; None without `holdout`."""
+        return self.parts.held_out
+
+    def images_of(self, part: Part) -> ImageSet:
+        """The images that are trained on, or those held out. UserError where none are."""
+        if part == "train":
+            return self.reals
+        if self.held_out is None:
+            raise UserError(
+                "metrics.against=held_out, but no images are held out: train with data.holdout=0.1, or give "
+                "metrics.against=train"
+            )
+        return self.held_out
 
     def batch_size_at(self, images_shown: int) -> int:
         """The images of the global batch that begins at `images_shown`."""
@@ -230,8 +269,9 @@ class ImageData(pl.LightningDataModule, ABC):
 
     @property
     def description(self) -> str:
-        """Name and shape of the set. Reads it."""
-        return self.reals.description
+        """Name and shape of what is trained on, and how many images are held out. Reads the set."""
+        held = f"; {len(self.held_out):,} images held out" if self.held_out is not None else ""
+        return f"{self.reals.description}{held}"
 
     @property
     def fingerprint(self) -> str:

@@ -44,17 +44,29 @@ class Growing(FullGrown):
         fade: images over which a new scale is blended in, at least 1.
         stabilise: images between two fades, at least 0.
         resolution: of the last scale, 4 or a larger power of two.
+        first: resolution of the first stage, a power of two from 4 to `resolution`: where weights from a smaller resolution
+            (`init_from`) go on growing. The paper begins at 4.
         batch_sizes: resolution -> images of a batch; a resolution that is missing has the next smaller one's. None: always the
             run's batch_size, which is the upper limit in any case.
     """
 
-    def __init__(self, fade: int, stabilise: int, resolution: int, batch_sizes: dict[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        fade: int,
+        stabilise: int,
+        resolution: int,
+        batch_sizes: dict[int, int] | None = None,
+        first: int = COARSEST,
+    ) -> None:
         super().__init__()
         deepest = int(math.log2(max(resolution, 1) / COARSEST))
         if fade < 1 or stabilise < 0:
             raise ValueError(f"fade is {fade} and stabilise {stabilise}; fade >= 1 and stabilise >= 0 must hold")
         if deepest < 0 or resolution != COARSEST * 2**deepest:
             raise ValueError(f"resolution must be a power of two, at least {COARSEST}, not {resolution}")
+        begin = int(math.log2(max(first, 1) / COARSEST))
+        if first != COARSEST * 2**begin or not 0 <= begin <= deepest:
+            raise ValueError(f"first must be a power of two from {COARSEST} to {resolution}, not {first}")
         if batch_sizes is not None and (
             not batch_sizes or min(batch_sizes) > COARSEST or min(batch_sizes.values()) < 1
         ):
@@ -62,17 +74,18 @@ class Growing(FullGrown):
                 f"batch_sizes must give {COARSEST} px a size, and all sizes must be at least 1, not {batch_sizes}"
             )
         self.fade, self.stabilise, self.deepest, self.batch_sizes = fade, stabilise, deepest, batch_sizes
-        self.last_change = stabilise + (deepest - 1) * (fade + stabilise) if deepest else 0
-        self.changes = [stabilise + depth * (fade + stabilise) for depth in range(deepest)]
-        self.at = (0, False)  # depth, and whether it is being faded in
+        self.begin = begin
+        self.changes = [stabilise + grown * (fade + stabilise) for grown in range(deepest - begin)]
+        self.last_change = self.changes[-1] if self.changes else 0
+        self.at = (begin, False)  # depth, and whether it is being faded in
 
     def stage(self, images_shown: int) -> Stage:
         if images_shown < self.stabilise:
-            return Stage(0, 1.0)
+            return Stage(self.begin, 1.0)
         grown, into = divmod(images_shown - self.stabilise, self.fade + self.stabilise)
-        if grown >= self.deepest:
+        if self.begin + grown >= self.deepest:
             return Stage(self.deepest, 1.0)
-        return Stage(grown + 1, min(into / self.fade, 1.0))
+        return Stage(self.begin + grown + 1, min(into / self.fade, 1.0))
 
     def level(self, images_shown: int) -> int:
         return COARSEST * 2 ** self.stage(images_shown).depth

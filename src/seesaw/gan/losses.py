@@ -25,6 +25,10 @@ class DiscriminatorLoss(Term):
         """1 for each sample on the right side of the boundary, else 0: (2B,), reals then fakes; 0.5 on average at equilibrium."""
         return torch.cat([(batch.real_logits > self.boundary).float(), (batch.fake_logits < self.boundary).float()])
 
+    def scores(self, real_logits: Tensor) -> dict[str, Tensor]:
+        """Mean logit of reals (B,) alone, and the share of them on the right side of the boundary."""
+        return {"accuracy": (real_logits > self.boundary).float().mean(), "logits": real_logits.mean()}
+
 
 class PairedLoss(DiscriminatorLoss):
     """A loss to which only differences of logits mean anything: no logit alone stands for real or fake."""
@@ -32,6 +36,10 @@ class PairedLoss(DiscriminatorLoss):
     def accuracy(self, batch: AdversarialBatch) -> Tensor:
         """1 where the real of a pair has the higher logit, else 0: (B,); 0.5 on average at equilibrium."""
         return (batch.real_logits > batch.fake_logits).float()
+
+    def scores(self, real_logits: Tensor) -> dict[str, Tensor]:
+        """Mean logit of reals (B,) alone."""
+        return {"logits": real_logits.mean()}
 
 
 class CrossEntropyD(DiscriminatorLoss):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from seesaw.experiment import Experiment
+from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan import sampling
@@ -17,6 +18,7 @@ from seesaw.gan.checks import check_figures, check_labels, check_options, check_
 from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
+from seesaw.gan.frozen import trainable
 from seesaw.gan.growth import FullGrown
 from seesaw.gan.labels import make_fake_labels
 from seesaw.gan.meter import Meter, shown_names
@@ -56,6 +58,7 @@ class GAN(Experiment):
         fake_labels: which labels the fakes of a batch get: `data`, those of its reals, or `even`, all classes equally likely.
         compile: run compiled networks on a GPU in phases without a second-order term (`CompiledNetworks`).
         seed: with the images shown it keys all randomness of training, so runs under other balances see the same noise.
+        freeze_d: layers of D, counted from the image, that are never updated; see `seesaw.gan.frozen`.
         log_kimg: length of the window over which statistics are averaged, in thousands of images.
 
     Raises:
@@ -85,10 +88,11 @@ class GAN(Experiment):
         compile: bool = False,
         seed: int = 0,
         log_kimg: float = 1.0,
+        freeze_d: int = 0,
     ) -> None:
         super().__init__()
         check_options(micro_batch, log_kimg, ema_half_life, ema_ramp, optimizer, dynamics)
-        self._init_networks(G, D)
+        self._init_networks(G, D, freeze_d)
         self.phases = build_phases(loss, penalty or {}, order)
         self._phases = nn.ModuleDict(self.phases)  # saves the terms' buffers
         self.view, self.growth = view or SingleScale(), growth or FullGrown()
@@ -104,10 +108,10 @@ class GAN(Experiment):
         self.fake_labels = make_fake_labels(fake_labels, self.classes)
         self.game_setup = self._setup_game(CompiledNetworks(self.G, self.D, compile), fakes)
 
-    def _init_networks(self, G: nn.Module, D: nn.Module) -> None:
+    def _init_networks(self, G: nn.Module, D: nn.Module, freeze_d: int) -> None:
         """Take the players, channels last, and make G's average. Weights are listed once: a walk takes as long as a layer."""
         self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
-        self.weights = {"G": list(self.G.parameters()), "D": list(self.D.parameters())}
+        self.weights = {"G": list(self.G.parameters()), "D": trainable(self.D, freeze_d)}
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
         self.G_ema = copy.deepcopy(G).eval().requires_grad_(False)
         self.average = RunningAverage(self.G_ema, self.G)
@@ -256,7 +260,7 @@ class GAN(Experiment):
         self.meter.start(self.device)
 
     def configure_optimizers(self) -> list[Optimizer]:
-        made = {player: self.make_optimizer[player](net.parameters()) for player, net in (("G", self.G), ("D", self.D))}
+        made = {player: self.make_optimizer[player](weights) for player, weights in self.weights.items()}
         for player, optimizer in made.items():
             self.rates.remember(player, optimizer)
         return list(made.values())
@@ -274,7 +278,27 @@ class GAN(Experiment):
         self.images_shown, self.batches = progress["images_shown"], progress["batches"]
         self.meter.load_progress(progress)
 
-    # Sampling
+    # Judging and sampling
+
+    @torch.no_grad()
+    def score_reals(self, images: Tensor, y: Tensor | None = None, batch_size: int = 256) -> dict[str, float]:
+        """See `Experiment.score_reals`. D sees the images packed, and neither noised nor augmented."""
+        found = [term for phase in self.phases.values() if phase.player == "D" and (term := phase.adversarial())]
+        pack, training = self.game_setup.pack, self.D.training
+        n, logits = len(images) // pack * pack, list[Tensor]()
+        if not n or not found:
+            return {}
+        self.D.eval()
+        try:
+            for rows in torch.arange(n).split(batch_size // pack * pack or pack):
+                pyramid = self.view(to_unit(images[rows].to(self.device), cast(torch.dtype, self.dtype)))
+                labels = None if y is None else y[rows].to(self.device)
+                for wrapper in self.wrappers:
+                    pyramid, labels = wrapper(pyramid, labels)
+                logits.append(at_least_float32(self.D(pyramid, labels)))
+        finally:
+            self.D.train(training)
+        return {name: value.item() for name, value in found[0][1].scores(torch.cat(logits)).items()}
 
     def sample_pyramids(
         self,

@@ -42,7 +42,7 @@ class Setup(NamedTuple):
     """What stays the same in all batches of a run."""
 
     networks: CompiledNetworks
-    parameters: Mapping[str, Sequence[nn.Parameter]]  # of "G" and "D"
+    parameters: Mapping[str, Sequence[nn.Parameter]]  # of "G" and "D", but for frozen ones
     z_dim: int
     view: Callable[..., Any]
     into_discriminator: IntoDiscriminator
@@ -131,7 +131,7 @@ class Game:
         return self._sum(self._losses(phase, keep_graph=True, weights=weights or {}))
 
     def weights(self, player: str) -> list[nn.Parameter]:
-        """The parameters of "G" or "D". A dynamics may write into their data."""
+        """The parameters of "G" or "D" that are trained. A dynamics may write into their data."""
         return list(self.setup.parameters[player])
 
     # What they are made of
@@ -212,8 +212,9 @@ class Game:
         network = self.setup.networks.of(player, phase, keep_graph)
         if weights is None:
             return network
-        module = self.setup.networks.modules[player]
-        named = dict(zip((name for name, _ in module.named_parameters()), weights, strict=True))
+        module, own = self.setup.networks.modules[player], {id(w) for w in self.setup.parameters[player]}
+        names = (name for name, w in module.named_parameters() if id(w) in own)  # frozen ones stay as they are
+        named = dict(zip(names, weights, strict=True))
         return lambda *inputs: torch.func.functional_call(module, named, inputs)
 
     def fake_labels(self, phase: str) -> Tensor | None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive, check_resolution, normal_init
 from seesaw.nets.layers.convolution import Conv2d
+from seesaw.nets.layers.depth import Layer, layers_of
 from seesaw.nets.layers.labels import (
     ClassHead,
     ClassLatent,
@@ -164,3 +165,7 @@ class Discriminator(nn.Module):
         for layer in hidden:
             phi = layer(phi)
         return self.head(last(phi).squeeze(1), phi, y)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: each matrix or kernel, with the BatchNorm that follows it."""
+        return layers_of(self.layers)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive
+from seesaw.nets.layers.depth import Layer, layers_of
 from seesaw.nets.layers.labels import ClassHead, ClassLatent, Condition, LatentCondition
 from seesaw.types import Fake, Logits, Pyramid
 
@@ -103,3 +104,7 @@ class Discriminator(nn.Module):
         for layer in hidden:
             phi = layer(phi)
         return self.head(last(phi).squeeze(1), phi, y)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: each matrix."""
+        return layers_of(self.layers)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seesaw.nets.layers import check_positive, check_resolution
+from seesaw.nets.layers.depth import Layer, joined, layers_of
 from seesaw.nets.layers.equalized import (
     GAIN,
     EqualConv2d,
@@ -180,3 +181,14 @@ class Discriminator(nn.Module):
         for layer in hidden:
             x = layer(x)
         return self.head(flat(last(x)), x.flatten(1), y)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: what takes the finest image is the first layer; then each convolution in the order of a pass.
+        What joins a coarser image belongs to the layer behind it."""
+        layers = layers_of(self.from_rgb)
+        for k in reversed(range(len(self.blocks))):
+            first, *others = layers_of(self.blocks[k])
+            before = layers_of(self.combines[k + 1]) if k < len(self.combines) - 1 else []
+            layers += [*joined([*before, first]), *others]
+        first, *others = layers_of(self.last)
+        return [*layers, *joined([*layers_of(self.combines[0]), first]), *others]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seesaw.functional.staged import Staged
 from seesaw.nets.layers import check_positive, check_resolution
+from seesaw.nets.layers.depth import Layer, joined, layers_of
 from seesaw.nets.layers.equalized import (
     GAIN,
     EqualConv2d,
@@ -154,3 +155,9 @@ class Discriminator(Staged):
         for layer in hidden:
             x = layer(x)
         return self.head(last(x).squeeze(1), x, y)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: what takes the image, at every scale, is the first layer; then each 3x3 convolution from the
+        finest scale on, and the last ones."""
+        first = joined(layers_of(*self.from_rgb))
+        return [*first, *layers_of(*reversed(self.blocks), self.last)]

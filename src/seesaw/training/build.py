@@ -98,6 +98,16 @@ def notice_parts(model: Experiment, config: dict[str, Any]) -> None:
             )
 
 
+def notice_frozen(config: dict[str, Any]) -> None:
+    """Warn with a Notice where layers of D would be frozen with random weights."""
+    if config["model"].get("freeze_d") and config.get("init_from") is None:
+        rank_zero_only(warnings.warn)(
+            f"model.freeze_d={config['model']['freeze_d']} freezes layers of D with random weights: give init_from=RUN",
+            Notice,
+            stacklevel=2,
+        )
+
+
 def check_shares(data: ImageData, devices: int, kimg: float) -> None:
     """Raise UserError where the batch, at any time of the run, does not divide by the devices (on all hosts together)."""
     for images in sorted({size for _, size in data.batches(round(kimg * 1000))}):

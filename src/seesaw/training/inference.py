@@ -35,11 +35,11 @@ TO_EVALUATE = "give its path by --fid FILE"
 GROUPS = ("model", "data", "metrics", *PARTS)
 """What is read of a checkpoint's configuration beside the top-level options."""
 
-FIXED = ("_target_", "resolution", "channels", "labels", "classes", "class_names")
+FIXED = ("_target_", "resolution", "channels", "labels", "classes", "class_names", "holdout")
 """Keys of the data that belong to the model as it was trained."""
 
-PLACES = ("cache_dir", "run_dir", "resume")
-"""Keys of paths that a run writes to: those of the checkpoint are dropped wherever they stand."""
+PLACES = ("cache_dir", "run_dir", "resume", "init_from")
+"""Keys of paths that a run writes to or begins from: those of the checkpoint are dropped wherever they stand."""
 
 
 class Restored(NamedTuple):
@@ -83,7 +83,7 @@ def restore(
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     if fid is not None:
-        config["metrics"] = fid_node(config["metrics"].get("n"), fid)
+        config["metrics"] = fid_node(config["metrics"].get("n"), fid, config["metrics"].get("against", "train"))
     set_values(config, overrides)
     nodes = assemble(config)
     for group, node in nodes.items():  # an override may have set a node
@@ -114,7 +114,7 @@ def trusted(saved: dict[str, Any], packages: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"its configuration has no {group}")
     config = without(config, PLACES)
     cache = str(OmegaConf.create({"cache_dir": OPTIONS["cache_dir"].default}).cache_dir)
-    here = {"cache_dir": os.path.expanduser(cache), "run_dir": None, "resume": None, "packages": list(packages)}
+    here = dict.fromkeys(PLACES) | {"cache_dir": os.path.expanduser(cache), "packages": list(packages)}
     return config | {key: value for key, value in here.items() if key in OPTIONS}
 
 
@@ -161,17 +161,18 @@ def set_value(config: dict[str, Any], key: str, value: Any) -> None:
     node[last] = value
 
 
-def fid_node(n: int | None, weights: str) -> dict[str, Any]:
+def fid_node(n: int | None, weights: str, against: str = "train") -> dict[str, Any]:
     """The node of metrics=fid.
 
     Args:
         n: number of samples; None: as the file has it.
         weights: Inception's file; "auto": torch hub's cache, downloaded there when missing.
+        against: the part of the set that samples are compared with.
     """
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         node: dict[str, Any] = OmegaConf.to_container(compose("metrics/fid"), resolve=True)["metrics"]  # type: ignore[index, call-overload, assignment]
     node["extractor"] |= {"weights": None if weights == "auto" else weights}
-    return node | ({} if n is None else {"n": n})
+    return node | {"against": against} | ({} if n is None else {"n": n})
 
 
 def sample(
@@ -258,7 +259,7 @@ def evaluate(
     """
     run = restore(path, overrides, packages, fid)
     callback = construct(metrics_node(run.nodes["metrics"], n), "metrics", packages)
-    reals = construct(run.nodes["data"], "data", packages).prepare()
+    reals = callback.reals_of(construct(run.nodes["data"], "data", packages))
     callback.evaluator.prepare(reals, run.cache_dir, device())
     evaluation = callback.measure(run.model, "raw" if raw else "ema")
     callback.evaluator.notice_few_reals()

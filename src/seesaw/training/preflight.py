@@ -21,7 +21,7 @@ from seesaw.config.options import check_data, check_debug, check_options, check_
 from seesaw.config.sentences import at_its_place, for_the_user
 from seesaw.config.values import did_you_mean
 from seesaw.errors import Notice, UserError
-from seesaw.training.run_folder import Job, given_checkpoint
+from seesaw.training.run_folder import Job, given_checkpoint, initial_checkpoint
 
 if TYPE_CHECKING:
     from seesaw.data.module import ImageData
@@ -67,6 +67,8 @@ def checked(
 def check_run(cfg: DictConfig, job: Job) -> dict[str, Any]:
     """The checked configuration of a run, with metrics=auto replaced. Raises UserError as `checked` does."""
     given_checkpoint(cfg.resume)
+    if cfg.resume is None and cfg.get("init_from") is not None:  # a run that goes on does not read it again
+        initial_checkpoint(str(cfg.init_from))
     config = checked(cfg, job.overrides, job.choices, choose_auto_metrics)
     check_single_device(config, job)
     return config
@@ -130,7 +132,7 @@ def build_checked(config: dict[str, Any], devices: int) -> "tuple[Experiment, Im
 def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", devices: int) -> list[str]:
     """Raise UserError where model, data and devices do not fit; warn of what goes badly in the literature. Returns the lines of
     `seesaw.training.dry_run.check_step`."""
-    from seesaw.training.build import check_labels, check_shares, notice_growth, notice_parts
+    from seesaw.training.build import check_labels, check_shares, notice_frozen, notice_growth, notice_parts
     from seesaw.training.compatibility import check_fits
     from seesaw.training.distributed import check_divisible
     from seesaw.training.dry_run import check_optimizers, check_step
@@ -143,6 +145,7 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
     shapes = check_step(model, data, devices)
     notice_growth(model, config["kimg"])
     notice_parts(model, config)
+    notice_frozen(config)
     return shapes
 
 

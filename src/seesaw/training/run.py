@@ -22,6 +22,7 @@ from seesaw.gan.schedules import ScheduleModule
 from seesaw.training.build import construct, passes, precision, set_size, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
+from seesaw.training.callbacks.held_out import HeldOutAccuracy
 from seesaw.training.callbacks.memory_check import MemoryCheck
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
@@ -50,6 +51,7 @@ from seesaw.training.run_folder import (
     write,
 )
 from seesaw.training.threads import may_tune, on_cpu, start_threads
+from seesaw.training.transfer import start_from
 
 rank_zero_print = rank_zero_only(print)
 
@@ -81,6 +83,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             print(f"{reached}; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
         model, data, shapes = build_checked(config, here.world_size)
+        started = begin_weights(model, config, folder)
         evaluation, reals = prepare_evaluation(config, model, data)
         compare_data(former.data, data.fingerprint, config["precision"])
         if config["dry_run"]:
@@ -93,8 +96,19 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         trackers = open_trackers(opened, former) if here.rank == 0 else []
         describe_data(data, config["kimg"])
         begun = {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
-        status.update("running", former.images_shown, **begun, **evaluation.status(reals))
+        status.update("running", former.images_shown, **begun, **started, **evaluation.status(reals))
         return fit_run(opened, model, data, trackers)
+
+
+def begin_weights(model: Experiment, config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """Take the weights that `init_from` names, unless the run goes on from a checkpoint of its own; the entry of its status."""
+    if folder.checkpoint is not None:
+        return {key: value for key, value in read_status(folder.path).items() if key == "init_from"}
+    if config["init_from"] is None:
+        return {}
+    started = start_from(model, config)
+    rank_zero_print(started.message(), flush=True)
+    return {"init_from": started.status()}
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,8 @@ def best_of(folder: RunFolder) -> float | None:
 def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageData) -> tuple[Any, Any]:
     """The evaluation, checked, and the reals, read. UserError where the model waits for a metric and none is measured."""
     evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
-    reals = data.prepare()
+    data.prepare()
+    reals = evaluation.reals_of(data)
     evaluation.check(reals, download=not config["dry_run"])
     if isinstance(evaluation, NoMetrics) and any(
         isinstance(m, ScheduleModule) and m.needs_metric for m in model.modules()
@@ -261,6 +276,7 @@ def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker], imag
         MemoryCheck(),
         Samples(path, config["sample_kimg"], seed=0),
         evaluation,
+        HeldOutAccuracy(config["evaluate_kimg"], config["kimg"]),
         PruningCallback(evaluation, run.job.judge, stop),
         *own_callbacks(config),
         Checkpoints(path / "checkpoints", config["checkpoint_kimg"], config, evaluation, run.status),

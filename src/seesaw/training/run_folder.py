@@ -143,6 +143,14 @@ def checkpoint_of(run: Path, which: str) -> Path:
     return path
 
 
+def initial_checkpoint(init_from: str) -> Path:
+    """The checkpoint that init_from=RUN names: itself, or the last one of a run folder. UserError: there is none."""
+    try:
+        return checkpoint_of(Path(init_from).expanduser(), "last")
+    except UserError as error:
+        raise UserError(f"init_from={init_from}: {error}") from None
+
+
 def new_folder(prefix: str) -> Path:
     """A name that two runs begun in one second do not share."""
     return Path("runs") / f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"

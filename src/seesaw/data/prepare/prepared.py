@@ -1,5 +1,6 @@
 """A prepared set as an `ImageSet` over its file: pages that are read stay in the system's cache, not in the process's memory."""
 
+import json
 import mmap
 import os
 from dataclasses import dataclass, replace
@@ -35,6 +36,17 @@ class PreparedSet(ImageSet):
     def gather(self, indices: Tensor) -> Tensor:
         self.check_file()
         return super().gather(indices)
+
+    def image_keys(self) -> list[str]:
+        """The name of each image's file below the root of the set."""
+        assert self.folder is not None
+        try:
+            names: list[str] = json.loads((self.folder / "names.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._lost() from error
+        if len(names) != len(self):
+            raise self._lost()
+        return names
 
     def to(self, device: torch.device) -> ImageSet:
         self.check_file()

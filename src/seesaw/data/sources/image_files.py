@@ -79,13 +79,13 @@ class ImageFiles(ImageData):
     @property
     def description(self) -> str:
         """Name and shape of the set, how many images were read and skipped, how they were cropped, and what was left out."""
-        reals = self.reals
-        index = whole(reals.folder) if isinstance(reals, PreparedSet) and reals.folder is not None else None
+        loaded = self.loaded
+        index = whole(loaded.folder) if isinstance(loaded, PreparedSet) and loaded.folder is not None else None
         if index is None:
-            return reals.description
+            return super().description
         skipped = f"{len(index['bad']):,} skipped" if index["bad"] else "none skipped"
-        read = f"{len(reals):,} of {index['total']:,} images read, {skipped}"
-        return f"{reals.description}: {'; '.join((read, describe_decoding(index['decoding']), *self.beside))}"
+        read = f"{len(loaded):,} of {index['total']:,} images read, {skipped}"
+        return f"{super().description}: {'; '.join((read, describe_decoding(index['decoding']), *self.beside))}"
 
     def check_prepared(self, index: dict[str, Any]) -> None:
         """Raise UserError where the prepared set with this index, which `root` is itself, does not match the options."""

@@ -8,6 +8,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from seesaw.data.holdout import Parts, divide, in_memory
 from seesaw.data.images import ImageSet
 from seesaw.data.module import Common, ImageData
 from seesaw.data.sources.digits import digits
@@ -93,6 +94,17 @@ class StackedDigits(ImageData):
     def load(self) -> ImageSet:
         return stacked(self.base(), self.n, self.stack_seed)
 
+    def divide(self) -> Parts:
+        """Digits are held out, and each part is stacked of its own digits, so no held-out stack shares one with training."""
+        if self.holdout is None:
+            return Parts(self.loaded)
+        training, held_out = divide(self.base(), self.holdout)
+        assert held_out is not None
+        few = max(round(self.n * self.holdout), 2)
+        return Parts(
+            stacked(in_memory(training), self.n, self.stack_seed), stacked(in_memory(held_out), few, self.stack_seed)
+        )
+
     def base(self) -> ImageSet:
         """The grey set that is stacked."""
         return digits(self.resolution)
@@ -114,4 +126,4 @@ class StackedMNIST(StackedDigits):
         self.root, self.common = root, common
 
     def base(self) -> ImageSet:
-        return MNIST(self.root, **self.common | {"channels": 1, "labels": False}).load()
+        return MNIST(self.root, **self.common | {"channels": 1, "labels": False, "holdout": None}).load()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seesaw.config.renamed import gated_name
 from seesaw.config.values import did_you_mean
+from seesaw.data.holdout import Part
 from seesaw.errors import UserError
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
@@ -44,6 +45,10 @@ class NoMetrics(BatchCallback):
     def check(self, reals: Any, download: bool = True) -> None:
         """Nothing can be missing."""
 
+    def reals_of(self, data: Any) -> Any:
+        """The images of a data module that would be measured against."""
+        return data.reals
+
     def status(self, reals: Any) -> dict[str, Any]:
         """The entries of status.json; see `Evaluate.status`."""
         return {"metric": "", "protocol": "", "higher_is_better": {}, "panels": {}}
@@ -61,10 +66,10 @@ class Evaluate(BatchCallback):
     multiple of `evaluate_kimg`, and at the run's length `kimg`; never before the first step, nor when a run is
     interrupted: a resumed run measures exactly what an unbroken one does.
 
-    The reals are the datamodule's `reals`. Training is not affected: latents and labels are keyed, and no global random
-    generator is used. The module is a `seesaw.experiment.Experiment`. Of several processes each samples some chunks of the
-    same images and extracts their features; the first one computes the metrics, and the others receive its values: those
-    that a single process would have.
+    The reals are those of the datamodule's part that `against` names. Training is not affected: latents and labels are keyed,
+    and no global random generator is used. The module is a `seesaw.experiment.Experiment`. Of several processes each samples
+    some chunks of the same images and extracts their features; the first one computes the metrics, and the others receive its
+    values: those that a single process would have.
 
     Args:
         primary: the metric of best.ckpt, the plateau schedule and searches: a name that `measures` log.
@@ -77,6 +82,7 @@ class Evaluate(BatchCallback):
         raw: measure the raw G as well; these names end in `_raw`.
         batch_size: images that G and the extractor take at once.
         latent_seed: key of latents and labels. The same in every run, so that runs differ by their weights alone.
+        against: the part of the set that samples are compared with: train, or held_out, which data.holdout keeps from training.
 
     Raises:
         ValueError: `primary` is none of the metrics, or an option is out of range.
@@ -94,6 +100,7 @@ class Evaluate(BatchCallback):
         raw: bool = False,
         batch_size: int = 256,
         latent_seed: int = 0,
+        against: Part = "train",
     ) -> None:
         super().__init__()
         if not evaluate_kimg > 0:
@@ -109,6 +116,9 @@ class Evaluate(BatchCallback):
         self.primary = primary
         self.every = max(round(evaluate_kimg * 1000), 1)
         self.end = float("inf") if kimg is None else round(kimg * 1000)
+        if against not in ("train", "held_out"):
+            raise ValueError(f"against must be train or held_out, not {against!r}")
+        self.against: Part = against
         self.cache_dir, self.raw, self.batch_size, self.latent_seed = cache_dir, raw, batch_size, latent_seed
         self.drift, self.shard = Drift(), (0, 1)
         self.evaluated_at = 0
@@ -144,6 +154,10 @@ class Evaluate(BatchCallback):
             "panels": {name: panel._asdict() for name, panel in shown.items()},
         }
 
+    def reals_of(self, data: Any) -> Any:
+        """The images of a data module to measure against. UserError where they are held-out ones and none are held out."""
+        return data.reals if self.against == "train" else data.images_of(self.against)
+
     def check(self, reals: Reals, download: bool = True) -> None:
         """Load the extractor and show it a real; called before a run begins.
 
@@ -169,7 +183,7 @@ class Evaluate(BatchCallback):
         """Missing weights are reported here, before training starts, and the cost of all measuring in the run."""
         refuse_other_primary(trainer, self.primary)
         self.shard = (trainer.global_rank, trainer.world_size)
-        reals, device = trainer.datamodule.reals, trainer.strategy.root_device  # type: ignore[attr-defined]
+        reals, device = self.reals_of(trainer.datamodule), trainer.strategy.root_device  # type: ignore[attr-defined]
         self.evaluator.extractor.prepare(device)
 
         def raw(
