@@ -4,12 +4,13 @@ They are made where `data=folder` comes without a model or an experiment, and ne
 resolved configuration, status.json and trackers hold it as any other. The set's files are listed and heads of images read; no torch.
 """
 
+import math
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seesaw.config.command_line import key_of
 from seesaw.config.compose import compose
@@ -65,7 +66,7 @@ def is_wanted(cfg: DictConfig, overrides: Iterable[str]) -> bool:
     data = cfg.get("data")
     if keys & {"model", "experiment"} or data is None or data.get("_target_") not in SETS:
         return False
-    root = None if "root" not in data or data._is_missing("root") else data.root
+    root = None if "root" not in data or OmegaConf.is_missing(data, "root") else data.root
     try:
         return isinstance(root, str) and Path(root).expanduser().exists()
     except OSError:  # the checks will report it
@@ -89,6 +90,21 @@ def advise(cfg: DictConfig, overrides: list[str], folders: Iterable[Path] = ()) 
     with_these, _ = compose([*overrides, *(choice.override for choice in made)], folders)
     made += gamma(with_these, given)
     return Advice(made, found)
+
+
+def complete(overrides: list[str], varied: Iterable[str] = ()) -> list[str]:
+    """The overrides with the choices for a user's own images behind them, for a command that does not train by Hydra.
+
+    Args:
+        overrides: of the command line.
+        varied: keys that get their values later, which are no longer open.
+    """
+    cfg, _ = compose(overrides)
+    if not is_wanted(cfg, [*overrides, *varied]):
+        return overrides
+    later = {key_of(key) for key in varied}
+    chosen = advise(cfg, overrides).choices
+    return [*overrides, *(choice.override for choice in chosen if key_of(choice.override) not in later)]
 
 
 def first_choices(found: Survey, given: set[str], cfg: DictConfig) -> list[Choice]:
@@ -121,13 +137,7 @@ def resolution(found: Survey) -> int:
     """That of a prepared set, else the power of two from 16 to `TRIED` nearest to the median of the shorter sides, by ratio."""
     if found.prepared:
         return found.prepared[0]
-    return min(max(1 << round(_log2(found.side)), 16), TRIED)
-
-
-def _log2(x: float) -> float:
-    import math
-
-    return math.log2(x)
+    return min(max(1 << round(math.log2(found.side)), 16), TRIED)
 
 
 def augmentation(images: int) -> list[Choice]:
@@ -190,17 +200,7 @@ def describe(found: Survey) -> str:
     return f"{images} of {size} (shorter side){enlarged}, {'grey' if found.grey else 'with colours'}"
 
 
-def recorded(run: Path, overrides: Iterable[str]) -> list[str]:
-    """The overrides of a run's own choices, for one that goes on in its folder, without those that are given; none of a new folder."""
-    from seesaw.training.rerun import own_overrides  # noqa: PLC0415
-    raise NotImplementedError
-
-
 def command(program: str, overrides: Iterable[str]) -> str:
     """One line to copy into a shell."""
     return " ".join([program, *(shlex.quote(override) for override in overrides)])
 
-
-def tried(config: dict[str, Any]) -> tuple[int, int]:
-    """Resolution and batch size of a resolved configuration."""
-    return config["data"]["resolution"], config["batch_size"]
