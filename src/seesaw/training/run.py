@@ -124,7 +124,7 @@ def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageDat
     """The evaluation, checked, and the reals, read. UserError where the model waits for a metric and none is measured."""
     evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
     reals = data.prepare()
-    evaluation.check(download=not config["dry_run"])
+    evaluation.check(reals, download=not config["dry_run"])
     if isinstance(evaluation, NoMetrics) and any(
         isinstance(m, ScheduleModule) and m.needs_metric for m in model.modules()
     ):

@@ -38,7 +38,7 @@ class NoMetrics(BatchCallback):
     last_improved = False
     protocol = ""
 
-    def check(self, download: bool = True) -> None:
+    def check(self, reals: Any, download: bool = True) -> None:
         """Nothing can be missing."""
 
     def status(self, reals: Any) -> dict[str, Any]:
@@ -139,16 +139,18 @@ class Evaluate(BatchCallback):
             "panels": {name: panel._asdict() for name, panel in shown.items()},
         }
 
-    def check(self, download: bool = True) -> None:
+    def check(self, reals: Any, download: bool = True) -> None:
         """Load the extractor; called before a run begins.
 
         Args:
+            reals: what an extractor learns on that learns on the reals.
             download: whether weights may be fetched; a dry run leaves out the check of weights that would be.
 
         Raises:
             UserError: the extractor's weights are missing.
         """
         extractor = self.evaluator.extractor
+        self.evaluator.learn(reals, self.cache_dir)
         if download or not (isinstance(extractor, Frozen) and extractor.must_download):
             extractor.prepare(torch.device("cpu"))
 
