@@ -1,8 +1,8 @@
 """Square crops of photographs, split by photograph: python tools/photo_crops.py FOLDER... --out DIR
 
-Makes DIR/train and DIR/held_out with png files of one size, for trying `data=folder` on few images that are nobody's secret, such as
-Debian's backgrounds: `apt-get download gnome-backgrounds mate-backgrounds`, then `dpkg -x FILE.deb DIR`. A photograph gives crops to one
-part alone, so that the held-out crops show nothing of a photograph that was trained on.
+Makes DIR/train and DIR/held_out with png files of one size, for trying `data=folder` on few images that anybody can have, such as
+Debian's backgrounds: `apt-get download gnome-backgrounds mate-backgrounds`, then `dpkg -x FILE.deb DIR`. A photograph gives crops to
+one part alone, so that the held-out crops show nothing of a photograph that was trained on.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def split(paths: list[Path], share: float) -> tuple[list[Path], list[Path]]:
 
 
 def write_crops(paths: list[Path], out: Path, count: int, size: int, rng: np.random.Generator) -> None:
-    """`count` crops in turn from the photographs: squares of a quarter to the whole of the shorter side, reduced to `size` pixels."""
+    """`count` crops in turn from the photographs: squares of a quarter to all of the shorter side, reduced to `size` pixels."""
     out.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(paths):
         with Image.open(path) as opened:
@@ -51,14 +51,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="crops to train on")
     parser.add_argument("--size", type=int, default=64, help="pixels a side")
-    parser.add_argument("--held-out", type=float, default=0.2, help="share of the photographs; as large a share of crops")
+    parser.add_argument(
+        "--held-out", type=float, default=0.2, help="share of the photographs; as large a share of crops"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     train, held = split(photographs(args.folders, 512), args.held_out)
     rng = np.random.default_rng(args.seed)
     write_crops(train, args.out / "train", args.count, args.size, rng)
     write_crops(held, args.out / "held_out", round(args.count * args.held_out), args.size, rng)
-    print(f"{args.count} crops of {len(train)} photographs; {round(args.count * args.held_out)} held out, of {len(held)}: {args.out}")
+    print(f"{args.count} crops of {len(train)} photographs, and held-out ones of {len(held)}: {args.out}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,10 @@ def add(commands: Any) -> None:
         "advise", help="what your images are like, and how to train on them: `seesaw advise data.root=…`"
     )
     command.add_argument(
-        "overrides", nargs="+", metavar="KEY=VALUE", help="data.root=… and others as `train` takes them; data=folder is assumed"
+        "overrides",
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="data.root=… and others as `train` takes them; data=folder is assumed",
     )
     command.set_defaults(call=call)
 
@@ -36,8 +39,10 @@ def call(options: argparse.Namespace) -> str:
         overrides = ["data=folder", *overrides]
     cfg, _ = compose(overrides)
     if cfg.data.get("_target_") not in SETS:
-        raise UserError("seesaw advise is for a folder or zip of your own images: leave data=… out and give data.root=…")
-    checked_root(overrides)
+        raise UserError(
+            "seesaw advise is for a folder or zip of your own images: leave data=… out and give data.root=…"
+        )
+    checked_names(overrides)
     found, tree = survey(cfg.data.root)
     lines = survey_lines(found)
     if tree is not None:
@@ -48,12 +53,13 @@ def call(options: argparse.Namespace) -> str:
     return "\n".join([*lines, *cost_lines(chosen, found.images), "", *command_lines(chosen)])
 
 
-def checked_root(overrides: list[str]) -> None:
+def checked_names(overrides: list[str]) -> None:
     """UserError where the overrides are wrong, as training would report it, before anything is read."""
     from seesaw.config.compose import compose
     from seesaw.training.preflight import check_names
 
-    check_names(compose(overrides)[0], overrides, compose(overrides)[1])
+    cfg, choices = compose(overrides)
+    check_names(cfg, overrides, choices)
 
 
 def line(label: str, text: str) -> list[str]:
@@ -70,10 +76,14 @@ def survey_lines(found: Any) -> list[str]:
     seen = f", the heads of {heads:,} looked at, evenly spaced" if heads + len(found.bad) < found.images else ""
     lines = line("images", f"{found.images:,} in {found.place}{seen}")
     if found.prepared:
-        return lines + line("prepared", f"{found.prepared[0]} px, {found.prepared[1]} channels; its files are not looked at")
+        return lines + line(
+            "prepared", f"{found.prepared[0]} px, {found.prepared[1]} channels; its files are not looked at"
+        )
     if found.bad:
         name, reason = next(iter(found.bad.items()))
-        lines += line("bad", f"{len(found.bad):,} cannot be read, such as {name} ({reason}); data.max_bad is the share allowed")
+        lines += line(
+            "bad", f"{len(found.bad):,} cannot be read, such as {name} ({reason}); data.max_bad is the share allowed"
+        )
     lines += histogram(found.sides)
     lines += line("aspect", aspects([size for size, _ in found.heads.values()]))
     lines += line("modes", ", ".join(f"{mode} {count:,}" for mode, count in found.modes.most_common()))
@@ -167,8 +177,8 @@ def gamma_text(config: dict[str, Any]) -> str:
     own = f"{r1['gamma']:g}; " if r1 and isinstance(r1.get("gamma"), int | float) else ""
     ratio = max(two, three) / min(two, three)
     return (
-        f"{own}at {side} px and batch {batch} StyleGAN2-ADA's rule gives {two:.3g} and StyleGAN3's table {three:.3g}, {ratio:.2g} "
-        "times apart: try x4 and /4 too"
+        f"{own}at {side} px and batch {batch} StyleGAN2-ADA's rule gives {two:.3g} and StyleGAN3's table (of batch 32) "
+        f"{three:.3g}, {ratio:.2g} times apart: try x4 and /4 too"
     )
 
 

@@ -101,7 +101,7 @@ def job(cfg: Any, messages: list[str]) -> float | None:
 
 
 def checked_run(cfg: Any, described: Job) -> float | None:
-    """Choose what a user's own images leave open, check, then run. Torch is imported only when the names are known to be right."""
+    """Choose for a user's own images, check, then run. Torch is imported only when the names are known to be right."""
     cfg, described = with_advice(cfg, described)
     config = check_run(cfg, described)
     from seesaw.training.run import run

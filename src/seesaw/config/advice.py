@@ -1,7 +1,7 @@
 """Choices for a user's own images: model, augmentation, metric and numbers, by count, size and channels of the set.
 
-They are made where `data=folder` comes without a model or an experiment, and never replace what was given. Each is an override, so the
-resolved configuration, status.json and trackers hold it as any other. The set's files are listed and heads of images read; no torch.
+They are made where `data=folder` comes without a model or an experiment, and never replace what was given. Each is an override,
+so that the resolved configuration, status.json and trackers hold it as any other. Files are listed, and heads of images read.
 """
 
 import math
@@ -24,16 +24,15 @@ KEYS = ("model", "data.channels", "data.resolution", "augment", "metrics", "pena
 """What is chosen, in the order of printing."""
 
 TRIED = 64
-"""The resolution in pixels at which `dcgan_photos` and its gamma were tried (docs/own_images.md); also the largest that is chosen:
-on a CPU the time of a step grows fourfold with each doubling."""
+"""The resolution in pixels at which `dcgan_photos` and its gamma were tried (docs/own_images.md), and the largest that is chosen:
+on a CPU a step takes four times as long with each doubling."""
 
 TRIED_BATCH = 16
 """The batch size of those trials."""
 
 FEW, MANY = 2_000, 30_000
-"""Below `FEW` images augmentation is fixed, below `MANY` adaptive. Karras et al. 2020 (arXiv 2006.06676, figure 1 and section 4) see
-overfitting on 140,000 images and gains of ADA mainly below 30,000; Zhao et al. 2020 (arXiv 2006.10738) tried a fixed one on 100 to
-5,000."""
+"""Below `FEW` images augmentation is fixed (Zhao et al. 2020, arXiv 2006.10738, tried it on 100 images and more), below `MANY` adaptive
+(Karras et al. 2020, arXiv 2006.06676, on some thousands). The borders are ours."""
 
 
 class Choice(NamedTuple):
@@ -109,7 +108,11 @@ def complete(overrides: list[str], varied: Iterable[str] = ()) -> list[str]:
 
 def first_choices(found: Survey, given: set[str], cfg: DictConfig) -> list[Choice]:
     """All choices but those that depend on them; also what is given already."""
-    side = cfg.data.resolution if "data.resolution" in given and isinstance(cfg.data.resolution, int) else resolution(found)
+    side = (
+        cfg.data.resolution
+        if "data.resolution" in given and isinstance(cfg.data.resolution, int)
+        else resolution(found)
+    )
     return [
         model(side),
         *channels(found),
@@ -123,8 +126,12 @@ def first_choices(found: Survey, given: set[str], cfg: DictConfig) -> list[Choic
 def model(side: int) -> Choice:
     """The model for images of so many pixels a side."""
     if side > 256:  # the largest of a DCGAN
-        return Choice("model=msggan_small", f"{side} px are more than a DCGAN takes; this one trains on a CPU, if slowly")
-    return Choice("model=dcgan_photos", "a DCGAN with R1 that was tried on 300 photographs; images are also seen mirrored")
+        return Choice(
+            "model=msggan_small", f"{side} px are more than a DCGAN takes; this one trains on a CPU, if slowly"
+        )
+    return Choice(
+        "model=dcgan_photos", "a DCGAN with R1 that was tried on 300 photographs; images are also seen mirrored"
+    )
 
 
 def channels(found: Survey) -> list[Choice]:
@@ -171,7 +178,9 @@ def gamma(cfg: DictConfig, given: set[str]) -> list[Choice]:
     if not (isinstance(side, int) and isinstance(batch, int)) or batch < 1 or (side, batch) == (TRIED, TRIED_BATCH):
         return []
     value = scaled(cfg.penalty.r1.gamma, side, batch)
-    why = f"{cfg.penalty.r1.gamma:g} was tried at {TRIED} px in batches of {TRIED_BATCH}; scaled by resolution^2 / batch"
+    why = (
+        f"{cfg.penalty.r1.gamma:g} was tried at {TRIED} px in batches of {TRIED_BATCH}; scaled by resolution^2 / batch"
+    )
     return [Choice(f"penalty.r1.gamma={value:.3g}", why)]
 
 
@@ -203,4 +212,3 @@ def describe(found: Survey) -> str:
 def command(program: str, overrides: Iterable[str]) -> str:
     """One line to copy into a shell."""
     return " ".join([program, *(shlex.quote(override) for override in overrides)])
-

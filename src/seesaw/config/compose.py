@@ -34,7 +34,9 @@ def compose(overrides: list[str], folders: Iterable[Path] = ()) -> tuple[DictCon
     known = GlobalHydra.instance()
     former = known.hydra  # of the run or sweep within which this is called
     known.clear()
-    own = [f"hydra.searchpath=[{','.join(repr(f'file://{folder.absolute()}') for folder in folders)}]"] if folders else []
+    own = (
+        [f"hydra.searchpath=[{','.join(repr(f'file://{folder.absolute()}') for folder in folders)}]"] if folders else []
+    )
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             cfg = hydra_compose("train", [*overrides, *own], return_hydra_config=True)

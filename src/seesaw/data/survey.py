@@ -103,7 +103,9 @@ def survey(root: str) -> tuple[Survey, Tree | None]:
     heads, bad = read_heads(tree, evenly(tree.names, MOST_HEADS))
     if not heads:
         name, reason = next(iter(bad.items()))
-        raise UserError(f"data.root={root!r}: none of its {len(tree.names):,} images can be read, such as {name!r} ({reason})")
+        raise UserError(
+            f"data.root={root!r}: none of its {len(tree.names):,} images can be read, such as {name!r} ({reason})"
+        )
     found = labelled_by_folder(tree)
     return Survey(tree.place, len(tree.names), heads, tree.refused | bad, len(found.class_names or ())), tree
 

@@ -69,7 +69,9 @@ def measure(config: dict[str, Any], images: int) -> Cost:
         play(model, reals, optimizers)
         seconds.append(time.perf_counter() - before)
     counts = {player: sum(w.numel() for w in model.weights[player]) for player in "GD"}
-    state = sum(x.nbytes for o in optimizers.values() for s in o.state.values() for x in s.values() if torch.is_tensor(x))
+    state = sum(
+        x.nbytes for o in optimizers.values() for s in o.state.values() for x in s.values() if torch.is_tensor(x)
+    )
     weights = 4 * (2 * sum(counts.values()) + counts["G"]) + state
     return Cost(counts, weights, kept.most, images * shape[1] * shape[2] * shape[3], min(seconds))
 
@@ -94,7 +96,7 @@ class Kept:
 
 
 def play(gan: GAN, reals: Tensor, optimizers: dict[str, Any], begin: Callable[[], None] = lambda: None) -> None:
-    """One batch: every phase whose interval is 1, and lazy ones too, forward, backward and the optimiser's step; gates stay unasked."""
+    """One batch: every phase, lazy ones too, forward, backward and the optimiser's step; gates are not asked."""
     y = torch.zeros(len(reals), dtype=torch.int64) if gan.classes else None
     game = gan.game(reals, y, {})
     gan.game_setup.fakes.reset(True)

@@ -127,7 +127,8 @@ class ZipTree(Tree):
             if reason := refuse_entry(info):
                 raise BadImage(reason)
             with archive.open(info) as entry:
-                content = entry.read(info.file_size if most is None else most)  # never more than is declared, whatever is packed; checks the CRC
+                # never more than is declared, whatever is packed; to the end it checks the CRC
+                content = entry.read(info.file_size if most is None else min(most, info.file_size))
         except BadImage:
             raise
         except Exception as error:  # a hostile zip makes Python raise nearly anything

@@ -52,7 +52,9 @@ class SelfSupervisedExtractor(Frozen):
     def path(self) -> Path:
         """The file in the cache. UserError before `learn_from`."""
         if not self.learned:
-            raise UserError("metrics=self_supervised has not learned on the reals yet; measure a run, whose data it needs")
+            raise UserError(
+                "metrics=self_supervised has not learned on the reals yet; measure a run, whose data it needs"
+            )
         return Path(self.learned["path"])
 
     def learn_from(self, reals: Reals, cache_dir: str | Path) -> None:
