@@ -1,8 +1,8 @@
 """Square crops of photographs, split by photograph: python tools/photo_crops.py FOLDER... --out DIR
 
-Makes DIR/train and DIR/held_out with png files of one size, for trying `data=folder` on few images that anybody can have, such as
-Debian's backgrounds: `apt-get download gnome-backgrounds mate-backgrounds`, then `dpkg -x FILE.deb DIR`. A photograph gives crops to
-one part alone, so that the held-out crops show nothing of a photograph that was trained on.
+Makes DIR/train and DIR/held_out with png files of one size, for trying `data=folder` on few images that anybody can have, such
+as Debian's backgrounds: `apt-get download gnome-backgrounds mate-backgrounds`, then `dpkg -x FILE.deb DIR`. A photograph gives
+crops to one part alone, so that the held-out crops show nothing of a photograph that was trained on.
 """
 
 import argparse

@@ -31,8 +31,8 @@ TRIED_BATCH = 16
 """The batch size of those trials."""
 
 FEW, MANY = 2_000, 30_000
-"""Below `FEW` images augmentation is fixed (Zhao et al. 2020, arXiv 2006.10738, tried it on 100 images and more), below `MANY` adaptive
-(Karras et al. 2020, arXiv 2006.06676, on some thousands). The borders are ours."""
+"""Below `FEW` images augmentation is fixed (Zhao et al. 2020, arXiv 2006.10738, tried it on 100 images and more), below `MANY`
+adaptive (Karras et al. 2020, arXiv 2006.06676, on some thousands). The borders are ours."""
 
 
 class Choice(NamedTuple):

@@ -1,4 +1,4 @@
-"""`metrics=auto`: which option of the group fits this machine. Whether the last one fits the set is seen when it has learned on it
+"""`metrics=auto`: which option of the group fits this machine. Whether the last one fits the set is seen when it has learned
 (`seesaw.training.preflight`)."""
 
 import importlib.util
@@ -26,7 +26,9 @@ class Choice(NamedTuple):
 
 def choose() -> Choice:
     """FID where Inception's weights are in torch hub's cache or their address answers; else EfficientNet-Lite0's kernel
-    distance where its packages are installed; else that of a small network that learns on the reals. Downloads nothing and imports no torch-fidelity for a cached file.
+    distance where its packages are installed; else that of a small network that learns on the reals.
+
+    Downloads nothing and imports no torch-fidelity for a cached file.
 
     Takes up to about 5 seconds without a network. Processes of one run must make one choice, so the first one's is passed on.
     """

@@ -1,9 +1,9 @@
 """A small network that learns on the reals alone, by predicting how an image was turned, and the test of its distance.
 
-Gidaris et al. 2018 (arXiv 1803.07728): each image is seen turned by 0, 90, 180 and 270 degrees, and the network names which. What it
-must look at for that, shapes and what lies where, are the features. Deviations: a network of 100,000 weights in the place of
-AlexNet, and random squares, mirroring, brightness and contrast, so that it learns from some hundred images. Never blur and never
-noise, or the features would learn to overlook just what a distance should see.
+Gidaris et al. 2018 (arXiv 1803.07728): each image is seen turned by 0, 90, 180 and 270 degrees, and the network names which.
+What it must look at for that, shapes and what lies where, are the features. Deviations: a network of 100,000 weights in the place
+of AlexNet, and random squares, mirroring, brightness and contrast, so that it learns from some hundred images. Never blur and
+never noise, or the features would learn to overlook just what a distance should see.
 """
 
 from collections.abc import Iterator
@@ -68,8 +68,8 @@ class RotationNet(nn.Module):
 
 
 def learn(x: Tensor, seed: int = 0, steps: int = STEPS) -> RotationNet:
-    """Train on x (N, 3, 32, 32) in [-1, 1] by AdamW with a cosine decay. On one thread, so that the weights depend on nothing but x
-    and the processor; no global random generator moves."""
+    """Train on x (N, 3, 32, 32) in [-1, 1] by AdamW with a cosine decay. On one thread, so that the weights depend on nothing but
+    x and the processor; no global random generator moves."""
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net, draw = RotationNet(), torch.Generator().manual_seed(seed)
@@ -100,8 +100,8 @@ def one_thread() -> Iterator[None]:
 
 
 def varied(x: Tensor, draw: torch.Generator) -> Tensor:
-    """A square of three quarters to all of each image (B, C, H, H), at a random place, half of them mirrored, contrast and brightness
-    changed by up to a quarter."""
+    """A square of three quarters to all of each image (B, C, H, H), at a random place, half of them mirrored, contrast and
+    brightness changed by up to a quarter."""
     b = len(x)
     size, move, gain, shift = (torch.rand(b, n, generator=draw) for n in (1, 2, 1, 1))
     scale = 0.75 + 0.25 * size
@@ -115,8 +115,8 @@ def varied(x: Tensor, draw: torch.Generator) -> Tensor:
 
 
 class Verdict(NamedTuple):
-    """The kernel distances of the test, each to one half of the reals: of the other half, of that one blurred, of noise, and of that
-    one without 0, 2, 4, 6 of 8 clusters."""
+    """The kernel distances of the test, each to one half of the reals: of the other half, of that one blurred, of noise, and of
+    that one without 0, 2, 4, 6 of 8 clusters."""
 
     half: float
     blurred: float
@@ -166,8 +166,8 @@ def blurred(images: Tensor) -> Tensor:
 
 
 def clusters(images: Tensor, seed: int) -> Tensor:
-    """The cluster of each image, int64 (N,) below `MODES`, by k-means of 4x4 thumbnails: not by the features that are tested. Numbered
-    along the first principal direction of the centres, so that removing them in turn moves what is left one way."""
+    """The cluster of each image, int64 (N,) below `MODES`, by k-means of 4x4 thumbnails: not by the features that are tested.
+    Numbered along the first principal direction of the centres, so that removing them in turn moves what is left one way."""
     from sklearn.cluster import KMeans
 
     small = F.adaptive_avg_pool2d(images.float(), 4).flatten(1)

@@ -55,8 +55,8 @@ def checked(
         cfg: composed, not resolved.
         overrides: of the command line.
         choices: group -> chosen option.
-        choose: for a command that measures: its option replaces metrics=auto, in `cfg` and `choices` too; and a distance by features
-            that are learned on the reals is tested.
+        choose: for a command that measures: its option replaces metrics=auto, in `cfg` and `choices` too; and a distance by
+            features that are learned on the reals is tested.
 
     Raises:
         UserError: one sentence for each mistake that the first failing check finds.
@@ -93,7 +93,7 @@ def objection_to(config: dict[str, Any]) -> str:
         return f"it has {len(reals):,} images, and {LEAST} are needed"
     evaluator = construct(nodes["metrics"], "metrics", config["packages"]).evaluator
     evaluator.learn(reals, config["cache_dir"])
-    return str(evaluator.extractor.objection)
+    return str(evaluator.extractor.objection())
 
 
 def check_run(cfg: DictConfig, job: Job) -> dict[str, Any]:

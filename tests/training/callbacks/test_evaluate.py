@@ -177,7 +177,7 @@ def test_anything_is_better_than_a_value_that_is_no_number(tmp_path: Path) -> No
 def test_the_status_names_primary_directions_and_panels(tmp_path: Path) -> None:
     callback = evaluation(tmp_path, raw=True)
     reals = digits(16)
-    callback.check()
+    callback.check(None)
     found = callback.status(reals)
     assert found["metric"] == "frechet_digits"
     assert found["protocol"] == callback.evaluator.protocol(reals).label()
@@ -209,10 +209,10 @@ def test_labels_have_the_frequencies_of_the_reals(tmp_path: Path) -> None:
 def test_a_dry_run_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *args, **kwargs: pytest.fail("a download"))
-    evaluation(tmp_path, "fid", extractor=InceptionExtractor(), measures=measures("fid")).check(download=False)
+    evaluation(tmp_path, "fid", extractor=InceptionExtractor(), measures=measures("fid")).check(None, download=False)
     named = evaluation(tmp_path, "fid", extractor=InceptionExtractor("nowhere.pth"), measures=measures("fid"))
     with pytest.raises(UserError, match="there is no file nowhere"):
-        named.check(download=False)
+        named.check(None, download=False)
 
 
 def test_processes_that_measure_different_things_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

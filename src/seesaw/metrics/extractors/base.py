@@ -95,7 +95,6 @@ class LearnsFromReals(Protocol):
     def learn_from(self, reals: Any, cache_dir: str | Path) -> None:
         """Learn on the set, or take what was learned from the cache; before `prepare`."""
 
-    @property
     def objection(self) -> str:
         """Why a distance by the features is of no use for this set; empty where it is. Learn first."""
 

@@ -29,11 +29,11 @@ from seesaw.util import atomic_write, is_damaged, locked
 
 
 class SelfSupervisedExtractor(Frozen):
-    """The 64 last hidden features of a network that learned to name rotations on the reals (`seesaw.metrics.self_supervision`).
+    """The 64 last hidden features of a network that learned rotations on the reals (`seesaw.metrics.self_supervision`).
 
-    It learns when a run first measures, and is kept in `cache_dir/self_supervised` under a hash of the reals' content, the recipe and
-    the seed. Its distances compare runs on this set by these weights, whose hash is in the protocol, and nothing else: a machine
-    with another processor may learn others.
+    It learns when a run first measures, and is kept in `cache_dir/self_supervised` under a hash of the reals, the recipe and the
+    seed. Its distances compare runs on this set by these weights, whose hash is in the protocol, and nothing else: a machine with
+    another processor may learn others.
 
     Args:
         seed: of the weights and of what the network sees.
@@ -88,7 +88,6 @@ class SelfSupervisedExtractor(Frozen):
         atomic_write(path, lambda file: torch.save(kept, file), "choose another place by cache_dir=…")
         return kept
 
-    @property
     def objection(self) -> str:
         """Why the test of the distance failed, see `Verdict.objection`; empty where it passed. Learn first."""
         found = self.learned["verdict"]
