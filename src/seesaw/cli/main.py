@@ -1,9 +1,9 @@
-"""The command `seesaw train | rerun | prepare | sample | preview | evaluate | compare | stylize | search | completion`."""
+"""The command `seesaw train | rerun | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion`."""
 
 import argparse
 import sys
 
-from seesaw.cli import compare, completion, evaluate, prepare, preview, rerun, sample, search, stylize, train
+from seesaw.cli import advise, compare, completion, evaluate, prepare, preview, rerun, sample, search, stylize, train
 from seesaw.cli.streams import prepare_streams
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, for_hydra
@@ -53,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seesaw", description="GAN research with the balance of the players as an axis.")
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
-        required=True, metavar="train | rerun | prepare | sample | preview | evaluate | compare | stylize | search | completion"
+        required=True, metavar="train | rerun | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion"
     )
-    for command in (train, rerun, prepare, sample, preview, evaluate, compare, stylize, search, completion):
+    for command in (train, rerun, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion):
         command.add(commands)
     return top

@@ -41,9 +41,10 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
     """
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs is {jobs}; it must be at least 1")
+    from seesaw.config.advice import complete
     from seesaw.training.preflight import compose_checked
 
-    config = compose_checked(overrides)
+    config = compose_checked(complete(overrides))
     from seesaw.config.assemble import assemble  # imports torch
     from seesaw.data.prepare.write import prepare, whole
     from seesaw.data.sources.image_files import ImageFiles

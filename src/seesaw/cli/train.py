@@ -7,6 +7,7 @@ at once. Exit codes: 0 done, 1 a mistake or a failure, 130 Ctrl-C, 143 SIGTERM.
 import importlib.metadata
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from seesaw.config.help import help_text
 from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 from seesaw.training.preflight import check_run
-from seesaw.training.run_folder import Job
+from seesaw.training.rerun import recorded
+from seesaw.training.run_folder import Job, given_checkpoint
 
 
 def add(commands: Any) -> None:
@@ -108,11 +110,43 @@ def job(cfg: Any, messages: list[str]) -> float | None:
 
 
 def checked_run(cfg: Any, described: Job) -> float | None:
-    """Check, then run. Torch is imported only when the names are known to be right."""
+    """Choose for a user's own images, check, then run. Torch is imported only when the names are known to be right."""
+    cfg, described = with_advice(cfg, described)
     config = check_run(cfg, described)
     from seesaw.training.run import run
 
     return run(cfg, config, described)
+
+
+def with_advice(cfg: Any, described: Job) -> tuple[Any, Job]:
+    """The configuration and the job with the choices for a user's own images (`seesaw.config.advice`) among their overrides; as
+    they are where none are wanted. A run that goes on has those that it was begun with."""
+    from seesaw.config.advice import KEYS, advise, is_wanted
+    from seesaw.config.compose import compose, own_folders
+
+    if not is_wanted(cfg, described.overrides):
+        return cfg, described
+    former = former_folder(cfg, described)
+    chosen = recorded(former, KEYS, described.overrides) if former is not None else []
+    if not any(key_of(one) == "model" for one in chosen):
+        advice = advise(cfg, described.overrides, own_folders())
+        chosen = advice.overrides
+        from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+        rank_zero_only(print)("\n".join(advice.lines()), flush=True)
+    if described.sweep_dir is None:
+        sys.argv += chosen  # the processes that a data-parallel run starts are given these
+    overrides = [*described.overrides, *chosen]
+    cfg, choices = compose(overrides, own_folders())
+    return cfg, replace(described, overrides=overrides, choices=choices)
+
+
+def former_folder(cfg: Any, described: Job) -> Path | None:
+    """The folder of the run that this one goes on with, where the command names it."""
+    if cfg.resume == "auto":
+        return described.folder or (Path(described.run_dir).expanduser() if described.run_dir is not None else None)
+    checkpoint = given_checkpoint(cfg.resume)
+    return None if checkpoint is None else checkpoint.resolve().parent.parent
 
 
 def describe(cfg: Any) -> Job:

@@ -4,7 +4,7 @@ Imports no torch. `seesaw.training.preflight` checks the result.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,28 @@ RECIPE = re.compile(r"\bmodel\.recipe\.([A-Za-z_][\w.]*)")
 """A number that a file of conf/ takes from the model's recommendations."""
 
 
-def compose(overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
-    """The configuration of these overrides, not resolved yet, and group -> chosen option."""
+def compose(overrides: list[str], folders: Iterable[Path] = ()) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration of these overrides, not resolved yet, and group -> chosen option.
+
+    Args:
+        overrides: of a command line.
+        folders: own configuration folders, whose options are known too, as by `--config-dir`.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = hydra_compose("train", overrides, return_hydra_config=True)
+    known = GlobalHydra.instance()
+    former = known.hydra  # of the run or sweep within which this is called
+    known.clear()
+    own = (
+        [f"hydra.searchpath=[{','.join(repr(f'file://{folder.absolute()}') for folder in folders)}]"] if folders else []
+    )
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            cfg = hydra_compose("train", [*overrides, *own], return_hydra_config=True)
+    finally:
+        known.hydra = former
     choices = choices_of(cfg.hydra.runtime.choices, cfg)
     with open_dict(cfg):
         del cfg["hydra"]
@@ -93,11 +106,16 @@ def check_recipe(cfg: DictConfig) -> None:
 
 def recommendations() -> frozenset[str]:
     """What the files of conf/, and of the folder of `--config-dir`, read from `model.recipe`: kimg, batch_size, lr.G, gamma, …"""
+    return frozenset(key for folder in {config_dir(), *own_folders()} for key in _read_by(folder))
+
+
+def own_folders() -> list[Path]:
+    """The folders of `--config-dir` and of `hydra.searchpath`, within a run or a sweep of Hydra's."""
     from hydra.core.hydra_config import HydraConfig
 
     sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
-    own = [Path(source.path) for source in sources if source.schema == "file"]
-    return frozenset(key for folder in {config_dir(), *own} for key in _read_by(folder))
+    found = [Path(source.path) for source in sources if source.schema == "file"]
+    return [folder for folder in found if folder != config_dir()]
 
 
 @cache

@@ -1,4 +1,5 @@
-"""`metrics=auto`: which option of the group fits this machine."""
+"""`metrics=auto`: which option of the group fits this machine. Whether the last one fits the set is seen when it has learned
+(`seesaw.training.preflight`)."""
 
 import importlib.util
 import urllib.request
@@ -17,16 +18,17 @@ INSTALL = 'pip install "seesaw-gan[efflite]"'
 
 
 class Choice(NamedTuple):
-    """An option of the group `metrics`, the line to print, and whether that is a warning."""
+    """An option of the group `metrics`, and the line to print."""
 
-    option: Literal["fid", "efflite0", "none"]
+    option: Literal["fid", "efflite0", "self_supervised"]
     message: str
-    warns: bool = False
 
 
 def choose() -> Choice:
     """FID where Inception's weights are in torch hub's cache or their address answers; else EfficientNet-Lite0's kernel
-    distance where its packages are installed; else nothing. Downloads nothing and imports no torch-fidelity for a cached file.
+    distance where its packages are installed; else that of a small network that learns on the reals.
+
+    Downloads nothing and imports no torch-fidelity for a cached file.
 
     Takes up to about 5 seconds without a network. Processes of one run must make one choice, so the first one's is passed on.
     """
@@ -40,10 +42,9 @@ def choose() -> Choice:
     if installed():
         return Choice("efflite0", f"metrics=auto: kid_efflite0 in the place of FID, since {missing}; {fix}")
     return Choice(
-        "none",
-        f"metrics=auto measures nothing, since {missing} and the packages of metrics=efflite0 are not installed: "
-        f"{INSTALL}; {fix}; metrics=none measures nothing without this warning",
-        warns=True,
+        "self_supervised",
+        f"metrics=auto: kernel_self_supervised, by a small network that learns on the reals, since {missing} and the packages of "
+        f"metrics=efflite0 are not installed: {INSTALL}; {fix}; metrics=none measures nothing",
     )
 
 

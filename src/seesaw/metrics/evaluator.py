@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seesaw.errors import Notice
 from seesaw.functional.distances import frechet_distance, moments
-from seesaw.metrics.extractors.base import Classifies, Extractor
+from seesaw.metrics.extractors.base import Classifies, Extractor, LearnsFromReals
 from seesaw.metrics.features import Features
 from seesaw.metrics.gate import LEAST as LEAST_EACH
 from seesaw.metrics.gate import RULE, Gate, gate_of
@@ -77,6 +77,11 @@ class Evaluator:
         """How many images `evaluate` should be given."""
         return self._count(self.reals)
 
+    def learn(self, reals: Reals, cache_dir: str | Path) -> None:
+        """Let an extractor that learns on the reals do so; before it is prepared."""
+        if isinstance(self.extractor, LearnsFromReals):
+            self.extractor.learn_from(reals, cache_dir)
+
     def prepare(self, reals: Reals, cache_dir: str | Path, device: torch.device | None = None) -> None:
         """Load the extractor and, on the first process, which computes the metrics, the statistics of the reals. Of several
         processes all must call this together: they share the work.
@@ -84,6 +89,7 @@ class Evaluator:
         Raises:
             UserError: the weights are missing, or a metric has no meaning for these reals.
         """
+        self.learn(reals, cache_dir)
         self.extractor.prepare(device or torch.device("cpu"))
         self.reals = reals
         for metric in self.measures.values():

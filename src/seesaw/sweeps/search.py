@@ -9,7 +9,7 @@ import json
 import math
 import shlex
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +66,7 @@ def search(space: str, overrides: list[str], trials: int, out: Path | None, prun
         raise UserError(f"--trials is {trials}; it must be at least 1")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    plan = planned(read_space(space), overrides, trials, out, prune, seed)
+    plan = with_choices(planned(read_space(space), overrides, trials, out, prune, seed))
     measured = check_corners(plan)
     check_same_settings(plan)
     found = Search(plan, measured)
@@ -79,6 +79,14 @@ def planned(space: Space, overrides: list[str], trials: int, out: Path | None, p
         same = hashlib.sha256(repr((space, overrides)).encode()).hexdigest()[:6]
         out = Path("runs") / f"search-{space.name}-{same}"
     return Plan(space, overrides, out, trials, prune, seed)
+
+
+def with_choices(plan: Plan) -> Plan:
+    """The plan with the choices for a user's own images among its overrides, where neither these nor the space make them."""
+    from seesaw.config.advice import complete
+
+    chosen = complete(plan.fixed, plan.space.varied)[len(plan.fixed) :]
+    return replace(plan, overrides=[*plan.overrides, *chosen])
 
 
 class Measured(NamedTuple):

@@ -36,6 +36,9 @@ NEEDED = ("model", "data", "metrics", "trainer", "logger", "callbacks", "debug")
 Choose = Callable[[], str]
 """Gives the option that replaces metrics=auto."""
 
+TESTED = "self_supervised"
+"""The option of the group metrics that a set may turn out not to suit; then none replaces it."""
+
 
 def compose_checked(overrides: list[str], choose: Choose | None = None) -> dict[str, Any]:
     """The checked, resolved configuration of these overrides; `choose` as `checked` takes it."""
@@ -52,7 +55,8 @@ def checked(
         cfg: composed, not resolved.
         overrides: of the command line.
         choices: group -> chosen option.
-        choose: for a command that measures: its option replaces metrics=auto, in `cfg` and `choices` too.
+        choose: for a command that measures: its option replaces metrics=auto, in `cfg` and `choices` too; and a distance by
+            features that are learned on the reals is tested.
 
     Raises:
         UserError: one sentence for each mistake that the first failing check finds.
@@ -61,7 +65,35 @@ def checked(
     if choose is not None and choices.get("metrics") == "auto":
         choose_metrics(cfg, choices, choose())
         config = check_values(check_names(cfg, overrides, choices), overrides, choices)
+    if choose is not None and choices.get("metrics") == TESTED and (objection := objection_to(config)):
+        warnings.warn(
+            f"metrics={TESTED} measures nothing here, since its distance failed the test on this set: {objection}; "
+            f'pip install "seesaw-gan[efflite]" for metrics=efflite0, or metrics=none measures nothing without this warning',
+            Notice,
+            stacklevel=2,
+        )
+        choose_metrics(cfg, choices, "none")
+        config = check_values(check_names(cfg, overrides, choices), overrides, choices)
     return config
+
+
+def objection_to(config: dict[str, Any]) -> str:
+    """Why a distance by features that are learned on the reals is of no use for this set; empty where it is, and in a process
+    for which another one has decided. Reads the set, and lets the network learn where the cache has none."""
+    from seesaw.config.assemble import assemble
+    from seesaw.metrics.self_supervision import LEAST
+    from seesaw.training.build import construct
+    from seesaw.training.launcher import inherited_metrics
+
+    if inherited_metrics() is not None:
+        return ""
+    nodes = assemble(config)
+    reals = construct(nodes["data"], "data", config["packages"]).prepare()
+    if len(reals) < LEAST:
+        return f"it has {len(reals):,} images, and {LEAST} are needed"
+    evaluator = construct(nodes["metrics"], "metrics", config["packages"]).evaluator
+    evaluator.learn(reals, config["cache_dir"])
+    return str(evaluator.extractor.objection())
 
 
 def check_run(cfg: DictConfig, job: Job) -> dict[str, Any]:
@@ -180,17 +212,14 @@ def check_single_device(config: Mapping[str, Any], job: Job) -> None:
 
 
 def choose_auto_metrics() -> str:
-    """The option that metrics=auto stands for here. The first process of a run chooses, and prints or warns which and why."""
+    """The option that metrics=auto stands for here. The first process of a run chooses, and prints which and why."""
     from seesaw.metrics.auto import choose
     from seesaw.training.launcher import inherited_metrics
 
     if (decided := inherited_metrics()) is not None:
         return decided
     found = choose()
-    if found.warns:
-        warnings.warn(found.message, Notice, stacklevel=2)
-    else:
-        print(found.message, flush=True)
+    print(found.message, flush=True)
     return found.option
 
 

@@ -4,7 +4,7 @@ Imports no torch.
 """
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,13 @@ def own_overrides(status: Mapping[str, Any]) -> list[str] | None:
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         return None
     return [one for one in found if key_of(one).partition("@")[0] not in OF_THE_COMMAND]
+
+
+def recorded(run: Path, keys: Collection[str], given: Iterable[str]) -> list[str]:
+    """The overrides of these keys with which a run was begun, but those that are given now; none where it holds no overrides."""
+    now = {key_of(override) for override in given}
+    own = own_overrides(read_status(run)) or [] if run.is_dir() else []
+    return [one for one in own if key_of(one) in keys and key_of(one) not in now]
 
 
 def again(run: Path, given: Iterable[str]) -> list[str]:

@@ -74,8 +74,8 @@ class Tree(ABC):
         self.fingerprint = digest.hexdigest()[:16]
 
     @abstractmethod
-    def read(self, name: str) -> bytes:
-        """The content of one image. BadImage: it cannot be read."""
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """The content of one image, or its first `most` bytes. BadImage: it cannot be read."""
 
 
 class FolderTree(Tree):
@@ -85,13 +85,13 @@ class FolderTree(Tree):
         place, self.left_out = os.path.abspath(path), Counter[str]()
         super().__init__(place, list_folder(place, self.left_out))
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         try:
             with open(os.path.join(self.place, name), "rb", opener=open_without_waiting) as file:
                 status = os.fstat(file.fileno())  # it may have changed since it was listed
                 if reason := refuse_file(status):
                     raise BadImage(reason)
-                return file.read(status.st_size)
+                return file.read(status.st_size if most is None else most)
         except OSError as error:
             raise BadImage(error.strerror or str(error)) from error
 
@@ -118,7 +118,7 @@ class ZipTree(Tree):
         super().__init__(place, found.items())
         self.tables = sorted(n for n, stamp in found.items() if _suffix(n) in TABLES and not isinstance(stamp, str))
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         try:
             if self._opened is None or self._opened[0] != os.getpid():  # a fork would share the file's position
                 self._opened = os.getpid(), zipfile.ZipFile(self.place)
@@ -127,12 +127,13 @@ class ZipTree(Tree):
             if reason := refuse_entry(info):
                 raise BadImage(reason)
             with archive.open(info) as entry:
-                content = entry.read(info.file_size)  # never more than is declared, whatever is packed; checks the CRC
+                # never more than is declared, whatever is packed; to the end it checks the CRC
+                content = entry.read(info.file_size if most is None else min(most, info.file_size))
         except BadImage:
             raise
         except Exception as error:  # a hostile zip makes Python raise nearly anything
             raise BadImage(f"in the zip: {error or type(error).__name__}") from error
-        if len(content) != info.file_size:
+        if most is None and len(content) != info.file_size:
             raise BadImage(f"in the zip: {len(content)} bytes, {info.file_size} were declared")
         return content
 
@@ -158,8 +159,8 @@ class Subset(Tree):
         self._tree, self._prefix = tree, prefix
         self.left_out = tree.left_out
 
-    def read(self, name: str) -> bytes:
-        return self._tree.read(self._prefix + name)
+    def read(self, name: str, most: int | None = None) -> bytes:
+        return self._tree.read(self._prefix + name, most)
 
 
 def open_tree(path: Path, option: str = "data.root") -> FolderTree | ZipTree:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +86,17 @@ class KnowsModes(Protocol):
 
     def assign(self, fakes: Sampled) -> Assignment:
         """The modes of the samples, on the CPU."""
+
+
+@runtime_checkable
+class LearnsFromReals(Protocol):
+    """An extractor whose network learns on the reals of the run."""
+
+    def learn_from(self, reals: Any, cache_dir: str | Path) -> None:
+        """Learn on the set, or take what was learned from the cache; before `prepare`."""
+
+    def objection(self) -> str:
+        """Why a distance by the features is of no use for this set; empty where it is. Learn first."""
 
 
 class Frozen(ABC):

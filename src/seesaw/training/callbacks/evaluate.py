@@ -169,6 +169,7 @@ class Evaluate(BatchCallback):
             UserError: the extractor's weights are missing, or it does not take such images.
         """
         extractor = self.evaluator.extractor
+        self.evaluator.learn(reals, self.cache_dir)
         if download or not (isinstance(extractor, Frozen) and extractor.must_download):
             extractor.prepare(torch.device("cpu"))
             try:

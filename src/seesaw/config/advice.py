@@ -1,0 +1,214 @@
+"""Choices for a user's own images: model, augmentation, metric and numbers, by count, size and channels of the set.
+
+They are made where `data=folder` comes without a model or an experiment, and never replace what was given. Each is an override,
+so that the resolved configuration, status.json and trackers hold it as any other. Files are listed, and heads of images read.
+"""
+
+import math
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from seesaw.config.command_line import key_of
+from seesaw.config.compose import compose
+from seesaw.config.options import config_dir, groups
+from seesaw.data.survey import Survey, survey
+
+SETS = ("seesaw.data.sources.folder.Folder",)
+"""The sets of users."""
+
+KEYS = ("model", "data.channels", "data.resolution", "augment", "metrics", "penalty.r1.gamma")
+"""What is chosen, in the order of printing."""
+
+TRIED = 64
+"""The resolution in pixels at which `dcgan_photos` and its gamma were tried (docs/own_images.md), and the largest that is chosen:
+on a CPU a step takes four times as long with each doubling."""
+
+TRIED_BATCH = 16
+"""The batch size of those trials."""
+
+FEW, MANY = 2_000, 30_000
+"""Below `FEW` images augmentation is fixed (Zhao et al. 2020, arXiv 2006.10738, tried it on 100 images and more), below `MANY`
+adaptive (Karras et al. 2020, arXiv 2006.06676, on some thousands). The borders are ours."""
+
+
+class Choice(NamedTuple):
+    """An override, and why it was made."""
+
+    override: str
+    why: str
+
+
+class Advice(NamedTuple):
+    """The choices for a set, and what they were made of."""
+
+    choices: list[Choice]
+    found: Survey
+
+    @property
+    def overrides(self) -> list[str]:
+        return [choice.override for choice in self.choices]
+
+    def lines(self) -> list[str]:
+        """What a run prints before it starts."""
+        width = max((len(choice.override) for choice in self.choices), default=0)
+        head = f"data.root: {describe(self.found)}. No model was chosen, so (KEY=VALUE replaces any):"
+        return [head, *(f"  {choice.override:<{width}}  {choice.why}" for choice in self.choices)]
+
+
+def is_wanted(cfg: DictConfig, overrides: Iterable[str]) -> bool:
+    """Whether a user's set that exists comes without a model or an experiment."""
+    keys = {key_of(override).partition("@")[0] for override in overrides}
+    data = cfg.get("data")
+    if keys & {"model", "experiment"} or data is None or data.get("_target_") not in SETS:
+        return False
+    root = None if "root" not in data or OmegaConf.is_missing(data, "root") else data.root
+    try:
+        return isinstance(root, str) and Path(root).expanduser().exists()
+    except OSError:  # the checks will report it
+        return False
+
+
+def advise(cfg: DictConfig, overrides: list[str], folders: Iterable[Path] = ()) -> Advice:
+    """Look at the set, and choose what the overrides do not.
+
+    Args:
+        cfg: composed of `overrides`, a user's set in its group data.
+        overrides: of the command line.
+        folders: own configuration folders, as `compose` takes them.
+
+    Raises:
+        UserError: the set has no image that can be read.
+    """
+    found, _ = survey(cfg.data.root)
+    given = {key_of(override).partition("@")[0] for override in overrides}
+    made = [choice for choice in first_choices(found, given, cfg) if key_of(choice.override) not in given]
+    with_these, _ = compose([*overrides, *(choice.override for choice in made)], folders)
+    made += gamma(with_these, given)
+    return Advice(made, found)
+
+
+def complete(overrides: list[str], varied: Iterable[str] = ()) -> list[str]:
+    """The overrides with the choices for a user's own images behind them, for a command that does not train by Hydra.
+
+    Args:
+        overrides: of the command line.
+        varied: keys that get their values later, which are no longer open.
+    """
+    cfg, _ = compose(overrides)
+    if not is_wanted(cfg, [*overrides, *varied]):
+        return overrides
+    later = {key_of(key) for key in varied}
+    chosen = advise(cfg, overrides).choices
+    return [*overrides, *(choice.override for choice in chosen if key_of(choice.override) not in later)]
+
+
+def first_choices(found: Survey, given: set[str], cfg: DictConfig) -> list[Choice]:
+    """All choices but those that depend on them; also what is given already."""
+    side = (
+        cfg.data.resolution
+        if "data.resolution" in given and isinstance(cfg.data.resolution, int)
+        else resolution(found)
+    )
+    return [
+        model(side),
+        *channels(found),
+        *([Choice(f"data.resolution={side}", f"the power of two nearest to the median of the shorter sides, {found.side} px")]
+          if side != TRIED else []),
+        *augmentation(found.images),
+        *metric(found.images),
+    ]  # fmt: skip
+
+
+def model(side: int) -> Choice:
+    """The model for images of so many pixels a side."""
+    if side > 256:  # the largest of a DCGAN
+        return Choice(
+            "model=msggan_small", f"{side} px are more than a DCGAN takes; this one trains on a CPU, if slowly"
+        )
+    return Choice(
+        "model=dcgan_photos", "a DCGAN with R1 that was tried on 300 photographs; images are also seen mirrored"
+    )
+
+
+def channels(found: Survey) -> list[Choice]:
+    """Grey where no image has colours."""
+    grey = found.prepared[1] == 1 if found.prepared else found.grey
+    return [Choice("data.channels=1", "no image has colours")] if grey else []
+
+
+def resolution(found: Survey) -> int:
+    """That of a prepared set, else the power of two from 16 to `TRIED` nearest to the median of the shorter sides, by ratio."""
+    if found.prepared:
+        return found.prepared[0]
+    return min(max(1 << round(math.log2(found.side)), 16), TRIED)
+
+
+def augmentation(images: int) -> list[Choice]:
+    """By the number of images; nothing where conf/augment has no file of that name."""
+    if images >= MANY:
+        return []
+    name, how = ("diffaugment", "fixed") if images < FEW else ("ada", "adaptive")
+    why = f"{images:,} images are few: {how} augmentation of what D sees keeps it from learning them by heart"
+    return [Choice(f"augment={name}", why)] if name in groups(config_dir()).get("augment", []) else []
+
+
+def metric(images: int) -> list[Choice]:
+    """The kernel distance that fits the machine; it is unbiased for few images, which FID is not."""
+    from seesaw.metrics.auto import INSTALL, installed
+
+    if images < 2:
+        return [Choice("metrics=none", "a distance takes two images")]
+    if installed():
+        return [Choice("metrics=efflite0", "a kernel distance by ImageNet features, unbiased for few images")]
+    why = f"a kernel distance by a small network that learns on the set; {INSTALL} brings better features"
+    return [Choice("metrics=self_supervised", why)]
+
+
+def gamma(cfg: DictConfig, given: set[str]) -> list[Choice]:
+    """R1's gamma by resolution and batch: the tried value, scaled as StyleGAN2-ADA's heuristic is, by resolution^2 / batch."""
+    if {"penalty", "penalty.r1.gamma"} & given or "r1" not in (cfg.get("penalty") or {}):
+        return []
+    if cfg.model.get("recipe") is None or cfg.model.recipe.get("gamma") is None:
+        return []
+    side, batch = cfg.data.resolution, cfg.batch_size
+    if not (isinstance(side, int) and isinstance(batch, int)) or batch < 1 or (side, batch) == (TRIED, TRIED_BATCH):
+        return []
+    value = scaled(cfg.penalty.r1.gamma, side, batch)
+    why = (
+        f"{cfg.penalty.r1.gamma:g} was tried at {TRIED} px in batches of {TRIED_BATCH}; scaled by resolution^2 / batch"
+    )
+    return [Choice(f"penalty.r1.gamma={value:.3g}", why)]
+
+
+def scaled(value: float, side: int, batch: int) -> float:
+    """A gamma tried at `TRIED` px and `TRIED_BATCH`, for other ones."""
+    return value * (side / TRIED) ** 2 * TRIED_BATCH / batch
+
+
+def stylegan2_gamma(side: int, batch: int) -> float:
+    """0.0002 resolution^2 / batch: `--cfg=auto` of StyleGAN2-ADA (Karras et al. 2020)."""
+    return 0.0002 * side**2 / batch
+
+
+def stylegan3_gamma(side: int) -> float:
+    """StyleGAN3's table (docs/configs.md; batch 32): 0.5 at 128 px, four times as much with each doubling."""
+    return 0.5 * (side / 128) ** 2
+
+
+def describe(found: Survey) -> str:
+    """Count, size and channels in words."""
+    sides = found.sides
+    size = f"{found.side} px" if min(sides) == max(sides) else f"{min(sides)} to {max(sides)} px, median {found.side}"
+    images = "1 image" if found.images == 1 else f"{found.images:,} images"
+    small = sum(side < resolution(found) for side in sides) / len(sides)
+    enlarged = f", {small:.0%} of them enlarged" if small >= 0.01 else ""
+    return f"{images} of {size} (shorter side){enlarged}, {'grey' if found.grey else 'with colours'}"
+
+
+def command(program: str, overrides: Iterable[str]) -> str:
+    """One line to copy into a shell."""
+    return " ".join([program, *(shlex.quote(override) for override in overrides)])
