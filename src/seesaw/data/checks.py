@@ -5,21 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.errors import UserError
-from seesaw.util import RESOLUTIONS
+from seesaw.functional.resolution import scales_of
 
 SOURCES = "seesaw.data.sources."
 OTHER_SHAPES = (f"{SOURCES}gaussians.", f"{SOURCES}style_pair.")
-"""Sources that are no sets of square images."""
+"""Sources that are no sets of images of one size."""
 
 
 MOST_PASSES = 2000
 """Passes over a set that need no warning. The longest runs of published papers have some hundreds."""
-
-
-def check_resolution(resolution: int) -> None:
-    """Raise ValueError where images of a set cannot have this height and width."""
-    if resolution not in RESOLUTIONS:
-        raise ValueError(f"resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
 
 
 def check_exists(path: Path, option: str = "data.root") -> None:
@@ -64,8 +58,8 @@ def data_errors(data: Mapping[str, Any]) -> list[str]:
     if not target.startswith(SOURCES) or target.startswith(OTHER_SHAPES):
         return errors
     try:
-        if isinstance(resolution, int):
-            check_resolution(resolution)
+        if resolution is not None:  # a missing one is reported with the values
+            scales_of(resolution)
     except ValueError as error:
         errors.append(f"data: {error}")
     try:

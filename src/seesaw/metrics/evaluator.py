@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.distances import frechet_distance, moments
-from seesaw.metrics.extractors.base import Classifies, Extractor
+from seesaw.functional.pixels import to_8_bit
+from seesaw.metrics.extractors.base import Classifies, Extractor, check_channels
 from seesaw.metrics.features import Features
 from seesaw.metrics.gate import RULE, Gate, gate_of
 from seesaw.metrics.metric import Metric, directions, named
@@ -79,8 +80,9 @@ class Evaluator:
         processes all must call this together: they share the work.
 
         Raises:
-            UserError: the weights are missing.
+            UserError: the weights are missing, or the extractor does not take images of so many channels.
         """
+        check_channels(self.extractor, reals.gather(torch.zeros(1, dtype=torch.int64)).shape[1])
         self.extractor.prepare(device or torch.device("cpu"))
         self.reals = reals
         reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
@@ -89,7 +91,7 @@ class Evaluator:
             self.__dict__.pop("gate", None)  # of the reals before
 
     def evaluate(self, chunks: Iterable[Tensor], n: int, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
-        """Measure the first `n` images of `chunks`, uint8 (b, C, H, W) each, with labels `y` (n,) where they have any.
+        """Measure the first `n` images of `chunks`, uint8 or uint16 (b, C, H, W) each, with labels `y` (n,) where they have any.
 
         Raises:
             ValueError: there are fewer images.
@@ -122,7 +124,7 @@ class Evaluator:
     def features(self, chunks: Iterable[Tensor], n: int) -> Tensor:
         """Features (n, d) of the first `n` images, on the CPU: float64 is slow or missing on many devices, and the matrices
         are small beside the networks. ValueError when there are fewer images."""
-        parts = (self.extractor(part).cpu() for chunk in chunks for part in chunk.split(self.batch_size))
+        parts = (self.extractor(to_8_bit(part)).cpu() for chunk in chunks for part in chunk.split(self.batch_size))
         found: list[Tensor] = [torch.empty(0, self.extractor.dim)]
         for part in parts:
             found.append(part[: n - sum(map(len, found))])

@@ -19,7 +19,7 @@ them, and whether another root holds the same data is seen when they are read.""
 
 def differences(saved: dict[str, Any], cfg: DictConfig, of_a_place: Iterable[str] = OF_A_PLACE) -> list[str]:
     """`key: saved value, now another` for each leaf that differs, once cfg has the saved values of what may differ. An argument
-    of the model that came after the run began was its default then."""
+    of the model or the data that came after the run began was its default then."""
     from seesaw.config.assemble import without_unused  # imports torch, which names its run folder without
     from seesaw.config.compose import resolved
 
@@ -32,7 +32,10 @@ def differences(saved: dict[str, Any], cfg: DictConfig, of_a_place: Iterable[str
         if last in (saved.get(group) or {}) and last in (now.get(group) or {}):
             now[group][last] = literal(saved[group][last])
     present = without_unused(resolved(now))
-    left, right = flat(saved | {"model": _with_defaults(saved.get("model"), present.get("model"))}), flat(present)
+    completed = {
+        group: _with_defaults(saved.get(group), present.get(group)) for group in ("model", "data") if group in saved
+    }
+    left, right = flat(saved | completed), flat(present)
     right = {k: v for k, v in right.items() if k.partition(".")[0] in saved or k.partition(".")[0] not in MAY_DIFFER}
     keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]
     return [f"{k}: {left.get(k, 'absent')}, now {right.get(k, 'absent')}" for k in keys]

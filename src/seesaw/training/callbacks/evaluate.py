@@ -14,7 +14,7 @@ from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
 from seesaw.metrics.estimate import estimate
 from seesaw.metrics.evaluator import Evaluation, Evaluator
-from seesaw.metrics.extractors.base import Extractor, Frozen
+from seesaw.metrics.extractors.base import Extractor, Frozen, check_channels
 from seesaw.metrics.metric import Metric, Panel, panels
 from seesaw.metrics.protocol import Which
 from seesaw.training.callbacks.base import BatchCallback
@@ -40,6 +40,9 @@ class NoMetrics(BatchCallback):
 
     def check(self, download: bool = True) -> None:
         """Nothing can be missing."""
+
+    def check_channels(self, channels: int) -> None:
+        """Any number will do."""
 
     def status(self, reals: Any) -> dict[str, Any]:
         """The entries of status.json; see `Evaluate.status`."""
@@ -138,6 +141,10 @@ class Evaluate(BatchCallback):
             "higher_is_better": dict(self.higher_is_better),
             "panels": {name: panel._asdict() for name, panel in shown.items()},
         }
+
+    def check_channels(self, channels: int) -> None:
+        """UserError where the extractor takes no images of so many channels."""
+        check_channels(self.evaluator.extractor, channels)
 
     def check(self, download: bool = True) -> None:
         """Load the extractor; called before a run begins.
