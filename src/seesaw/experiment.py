@@ -108,7 +108,8 @@ class Experiment(LightningModule):
             shard: (rank, world_size): every world_size-th chunk, from the rank-th on.
 
         Yields:
-            uint8 (b, C, H, W), or uint16 with `depth` 16, at each scale, on the model's device; points of the plane are float32 (b, 2, 1, 1).
+            uint8 (b, C, H, W), or uint16 with `depth` 16, at each scale, on the model's device; points of the plane are
+            float32 (b, 2, 1, 1).
         """
         raise TypeError(f"{type(self).__name__} gives no samples")  # Experiment itself is abstract
 

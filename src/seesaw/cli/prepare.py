@@ -31,7 +31,8 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
 
     Args:
         overrides: as `python train.py` takes them.
-        levels: also write every smaller power of two down to 4 px, of other shapes than squares to the base grid, for growing models.
+        levels: also write every smaller power of two down to 4 px, of other shapes than squares to the base grid, for growing
+            models.
         jobs: processes; None: one a core.
 
     Raises:

@@ -105,9 +105,9 @@ def box_average(images: Tensor, height: int, chunk: int = 1024) -> Tensor:
 
 
 def resize(images: Tensor, resolution: Resolution, chunk: int = 1024) -> Tensor:
-    """Bring uint8 (N, C, H, W) to height and width of `resolution`, stretched where its shape is another: bilinear, antialiased when it shrinks,
-    pixel centres at halves (`align_corners=False`), rounded to the nearest value; `chunk` images at a time, so that
-    the float copy stays small.
+    """Bring uint8 (N, C, H, W) to height and width of `resolution`, stretched where its shape is another: bilinear,
+    antialiased when it shrinks, pixel centres at halves (`align_corners=False`), rounded to the nearest value; `chunk` images
+    at a time, so that the float copy stays small.
     """
     n, c, h, w = images.shape
     size = size_of(resolution)
@@ -137,7 +137,8 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def brought_to(images: Tensor, resolution: Resolution, channels: int) -> Tensor:
-    """uint8 (N, 1 or 3, H, W) to uint8 (N, channels, H', W') of `resolution`, see `resize`; UserError where memory is too small."""
+    """uint8 (N, 1 or 3, H, W) to uint8 (N, channels, H', W') of `resolution`, see `resize`; UserError where memory is too
+    small."""
     require_memory(len(images), channels, resolution)
     return to_channels(resize(images, resolution), channels)
 
@@ -158,8 +159,8 @@ def free_memory() -> int:
 
 
 def require_memory(n: int, channels: int, resolution: Resolution, depth: int = 8) -> None:
-    """Raise a UserError when `n` images of this size, of `depth` bits a pixel and channel, would fill more than half of the free memory: the other half
-    is for the networks, and for the copy that is made while the set is read.
+    """Raise a UserError when `n` images of this size, of `depth` bits a pixel and channel, would fill more than half of the
+    free memory: the other half is for the networks, and for the copy that is made while the set is read.
     """
     height, width = size_of(resolution)
     needed, free = n * channels * height * width * depth // 8, free_memory()

@@ -264,8 +264,8 @@ class ImageData(pl.LightningDataModule, ABC):
         return self.reals
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Endless `Batch`es of this process: uint8 (B, channels, H, W), or uint16 with `depth` 16, and with `labels` int64 (B,) in
-        [0, classes), where B is the global batch size divided by the number of processes.
+        """Endless `Batch`es of this process: uint8 (B, channels, H, W), or uint16 with `depth` 16, and with `labels` int64
+        (B,) in [0, classes), where B is the global batch size divided by the number of processes.
 
         No workers are started: an index into memory costs less than sending a batch between processes. A batch that goes to
         a GPU is pinned, so that the copy does not stop the host.

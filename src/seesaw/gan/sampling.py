@@ -66,7 +66,8 @@ def pyramids(
     shard: tuple[int, int] = (0, 1),
     depth: int = 8,
 ) -> Iterator[Pyramid]:
-    """All scales of G(z, y) as they are stored, with `depth` bits, chunk by chunk; see `seesaw.experiment.Experiment.sample_pyramids`."""
+    """All scales of G(z, y) as they are stored, with `depth` bits, chunk by chunk; see
+    `seesaw.experiment.Experiment.sample_pyramids`."""
     chunks = list(z.split(batch_size))
     of_chunk = [None] * len(chunks) if y is None else list(y.split(batch_size))
     for part, own in list(zip(chunks, of_chunk, strict=True))[shard[0] :: shard[1]]:

@@ -25,8 +25,9 @@ class Choice(NamedTuple):
 
 
 def choose(channels: int = 3) -> Choice:
-    """Nothing for images of other than 1 or 3 `channels`, which no network of this project has seen. FID where Inception's weights are in torch hub's cache or their address answers; else EfficientNet-Lite0's kernel
-    distance where its packages are installed; else nothing. Downloads nothing and imports no torch-fidelity for a cached file.
+    """Nothing for images of other than 1 or 3 `channels`, which no network of this project has seen. FID where Inception's
+    weights are in torch hub's cache or their address answers; else EfficientNet-Lite0's kernel distance where its packages
+    are installed; else nothing. Downloads nothing and imports no torch-fidelity for a cached file.
 
     Takes up to about 5 seconds without a network. Processes of one run must make one choice, so the first one's is passed on.
     """

@@ -7,7 +7,7 @@ from torch import Tensor
 from seesaw.functional.pixels import to_8_bit
 
 COUNT = 36
-LARGEST = 64  # pixels a side; of the longer side; larger images are averaged down, so that a checkpoint need not hold megabytes of them
+LARGEST = 64  # pixels of the longer side; larger images are averaged down, so that a checkpoint need not hold megabytes
 
 
 class Drift:

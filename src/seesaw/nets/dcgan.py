@@ -1,7 +1,8 @@
 """DCGAN (Radford et al. 2015), with the choices that its users make.
 
-Widths double from the finest scale to the base grid, 4 x 4 for a square of a power of two: `width` channels at half the image's resolution, twice as many at a quarter,
-and so on up to `max_width`. At 64 px, width 128 gives the paper's 1024-512-256-128 and 64 the `pytorch/examples` net.
+Widths double from the finest scale to the base grid, 4 x 4 for a square of a power of two: `width` channels at half the
+image's resolution, twice as many at a quarter, and so on up to `max_width`. At 64 px, width 128 gives the paper's
+1024-512-256-128 and 64 the `pytorch/examples` net.
 """
 
 import math

@@ -67,7 +67,8 @@ class Generator(Staged):
         self.depth = len(self.blocks)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) to one image (B, C, h * 2^depth, w * 2^depth) of the base grid h x w, in a fade blended with the coarser scale's."""
+        """Latents (B, z_dim) to one image (B, C, h * 2^depth, w * 2^depth) of the base grid h x w, in a fade blended with the
+        coarser scale's."""
         x = coarser = self.first(z)
         for block in self.blocks[: self.depth]:
             coarser, x = x, block(x)

@@ -177,7 +177,8 @@ def check_single_device(config: Mapping[str, Any], job: Job) -> None:
 
 
 def choose_auto_metrics(channels: int) -> str:
-    """The option that metrics=auto stands for here, for images of so many channels. The first process of a run chooses, and prints or warns which and why."""
+    """The option that metrics=auto stands for here, for images of so many channels. The first process of a run chooses, and
+    prints or warns which and why."""
     from seesaw.metrics.auto import choose
     from seesaw.training.launcher import inherited_metrics
 

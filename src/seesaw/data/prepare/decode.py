@@ -58,7 +58,8 @@ class Decoding:
         channels: 1 (grey), 2 (grey with alpha), 3 (RGB), 4 (RGBA), or more, of arrays and of TIFFs with so many pages.
         crop: `center` takes a central rectangle of the resolution's shape; `random` one at a place that the image's name
             decides, see `decode`; `none` squeezes the whole image into that shape.
-        background: a colour as CSS writes it (`white`, `#202020`), seen where an image is transparent. Channels 2 and 4 keep the alpha.
+        background: a colour as CSS writes it (`white`, `#202020`), seen where an image is transparent. Channels 2 and 4 keep
+            the alpha.
         side: width of the rectangle in pixels before the resize; None: the largest rectangle. Of a square it is the side.
         center: the pixel (x, y) about which `crop=center` takes the rectangle, columns x - side // 2 and on, rows
             likewise; None: the middle. ProGAN's CelebA-128 is side 128 about (89, 121) (Karras et al. 2018).

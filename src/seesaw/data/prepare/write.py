@@ -2,7 +2,8 @@
 
 A prepared set is a folder of `cache_dir/prepared`:
 
-    images-64.npy  uint8 (N, C, 64, 64), or uint16 of data.depth=16; images-96x160.npy of other shapes than squares; with smaller levels images-32.npy, … beside it
+    images-64.npy  uint8 (N, C, 64, 64), or uint16 of data.depth=16; of other shapes than squares images-96x160.npy, …; with
+                   smaller levels images-32.npy, … beside it
     labels.npy     int64 (N,), where the set has labels
     names.json     the file each image came from
     index.json     names of the classes, content hash, where it came from and how, the bad images with their reasons
@@ -190,7 +191,8 @@ def content_hash(folder: Path, resolution: Resolution) -> str:
 
 
 def write_header(file: BinaryIO, shape: tuple[int, ...], depth: int = 8) -> None:
-    """Write the header of a .npy file of uint8, or with `depth` 16 of uint16. Its length does not depend on the first number of `shape`."""
+    """Write the header of a .npy file of uint8, or with `depth` 16 of uint16. Its length does not depend on the first number
+    of `shape`."""
     header = {"descr": "|u1" if depth == 8 else "<u2", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 

@@ -17,14 +17,14 @@ class Folder(ImageFiles):
 
     An image is turned upright by its EXIF tag, laid on the background where it is transparent (with 2 or 4 channels its alpha is
     kept), brought to `depth` bits and to its channels, cropped and resized bilinearly with antialiasing. Other numbers of
-    channels come from .npy files and from TIFFs with a grey page for each channel. The names of the first-level sub-folders, sorted, become the
-    labels if there are two or more and every image lies in one.
+    channels come from .npy files and from TIFFs with a grey page for each channel. The names of the first-level sub-folders,
+    sorted, become the labels if there are two or more and every image lies in one.
 
     Args:
         root: a folder, links to folders in it included, or a zip file; or the folder of a prepared set of any kind, which is
             opened without its files: they are neither looked for nor needed.
-        crop: `center` takes the largest central rectangle of the resolution's shape, `random` one at a place that the file's name decides, once for all
-            epochs; `none` squeezes the whole image into that shape.
+        crop: `center` takes the largest central rectangle of the resolution's shape, `random` one at a place that the file's
+            name decides, once for all epochs; `none` squeezes the whole image into that shape.
         background: a colour as CSS writes it (`white`, `#202020`), seen where an image is transparent.
         depth: bits of a pixel and channel, 8 or 16: grey pictures, .npy files and pages of TIFFs then keep all of theirs.
         max_bad: see `ImageFiles`.

@@ -145,14 +145,15 @@ def conv3(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 def widths_of(scales: Scales, base: int, max_width: int, least: int = 1) -> list[int]:
-    """Channels from the base grid to the finest scale: min(base / 2^(r-1), max_width) at 2^r px, as ProGAN's code counts them; r is
-    2 at the base grid, whatever its sides.
+    """Channels from the base grid to the finest scale: min(base / 2^(r-1), max_width) at 2^r px, as ProGAN's code counts
+    them; r is 2 at the base grid, whatever its sides.
 
     Raises ValueError if the finest scale has fewer than `least`.
     """
     widths = [min(base // 2 ** (r - 1), max_width) for r in range(2, scales.doublings + 3)]
     if widths[-1] < least:
         raise ValueError(
-            f"base {base} and max_width {max_width} give {widths[-1]} channels at {scales.at(scales.doublings).label} px; at least {least} are needed"
+            f"base {base} and max_width {max_width} give {widths[-1]} channels at {scales.at(scales.doublings).label} px; at least "
+            f"{least} are needed"
         )
     return widths

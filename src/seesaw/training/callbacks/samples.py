@@ -55,8 +55,8 @@ def grid(images: Tensor, columns: int | None = None, pad: int = 2) -> Tensor:
 def visible(images: Tensor) -> Tensor:
     """Images (N, C, H, W) as a screen shows them: uint8 (N, 1 or 3, H, W), of one channel also uint16.
 
-    One channel is grey and three are R, G and B. Two are grey with alpha and four are RGBA, laid on a chequerboard of squares of 8
-    pixels. More are shown side by side, each as grey: (N, 1, H, C W).
+    One channel is grey and three are R, G and B. Two are grey with alpha and four are RGBA, laid on a chequerboard of squares
+    of 8 pixels. More are shown side by side, each as grey: (N, 1, H, C W).
     """
     c = images.shape[1]
     if c == 1 or c > 4:
