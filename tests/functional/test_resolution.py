@@ -43,15 +43,21 @@ def test_the_rule_allows_all_that_it_states_and_names_the_nearest(low: int, high
         if size in allowed:
             assert scales_of(label, low, high).at(scales_of(label, low, high).doublings) == size
             continue
-        with pytest.raises(ValueError, match=f"resolution is {label}; its sides must be from {low} to {high}") as caught:
+        with pytest.raises(
+            ValueError, match=f"resolution is {label}; its sides must be from {low} to {high}"
+        ) as caught:
             scales_of(label, low, high)
         named = size_of(str(caught.value).rpartition(" ")[2])
         assert named in allowed
 
 
-@pytest.mark.parametrize("wrong", ["wide", 0, -8, 64.0, True, "96 x 160", "96x", "0x160", "x", "", "96x160x3", "٩٦", None])
+@pytest.mark.parametrize(
+    "wrong", ["wide", 0, -8, 64.0, True, "96 x 160", "96x", "0x160", "x", "", "96x160x3", "٩٦", None]
+)
 def test_what_is_no_resolution_is_named(wrong: object) -> None:
-    with pytest.raises(ValueError, match=r"^resolution is .*; it must be a number of pixels, or height x width such as"):
+    with pytest.raises(
+        ValueError, match=r"^resolution is .*; it must be a number of pixels, or height x width such as"
+    ):
         size_of(wrong)  # type: ignore[arg-type]
 
 

@@ -55,7 +55,9 @@ def test_every_way_down(down: str, kernel: int, norm: str, fc: tuple[int, ...]) 
 @pytest.mark.parametrize("wrong", [8, 50, 512, "16x272"])
 def test_impossible_resolutions_are_refused(wrong: int | str) -> None:
     for net in (Generator, Discriminator):
-        with pytest.raises(ValueError, match=f"resolution is {wrong}; its sides must be from 16 to 256 pixels, and a base grid of"):
+        with pytest.raises(
+            ValueError, match=f"resolution is {wrong}; its sides must be from 16 to 256 pixels, and a base grid of"
+        ):
             net(wrong, 1)
 
 

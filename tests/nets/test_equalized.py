@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from seesaw.functional.resolution import scales_of
 from seesaw.functional.spectral import is_bounded
 from seesaw.functional.staged import Staged
 from seesaw.nets import msggan, progan
-from seesaw.functional.resolution import scales_of
 from seesaw.nets.layers.equalized import (
     GAIN,
     EqualConv2d,
