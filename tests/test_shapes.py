@@ -21,7 +21,7 @@ TINY = ["logger=none", "precision=exact", "trainer=cpu", "batch_size=4", "log_ki
 FAMILIES = {
     "mlp": ["model.G.widths=[8,8]", "model.D.widths=[8]"],
     "dcgan_small": ["model.G.width=2", "model.D.width=2"],
-    "progan_small": ["model.growth.fade=4", "model.growth.stabilise=4", "model.G.base=64", "model.D.base=64"],
+    "progan_small": ["model.growth.fade=4", "model.growth.stabilise=0", "model.G.base=64", "model.D.base=64"],
     "msggan_small": ["model.G.base=128", "model.D.base=128"],
 }
 

@@ -15,8 +15,8 @@ FOLDER = "seesaw.data.sources.folder.Folder"
 
 def sentence(resolution: int | str) -> str:
     return (
-        f"resolution is {resolution}; its sides must be from 8 to 1024 pixels, and a base grid of 3 to 16 a side times a power of "
-        f"two, written as a number or height x width; the nearest is {48 if resolution == 50 else '96x160'}"
+        f"resolution is {resolution}; its sides must be from 8 to 1024 pixels, and a base grid of 3 to 16 a side times a power "
+        f"of two, written as a number or height x width; the nearest is {48 if resolution == 50 else '96x160'}"
     )
 
 

@@ -56,7 +56,7 @@ def test_every_way_down(down: str, kernel: int, norm: str, fc: tuple[int, ...]) 
 def test_impossible_resolutions_are_refused(wrong: int | str) -> None:
     for net in (Generator, Discriminator):
         with pytest.raises(
-            ValueError, match=f"resolution is {wrong}; its sides must be from 16 to 256 pixels, and a base grid of"
+            ValueError, match=f"resolution is {wrong}; its sides must be from 16 to 256 pixels, and a base"
         ):
             net(wrong, 1)
 

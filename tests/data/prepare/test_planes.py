@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from seesaw.data.prepare.decode import BadImage, Decoding, decode
 from seesaw.data.prepare.tree import open_tree
 from seesaw.data.sources.folder import Folder
+from seesaw.errors import UserError
 
 RNG = np.random.default_rng(0)
 FLOATS = RNG.random((16, 24, 5), dtype=np.float32)
@@ -191,7 +192,7 @@ def test_a_prepared_set_of_sixteen_bits_has_its_levels(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.glob("images-*")) == ["images-24x40.npy", "images-6x10.npy"]
     assert np.load(folder / "images-6x10.npy").dtype == np.uint16
     again = Folder(str(folder), resolution="24x40", channels=1, batch_size=2, cache_dir=str(tmp_path))
-    with pytest.raises(Exception, match="was prepared with depth=16, not 8: give data.depth=16"):
+    with pytest.raises(UserError, match=r"was prepared with depth=16, not 8: give data\.depth=16"):
         again.prepare()
 
 

@@ -152,8 +152,8 @@ def widths_of(scales: Scales, base: int, max_width: int, least: int = 1) -> list
     """
     widths = [min(base // 2 ** (r - 1), max_width) for r in range(2, scales.doublings + 3)]
     if widths[-1] < least:
+        px = scales.at(scales.doublings).label
         raise ValueError(
-            f"base {base} and max_width {max_width} give {widths[-1]} channels at {scales.at(scales.doublings).label} px; at least "
-            f"{least} are needed"
+            f"base {base} and max_width {max_width} give {widths[-1]} channels at {px} px; at least {least} are needed"
         )
     return widths
