@@ -179,7 +179,7 @@ class Samples(BatchCallback):
             finer = f"_{rest:03d}" if self.every < 1000 else ""  # or pictures of one thousand would share a name
             save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
         for tracker in trackers_of(trainer):
-            tracker.log_picture(name, picture, self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
+            tracker.log_picture(name, to_8_bit(picture), self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
 
 
 def some_of(reals: ImageSet, count: int, seed: int) -> Tensor:
