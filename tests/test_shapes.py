@@ -46,7 +46,9 @@ def arrays(root: Path, n: int = 12) -> list[str]:
 
 def train(folder: Path, kimg: float, *overrides: str) -> dict[str, Any]:
     """Train up to kimg, going on where the folder stands; the checkpoint without its clock."""
-    usual = [option for option in TINY if not any(own.startswith("logger=") for own in overrides) or option != "logger=none"]
+    usual = [
+        option for option in TINY if not any(own.startswith("logger=") for own in overrides) or option != "logger=none"
+    ]
     assert main([*usual, *overrides, f"kimg={kimg}", f"run_dir={folder}", "resume=auto"]) == 0
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     del checkpoint["state_dict"]["meter.statistics._extra_state"]
@@ -128,7 +130,16 @@ def test_sixteen_bits_of_grey_from_files_to_samples(tmp_path: Path, monkeypatch:
         "data.channels=1",
         "data.depth=16",
     ]
-    train(tmp_path / "run", 0.008, "model=mlp", *FAMILIES["mlp"], *options, "metrics=digits", "metrics.n=8", "logger=tensorboard")
+    train(
+        tmp_path / "run",
+        0.008,
+        "model=mlp",
+        *FAMILIES["mlp"],
+        *options,
+        "metrics=digits",
+        "metrics.n=8",
+        "logger=tensorboard",
+    )
     assert seesaw(["sample", str(tmp_path / "run"), "--out", str(tmp_path / "x.png"), "--count", "16"]) == 0
     assert seesaw(["evaluate", str(tmp_path / "run")]) == 0
     for path in (tmp_path / "x.png", tmp_path / "run" / "reals.png", *(tmp_path / "run" / "samples").iterdir()):

@@ -2,7 +2,7 @@
 
 import torch
 
-from seesaw.functional.pixels import to_8_bit, to_stored, to_unit
+from seesaw.functional.pixels import mirrored, selected, to_8_bit, to_stored, to_unit
 
 
 def test_every_grey_level_comes_back() -> None:
@@ -39,3 +39,14 @@ def test_sixteen_bits_as_eight() -> None:
     assert (found.int() * 257 - levels).abs().max() == 128
     assert torch.equal(found[::257], torch.arange(256, dtype=torch.uint8))
     assert to_8_bit(found) is found
+
+
+def test_sixteen_bits_are_gathered_and_mirrored_as_any_other() -> None:
+    """Beyond 32767 too, where int16 is negative."""
+    levels = torch.randint(0, 65536, (6, 2, 4, 6), dtype=torch.int32)
+    which = torch.tensor([True, False, True])
+    found = mirrored(selected(levels.to(torch.uint16), torch.tensor([5, 0, 3])), which)
+    assert found.dtype == torch.uint16
+    expected = levels[[5, 0, 3]].numpy().copy()
+    expected[[0, 2]] = expected[[0, 2], :, :, ::-1]
+    assert torch.equal(found.int(), torch.from_numpy(expected))

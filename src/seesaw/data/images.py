@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seesaw.functional.pixels import selected
 from seesaw.functional.resolution import Resolution, size_of
 from seesaw.types import UserError
 from seesaw.util import LUMA
@@ -56,7 +57,7 @@ class ImageSet:
 
     def gather(self, indices: Tensor) -> Tensor:
         """The images at `indices`, int64 (B,): (B, C, H, W), a copy, where the images lie."""
-        return self.images.index_select(0, indices.to(self.images.device))
+        return selected(self.images, indices.to(self.images.device))
 
     def labels(self, indices: Tensor) -> Tensor | None:
         """The labels at `indices`, int64 (B,), or None where the set has none."""

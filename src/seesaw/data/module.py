@@ -9,11 +9,11 @@ from typing import Any, Literal, NotRequired, Protocol, TypedDict, Unpack
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.sampler import EndlessBatches
+from seesaw.functional.pixels import mirrored
 from seesaw.functional.resolution import Resolution, Size, scales_of, size_of
 from seesaw.types import Batch, UserError
 
@@ -116,11 +116,6 @@ class Batches(IterableDataset[Batch]):
                 images = mirrored(images, indices >= n)
             yield Batch(images, reals.labels(here) if self.labels else None)
             shown += len(indices) * self.sampler.world_size
-
-
-def mirrored(images: Tensor, which: Tensor) -> Tensor:
-    """`images` (B, C, H, W) with left and right exchanged in those that `which`, bool (B,), names."""
-    return torch.where(which.to(images.device)[:, None, None, None], images.flip(-1), images)
 
 
 def check_labels(reals: ImageSet, classes: int) -> None:

@@ -29,3 +29,18 @@ def to_stored(images: Tensor, depth: int = 8) -> Tensor:
 def to_8_bit(stored: Tensor) -> Tensor:
     """uint16 to uint8, rounded, for networks and pictures that know no more; others as they are."""
     return stored.float().div_(257).round_().to(torch.uint8) if stored.dtype == torch.uint16 else stored
+
+
+def selected(images: Tensor, indices: Tensor) -> Tensor:
+    """The images (N, C, H, W) at `indices`, int64 (B,): (B, C, H, W), a copy. uint16 goes by way of int16, whose bits are the
+    same: on a GPU torch knows few operations on it."""
+    if images.dtype == torch.uint16:
+        return images.view(torch.int16).index_select(0, indices).view(torch.uint16)
+    return images.index_select(0, indices)
+
+
+def mirrored(images: Tensor, which: Tensor) -> Tensor:
+    """`images` (B, C, H, W) with left and right exchanged in those that `which`, bool (B,), names."""
+    if images.dtype == torch.uint16:
+        return mirrored(images.view(torch.int16), which).view(torch.uint16)
+    return torch.where(which.to(images.device)[:, None, None, None], images.flip(-1), images)
