@@ -23,6 +23,7 @@ class Experiment(LightningModule):
         images_shown: real images shown so far: the clock of schedules, checkpoints and curves.
         latest_metrics: the newest value of every logged name, for the progress bar.
         last_change: images shown at which the last scale of a growing model enters; 0 without growth.
+        depth: bits of a pixel and channel of the samples: those of the data.
     """
 
     unused_options: ClassVar[frozenset[str]] = frozenset()
@@ -42,6 +43,7 @@ class Experiment(LightningModule):
         self.last_change = 0
         self.left_out_seconds = 0.0
         """Seconds so far in which the process was stopped while it trained."""
+        self.depth = 8
         self.converged = False
         """Whether training has ended by itself, before its length."""
 
@@ -122,7 +124,8 @@ class Experiment(LightningModule):
             shard: (rank, world_size): every world_size-th chunk, from the rank-th on.
 
         Yields:
-            uint8 (b, C, H, W) at each scale, on the model's device; points of the plane are float32 (b, 2, 1, 1).
+            uint8 (b, C, H, W), or uint16 with `depth` 16, at each scale, on the model's device; points of the plane are
+            float32 (b, 2, 1, 1).
         """
         raise TypeError(f"{type(self).__name__} gives no samples")  # Experiment itself is abstract
 

@@ -1,4 +1,4 @@
-"""Helpers that every layer shares: files, locks, seeds from keys, colours, resolutions. Imports neither torch nor numpy."""
+"""Helpers that every layer shares: files, locks, seeds from keys, colours. Imports neither torch nor numpy."""
 
 import contextlib
 import errno
@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seesaw.errors import UserError
-
-RESOLUTIONS = tuple(2**k for k in range(3, 11))
-"""Heights and widths of images that every data set and model knows: 8 to 1024 pixels."""
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours of curves. Okabe and Ito's palette: distinct for every kind of colour vision."""

@@ -13,13 +13,23 @@ from seesaw.errors import UserError
 FOLDER = "seesaw.data.sources.folder.Folder"
 
 
+def sentence(resolution: int | str) -> str:
+    return (
+        f"resolution is {resolution}; its sides must be from 8 to 1024 pixels, and a base grid of 3 to 16 a side times a power "
+        f"of two, written as a number or height x width; the nearest is {48 if resolution == 50 else '96x160'}"
+    )
+
+
 @pytest.mark.parametrize(("node", "errors"), [
-    ({"_target_": FOLDER, "resolution": 48}, ["data: resolution must be one of 8, 16, 32, 64, 128, 256, 512, 1024, not 48"]),
+    ({"_target_": FOLDER, "resolution": 50}, [f"data: {sentence(50)}"]),
+    ({"_target_": FOLDER, "resolution": "96x162"}, [f"data: {sentence('96x162')}"]),
+    ({"_target_": FOLDER, "resolution": "96x160"}, []),
     ({"_target_": FOLDER, "resolution": 8, "root": None}, []),
-    ({"_target_": FOLDER, "resolution": "wide"}, []),
+    ({"_target_": FOLDER, "resolution": "wide"},
+     ["data: resolution is wide; it must be a number of pixels, or height x width such as 96x160"]),
     ({"_target_": "seesaw.data.sources.gaussians.GaussiansRing", "resolution": 1}, []),
     ({"_target_": "seesaw.data.sources.style_pair.StylePair"}, []),
-    ({"_target_": "mine.Data", "resolution": 48, "root": "/nowhere"}, []),
+    ({"_target_": "mine.Data", "resolution": 50, "root": "/nowhere"}, []),
 ])  # fmt: skip
 def test_only_sets_of_images_are_checked_for_their_resolution(node: dict[str, Any], errors: list[str]) -> None:
     assert data_errors(node) == errors

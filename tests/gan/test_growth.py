@@ -1,9 +1,12 @@
 """The stages of a growing model, and what follows from them: batch sizes, resolutions, when Adam is cleared."""
 
 import pytest
+import torch
 from toys import fit, task
 
 from seesaw.gan.growth import FullGrown, Growing
+from seesaw.gan.views import AllScales, GrowingView
+from seesaw.types import Stage
 
 
 @pytest.mark.parametrize(
@@ -40,9 +43,9 @@ def test_sizes_that_leave_a_scale_without_batch_are_refused(sizes: dict[int, int
         Growing(1, 1, 8, sizes)
 
 
-@pytest.mark.parametrize("wrong", [{"resolution": 12}, {"resolution": 2}, {"fade": 0}, {"stabilise": -1}])
+@pytest.mark.parametrize("wrong", [{"resolution": 17}, {"resolution": 2}, {"fade": 0}, {"stabilise": -1}])
 def test_a_growth_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"resolution must be a power of two|fade >= 1"):
+    with pytest.raises(ValueError, match=r"resolution is .*times a power of two|fade >= 1"):
         Growing(**({"fade": 1, "stabilise": 1, "resolution": 8} | wrong))
 
 
@@ -61,3 +64,25 @@ def test_adam_is_cleared_at_both_ends_of_a_fade() -> None:
     gan.end_batch = watched  # type: ignore[method-assign]
     fit(gan, 16)
     assert [steps[n] for n in (0, 32, 40, 48, 96, 104, 112)] == [1, 5, 1, 2, 8, 1, 2]
+
+
+def test_other_shapes_grow_from_their_base_grid() -> None:
+    """96x160 is 3x5 five times doubled; a batch is that of the longer side."""
+    growing = Growing(2, 1, "96x160", {4: 64, 8: 32, 32: 16, 128: 8})
+    assert growing.deepest == 5
+    starts = [0, *growing.changes]
+    assert [growing.level(shown) for shown in starts] == [3, 6, 12, 24, 48, 96]
+    assert [growing.batch_size(shown, 1000) for shown in starts] == [64, 32, 32, 16, 16, 8]  # 5, 10, 20, 40, 80, 160 px
+    assert Growing(2, 1, 48, {4: 64, 8: 32}).batch_size(0, 1000) == 64  # 3 px
+
+
+def test_the_view_of_other_shapes_has_the_sizes_of_the_growth() -> None:
+    reals = torch.rand(2, 5, 96, 160)
+    pyramid = AllScales()(reals)
+    assert [tuple(x.shape[2:]) for x in pyramid] == [(3, 5), (6, 10), (12, 20), (24, 40), (48, 80), (96, 160)]
+    torch.testing.assert_close(pyramid[0], reals.reshape(2, 5, 3, 32, 5, 32).mean((3, 5)))
+    view = GrowingView()
+    for depth in range(6):
+        view.set_stage(Stage(depth, 1.0))
+        for level in range(depth, 6):  # reals at the stage's level, or larger
+            torch.testing.assert_close(view(pyramid[level])[0], pyramid[depth])

@@ -96,6 +96,13 @@ def test_features_learned_on_the_reals_where_nothing_else_is_there(
     assert "\n" not in found.message
 
 
+def test_nothing_for_channels_that_no_network_has_seen(hub: Path) -> None:
+    (hub / INCEPTION_FILE).touch()
+    found = choose(5)
+    assert (found.option, found.warns) == ("none", True)
+    assert "these have 5" in found.message
+
+
 def test_the_names_of_the_packages_are_those_that_are_imported() -> None:
     assert all(importlib.util.find_spec(package) is not None for package in PACKAGES)
 

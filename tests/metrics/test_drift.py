@@ -34,6 +34,16 @@ def test_a_checkpoint_holds_no_more_than_64_px() -> None:
     assert drift.before.shape == (36, 3, 64, 64)
 
 
+def test_other_shapes_are_compared_at_the_same_scale() -> None:
+    """96x160 after 48x80 in a growing run: both are averaged to 24x40."""
+    drift = Drift()
+    coarse = torch.randint(0, 256, (36, 1, 48, 80), dtype=torch.uint8)
+    drift.update(coarse)
+    assert drift.update(coarse.repeat_interleave(2, -1).repeat_interleave(2, -2)) == {"drift": 0.0}
+    assert drift.before is not None
+    assert drift.before.shape[2:] == (24, 40)
+
+
 def test_points_are_compared_without_scaling() -> None:
     drift = Drift()
     drift.update(torch.zeros(36, 2, 1, 1))

@@ -14,7 +14,8 @@ from seesaw.data.sources.digits import digits
 from seesaw.metrics.evaluator import Evaluator
 from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.features import Features
-from seesaw.metrics.gate import LEAST, Gate, copies, fit_classes, gate_offrom seesaw.metrics.valid import Valid
+from seesaw.metrics.gate import LEAST, Gate, copies, fit_classes, gate_of
+from seesaw.metrics.valid import Valid
 
 REALS = digits(32)
 CLASSIFIER = ClassifierExtractor("digits")

@@ -20,8 +20,8 @@ def test_parameter_counts_of_pytorch_examples() -> None:
 
 
 def test_radford_s_widths() -> None:
-    assert widths(64, 128, 1024) == [1024, 512, 256, 128]
-    assert widths(256, 64, 1024) == [1024, 1024, 512, 256, 128, 64]
+    assert widths(4, 128, 1024) == [1024, 512, 256, 128]
+    assert widths(6, 64, 1024) == [1024, 1024, 512, 256, 128, 64]
 
 
 @pytest.mark.parametrize("resolution", [16, 32, 64, 128, 256])
@@ -52,10 +52,12 @@ def test_every_way_down(down: str, kernel: int, norm: str, fc: tuple[int, ...]) 
     assert [m.out_features for m in D.modules() if isinstance(m, nn.Linear)] == [*fc, 1]
 
 
-@pytest.mark.parametrize("wrong", [8, 48, 512])
-def test_impossible_resolutions_are_refused(wrong: int) -> None:
+@pytest.mark.parametrize("wrong", [8, 50, 512, "16x272"])
+def test_impossible_resolutions_are_refused(wrong: int | str) -> None:
     for net in (Generator, Discriminator):
-        with pytest.raises(ValueError, match=f"resolution is {wrong}; it must be a power of two from 16 to 256"):
+        with pytest.raises(
+            ValueError, match=f"resolution is {wrong}; its sides must be from 16 to 256 pixels, and a base"
+        ):
             net(wrong, 1)
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from seesaw.functional.resolution import scales_of
 from seesaw.functional.spectral import is_bounded
 from seesaw.functional.staged import Staged
 from seesaw.nets import msggan, progan
@@ -131,10 +132,10 @@ def test_norms_are_taken_in_float32_under_low_precision(layer: nn.Module) -> Non
 
 
 def test_widths_are_the_papers() -> None:
-    assert widths_of(1024, 8192, 512) == [512, 512, 512, 512, 256, 128, 64, 32, 16]
-    assert widths_of(32, 8192, 128) == [128] * 4
+    assert widths_of(scales_of(1024), 8192, 512) == [512, 512, 512, 512, 256, 128, 64, 32, 16]
+    assert widths_of(scales_of(32), 8192, 128) == [128] * 4
     with pytest.raises(ValueError, match="base 8 and max_width 512 give 0 channels at 32 px; at least 1 are needed"):
-        widths_of(32, 8, 512)
+        widths_of(scales_of(32), 8, 512)
 
 
 def test_an_impossible_group_is_refused() -> None:

@@ -154,7 +154,7 @@ def test_only_the_direction_of_a_latent_counts() -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"resolution": 48}, "resolution is 48; it must be a power of two from 8 to 1024"),
+        ({"resolution": 50}, "resolution is 50; its sides must be from 8 to 1024 .* the nearest is 48"),
         ({"max_width": 0}, "max_width is 0"),
         ({"base": 8}, "base 8 and max_width 512 give 0 channels at 32 px"),
     ],

@@ -7,8 +7,6 @@ from typing import Any
 
 from seesaw.errors import UserError
 
-SMALLEST_LEVEL = 4
-
 
 def add(commands: Any) -> None:
     """Add the command to the parser of `seesaw`."""
@@ -33,7 +31,8 @@ def prepare_set(overrides: list[str], levels: bool, jobs: int | None) -> str:
 
     Args:
         overrides: as `python train.py` takes them.
-        levels: also write every smaller power of two down to 4 px, for growing models.
+        levels: also write every smaller power of two down to 4 px, of other shapes than squares to the base grid, for growing
+            models.
         jobs: processes; None: one a core.
 
     Raises:
@@ -77,6 +76,7 @@ def lines(folder: Path, levels: bool, seconds: float | None) -> list[str]:
     """A report on a prepared set: size, place, hash, bad images and levels."""
     from seesaw.data.prepare.prepared import open_prepared
     from seesaw.data.prepare.write import whole
+    from seesaw.functional.resolution import scales_of_size, size_of
 
     index = whole(folder)
     assert index is not None
@@ -88,11 +88,12 @@ def lines(folder: Path, levels: bool, seconds: float | None) -> list[str]:
         report.append(f"classes       {reals.classes}")
     if index["bad"]:
         report.append(f"skipped       {len(index['bad'])} bad images, listed in index.json")
-    resolution = reals.shape[-1] // 2
-    while levels and resolution >= SMALLEST_LEVEL:
-        reals.level(resolution)
-        resolution //= 2
-    kept = sorted(int(p.stem.partition("-")[2]) for p in folder.glob("images-*.npy"))
+    scales = scales_of_size(*reals.shape[-2:])
+    for depth in range(scales.doublings if levels else 0):
+        reals.level(scales.at(depth).height)
+    kept = sorted(
+        (p.stem.partition("-")[2] for p in folder.glob("images-*.npy")), key=lambda label: size_of(label).height
+    )
     size = sum(p.stat().st_size for p in folder.glob("images-*.npy"))
     report.append(f"levels        {', '.join(map(str, kept))} px, {size / 2**20:,.1f} MiB")
     return report

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.errors import UserError
-from seesaw.util import RESOLUTIONS
+from seesaw.functional.resolution import scales_of
 
 SOURCES = "seesaw.data.sources."
 OTHER_SHAPES = (f"{SOURCES}gaussians.", f"{SOURCES}style_pair.")
-"""Sources that are no sets of square images."""
+"""Sources that are no sets of images of one size."""
 
 
 MOST_PASSES = 2000
@@ -17,12 +17,6 @@ MOST_PASSES = 2000
 
 FEWEST = 100
 """Images of the smallest sets of published papers (Zhao et al. 2020, "Differentiable Augmentation", section 4.3)."""
-
-
-def check_resolution(resolution: int) -> None:
-    """Raise ValueError where images of a set cannot have this height and width."""
-    if resolution not in RESOLUTIONS:
-        raise ValueError(f"resolution must be one of {', '.join(map(str, RESOLUTIONS))}, not {resolution}")
 
 
 def check_exists(path: Path, option: str = "data.root") -> None:
@@ -69,8 +63,8 @@ def data_errors(data: Mapping[str, Any]) -> list[str]:
     if not target.startswith(SOURCES) or target.startswith(OTHER_SHAPES):
         return errors
     try:
-        if isinstance(resolution, int):
-            check_resolution(resolution)
+        if resolution is not None:  # a missing one is reported with the values
+            scales_of(resolution)
     except ValueError as error:
         errors.append(f"data: {error}")
     try:

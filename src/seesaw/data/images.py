@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seesaw.functional.pixels import selected
+from seesaw.functional.resolution import Resolution, size_of
 from seesaw.types import UserError
 from seesaw.util import LUMA
 
@@ -19,7 +21,7 @@ class ImageSet:
     """The real images of one data set at one resolution.
 
     Args:
-        images: uint8 (N, C, H, W), N >= 1; any tensor that can be indexed, one that maps a file included. Points of the
+        images: uint8 or uint16 (N, C, H, W), N >= 1; any tensor that can be indexed, one that maps a file included. Points of the
             plane are float32 (N, 2, 1, 1).
         name: of the set, for `description`.
         y: int64 labels (N,) in [0, classes), or None where the set has none.
@@ -35,7 +37,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         assert self.images.ndim == 4, self.images.shape
-        assert self.images.dtype == torch.uint8 or self.shape[2:] == (1, 1), self.images.dtype
+        assert self.images.dtype in (torch.uint8, torch.uint16) or self.shape[2:] == (1, 1), self.images.dtype
         assert (self.y is None) == (self.classes == 0)
         assert self.y is None or (self.y.dtype == torch.int64 and self.y.shape == self.images.shape[:1])
 
@@ -55,7 +57,7 @@ class ImageSet:
 
     def gather(self, indices: Tensor) -> Tensor:
         """The images at `indices`, int64 (B,): (B, C, H, W), a copy, where the images lie."""
-        return self.images.index_select(0, indices.to(self.images.device))
+        return selected(self.images, indices.to(self.images.device))
 
     def labels(self, indices: Tensor) -> Tensor | None:
         """The labels at `indices`, int64 (B,), or None where the set has none."""
@@ -71,11 +73,11 @@ class ImageSet:
         images = self.images.to(device) if device.type != "cpu" else self.images.clone()
         return replace(self, images=images, y=y, kept_identity=self.identity)
 
-    def level(self, resolution: int) -> "ImageSet":
-        """The same images at a smaller power of two: averages over squares of pixels, rounded to the nearest value."""
-        if resolution == self.shape[-1]:
+    def level(self, height: int) -> "ImageSet":
+        """The same images smaller by a power of two: averages over squares of pixels, rounded to the nearest value."""
+        if height == self.shape[-2]:
             return self
-        return replace(self, images=box_average(self.images, resolution), kept_identity=None)
+        return replace(self, images=box_average(self.images, height), kept_identity=None)
 
     @property
     def description(self) -> str:
@@ -92,30 +94,31 @@ class ImageSet:
         return digest.hexdigest()[:16]
 
 
-def box_average(images: Tensor, resolution: int, chunk: int = 1024) -> Tensor:
-    """uint8 (N, C, H, H) to uint8 (N, C, resolution, resolution), each pixel the rounded mean of a square of
-    H / resolution pixels a side, as in the smaller scales of a growing model.
+def box_average(images: Tensor, height: int, chunk: int = 1024) -> Tensor:
+    """uint8 or uint16 (N, C, H, W) to the same of that height, each pixel the rounded mean of a square of H / height pixels a
+    side, as in the smaller scales of a growing model.
     """
-    n, c, h, _ = images.shape
-    if resolution < 1 or h % resolution:
-        raise ValueError(f"resolution must divide {h}, not {resolution}")
-    small = torch.empty(n, c, resolution, resolution, dtype=torch.uint8, device=images.device)
+    n, c, h, w = images.shape
+    if height < 1 or h % height or w % (h // height):
+        raise ValueError(f"height must divide {h}, and {h} / height {w}, not {height}")
+    side = h // height
+    small = torch.empty(n, c, height, w // side, dtype=images.dtype, device=images.device)
     for begin in range(0, n, chunk):
-        part = F.avg_pool2d(images[begin : begin + chunk].float(), h // resolution)
+        part = F.avg_pool2d(images[begin : begin + chunk].float(), side)
         small[begin : begin + chunk] = part.round_()
     return small
 
 
-def resize(images: Tensor, resolution: int, chunk: int = 1024) -> Tensor:
-    """Bring uint8 (N, C, H, W) to uint8 (N, C, resolution, resolution): bilinear, antialiased when it shrinks,
-    pixel centres at halves (`align_corners=False`), rounded to the nearest value; `chunk` images at a time, so that
-    the float copy stays small.
+def resize(images: Tensor, resolution: Resolution, chunk: int = 1024) -> Tensor:
+    """Bring uint8 (N, C, H, W) to height and width of `resolution`, stretched where its shape is another: bilinear,
+    antialiased when it shrinks, pixel centres at halves (`align_corners=False`), rounded to the nearest value; `chunk` images
+    at a time, so that the float copy stays small.
     """
     n, c, h, w = images.shape
-    if (h, w) == (resolution, resolution):
+    size = size_of(resolution)
+    if (h, w) == size:
         return images
-    resized = torch.empty(n, c, resolution, resolution, dtype=torch.uint8)
-    size = (resolution, resolution)
+    resized = torch.empty(n, c, *size, dtype=torch.uint8)
     for begin in range(0, n, chunk):
         part = images[begin : begin + chunk].float()
         part = F.interpolate(part, size, mode="bilinear", antialias=True, align_corners=False)
@@ -138,8 +141,9 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
     return luma.round_().to(torch.uint8)
 
 
-def brought_to(images: Tensor, resolution: int, channels: int) -> Tensor:
-    """uint8 (N, 1 or 3, H, W) to uint8 (N, channels, resolution, resolution); UserError where memory is too small."""
+def brought_to(images: Tensor, resolution: Resolution, channels: int) -> Tensor:
+    """uint8 (N, 1 or 3, H, W) to uint8 (N, channels, H', W') of `resolution`, see `resize`; UserError where memory is too
+    small."""
     require_memory(len(images), channels, resolution)
     return to_channels(resize(images, resolution), channels)
 
@@ -159,13 +163,14 @@ def free_memory() -> int:
     return available
 
 
-def require_memory(n: int, channels: int, resolution: int) -> None:
-    """Raise a UserError when `n` images of this size would fill more than half of the free memory: the other half
-    is for the networks, and for the copy that is made while the set is read.
+def require_memory(n: int, channels: int, resolution: Resolution, depth: int = 8) -> None:
+    """Raise a UserError when `n` images of this size, of `depth` bits a pixel and channel, would fill more than half of the
+    free memory: the other half is for the networks, and for the copy that is made while the set is read.
     """
-    needed, free = n * channels * resolution * resolution, free_memory()
+    height, width = size_of(resolution)
+    needed, free = n * channels * height * width * depth // 8, free_memory()
     if needed > free // 2:
         raise UserError(
-            f"data: {n} images of {channels}x{resolution}x{resolution} take {needed / 2**30:.1f} GiB, more than half "
+            f"data: {n} images of {channels}x{height}x{width} take {needed / 2**30:.1f} GiB, more than half "
             f"of the free memory ({free / 2**30:.1f} GiB): lower data.resolution, use data.channels=1 or fewer images"
         )

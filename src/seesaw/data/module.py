@@ -9,14 +9,14 @@ from typing import Any, Literal, NotRequired, Protocol, TypedDict, Unpack
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from seesaw.data.checks import check_resolution
 from seesaw.data.holdout import Part, Parts, check_share, divide
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.limit import check_limit, limited
 from seesaw.data.sampler import EndlessBatches
+from seesaw.functional.pixels import mirrored
+from seesaw.functional.resolution import Resolution, Size, scales_of, size_of
 from seesaw.types import Batch, UserError
 
 Memory = Literal["auto", "map", "ram", "device"]
@@ -29,7 +29,7 @@ class Growth(Protocol):
     """The part of a growing model that decides on the data."""
 
     def level(self, images_shown: int) -> int | None:
-        """The resolution of the reals after `images_shown` images, a power of two; None: the data's own."""
+        """The height of the reals after `images_shown` images, their width in proportion; None: the data's own."""
 
     def batch_size(self, images_shown: int, batch_size: int) -> int:
         """The images of the global batch that begins at `images_shown`, in a run whose option is `batch_size`."""
@@ -54,8 +54,8 @@ class NoGrowth:
 class Common(TypedDict):
     """The options that all sets have.
 
-    resolution: height and width of the images: a power of two from 8 to 1024.
-    channels: 1 (grey) or 3 (RGB).
+    resolution: of the images, a number or HxW (height x width), from 8 to 1024 a side; see `seesaw.functional.resolution`.
+    channels: 1 (grey) or 3 (RGB); of data=folder 1 to 8.
     batch_size: images of a batch over all processes.
     seed: key of the order of the images.
     cache_dir: folder for what outlives a run: downloads, prepared images, lists of bad ones.
@@ -74,7 +74,7 @@ class Common(TypedDict):
     overfit_batches: number of batches that are repeated for ever (debug=overfit); null: the whole set is used.
     """
 
-    resolution: int
+    resolution: Resolution
     channels: int
     batch_size: int
     seed: NotRequired[int]
@@ -113,22 +113,17 @@ class Batches(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         n, shown, reals = len(self.reals), self.sampler.start, self.reals
-        own = reals.shape[-1]
+        own = reals.shape[-2]
         for indices in self.sampler:
-            resolution = self.growth.level(shown) or own
-            if resolution != reals.shape[-1]:
-                reals = self.reals.level(resolution)
+            height = self.growth.level(shown) or own
+            if height != reals.shape[-2]:
+                reals = self.reals.level(height)
             here = indices % n if self.flip else indices
             images = reals.gather(here)
             if self.flip:
                 images = mirrored(images, indices >= n)
             yield Batch(images, reals.labels(here) if self.labels else None)
             shown += len(indices) * self.sampler.world_size
-
-
-def mirrored(images: Tensor, which: Tensor) -> Tensor:
-    """`images` (B, C, H, W) with left and right exchanged in those that `which`, bool (B,), names."""
-    return torch.where(which.to(images.device)[:, None, None, None], images.flip(-1), images)
 
 
 def check_labels(reals: ImageSet, classes: int) -> None:
@@ -157,6 +152,7 @@ class ImageData(pl.LightningDataModule, ABC):
         common: see `Common`.
 
     Attributes:
+        depth: bits of a pixel and channel, 8 or 16.
         batch_size: the option; a growing model's batches may be smaller, see `batch_size_at`.
         classes: number of classes of the labels in the batches; 0: they carry none.
         class_names: one name a class; empty where the batches carry no labels.
@@ -164,6 +160,8 @@ class ImageData(pl.LightningDataModule, ABC):
     Raises:
         ValueError: an option is not one of the allowed values.
     """
+
+    depth = 8
 
     def __init__(self, **common: Unpack[Common]) -> None:
         super().__init__()
@@ -195,11 +193,16 @@ class ImageData(pl.LightningDataModule, ABC):
         self.labels, self.classes = labels, classes if labels else 0
         self.class_names = [str(k) for k in range(self.classes)] if names is None or not labels else list(names)
 
-    def check_shape(self, resolution: int, channels: int) -> None:
+    def check_shape(self, resolution: Resolution, channels: int) -> None:
         """Raise ValueError where the set cannot have this shape."""
-        check_resolution(resolution)
+        scales_of(resolution)
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, not {channels}")
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the images."""
+        return size_of(self.resolution)
 
     @abstractmethod
     def load(self) -> ImageSet:
@@ -300,8 +303,8 @@ class ImageData(pl.LightningDataModule, ABC):
         return self.reals
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Endless `Batch`es of this process: uint8 (B, channels, resolution, resolution), and with `labels` int64 (B,) in
-        [0, classes), where B is the global batch size divided by the number of processes.
+        """Endless `Batch`es of this process: uint8 (B, channels, H, W), or uint16 with `depth` 16, and with `labels` int64
+        (B,) in [0, classes), where B is the global batch size divided by the number of processes.
 
         No workers are started: an index into memory costs less than sending a batch between processes. A batch that goes to
         a GPU is pinned, so that the copy does not stop the host.
@@ -328,8 +331,8 @@ class ImageData(pl.LightningDataModule, ABC):
         """The set in the memory that the option `memory` chooses, for a run on `device`."""
         size = self.reals.nbytes
         if self.memory == "ram":
-            n, c, h, _ = self.reals.shape
-            require_memory(n, c, h)
+            n, c, h, w = self.reals.shape
+            require_memory(n, c, f"{h}x{w}", self.depth)
             return self.reals.to(torch.device("cpu"))
         if device.type != "cuda" or self.memory == "map":
             if self.memory == "device":

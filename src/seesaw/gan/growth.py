@@ -1,17 +1,17 @@
 """Growing: before each batch the current stage is set on the modules; the training step itself is unaware of it."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
+from seesaw.functional.resolution import Resolution, scales_of
 from seesaw.functional.staged import Staged as Staged
 from seesaw.types import Stage
 
 COARSEST = 4
-"""Height and width of the images at depth 0."""
+"""Height and width of a square image at depth 0; others begin at their base grid."""
 
 
 class FullGrown(nn.Module):
@@ -23,7 +23,7 @@ class FullGrown(nn.Module):
     """The images shown at which a scale enters: between two of them shapes and sizes of batches stay as they are."""
 
     def level(self, images_shown: int) -> int | None:
-        """Height and width of the reals that are needed; None: those of the set."""
+        """Height of the reals that are needed, their width in proportion; None: those of the set."""
         return None
 
     def batch_size(self, images_shown: int, batch_size: int) -> int:
@@ -43,30 +43,31 @@ class Growing(FullGrown):
     Args:
         fade: images over which a new scale is blended in, at least 1.
         stabilise: images between two fades, at least 0.
-        resolution: of the last scale, 4 or a larger power of two.
-        first: resolution of the first stage, a power of two from 4 to `resolution`: where weights from a smaller resolution
-            (`init_from`) go on growing. The paper begins at 4.
-        batch_sizes: resolution -> images of a batch; a resolution that is missing has the next smaller one's. None: always the
-            run's batch_size, which is the upper limit in any case.
+        resolution: of the last scale, from 4 on, see `seesaw.functional.resolution`.
+        first: resolution of the first stage, which of other shapes than squares is the longer side: one of those that the run
+            grows through. Where weights from a smaller resolution (`init_from`) go on growing; the paper begins at the coarsest,
+            4. None: the coarsest.
+        batch_sizes: resolution, which is the longer side of other shapes than squares -> images of a batch; a resolution that is
+            missing has the next smaller one's. None: always the run's batch_size, which is the upper limit in any case.
     """
 
     def __init__(
         self,
         fade: int,
         stabilise: int,
-        resolution: int,
+        resolution: Resolution,
         batch_sizes: dict[int, int] | None = None,
-        first: int = COARSEST,
+        first: int | None = None,
     ) -> None:
         super().__init__()
-        deepest = int(math.log2(max(resolution, 1) / COARSEST))
         if fade < 1 or stabilise < 0:
             raise ValueError(f"fade is {fade} and stabilise {stabilise}; fade >= 1 and stabilise >= 0 must hold")
-        if deepest < 0 or resolution != COARSEST * 2**deepest:
-            raise ValueError(f"resolution must be a power of two, at least {COARSEST}, not {resolution}")
-        begin = int(math.log2(max(first, 1) / COARSEST))
-        if first != COARSEST * 2**begin or not 0 <= begin <= deepest:
-            raise ValueError(f"first must be a power of two from {COARSEST} to {resolution}, not {first}")
+        self.scales = scales_of(resolution, COARSEST, doublings=0)
+        deepest = self.scales.doublings
+        sides = [max(self.scales.at(depth)) for depth in range(deepest + 1)]
+        if first is not None and first not in sides:
+            raise ValueError(f"first must be null or one of {', '.join(map(str, sides))}, not {first}")
+        begin = 0 if first is None else sides.index(first)
         if batch_sizes is not None and (
             not batch_sizes or min(batch_sizes) > COARSEST or min(batch_sizes.values()) < 1
         ):
@@ -88,12 +89,12 @@ class Growing(FullGrown):
         return Stage(self.begin + grown + 1, min(into / self.fade, 1.0))
 
     def level(self, images_shown: int) -> int:
-        return COARSEST * 2 ** self.stage(images_shown).depth
+        return self.scales.at(self.stage(images_shown).depth).height
 
     def batch_size(self, images_shown: int, batch_size: int) -> int:
         if self.batch_sizes is None:
             return batch_size
-        level = self.level(images_shown)
+        level = max(COARSEST, *self.scales.at(self.stage(images_shown).depth))
         return min(batch_size, self.batch_sizes[max(r for r in self.batch_sizes if r <= level)])
 
     def advance(self, images_shown: int, modules: list[nn.Module], optimizers: list[Optimizer]) -> None:

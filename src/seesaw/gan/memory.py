@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from seesaw.functional.resolution import Size
 from seesaw.gan.meter import Meter
 from seesaw.gan.module import GAN
 from seesaw.types import UserError
@@ -31,8 +32,8 @@ def check_memory(gan: GAN, batch_size: int, shape: tuple[int, int, int]) -> None
         _run_phases(gan, batch_size, shape, optimizers)
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"the last scale ({shape[1]} px, {batch_size} images a step) does not fit into the memory of {gan.device}: "
-            "lower batch_size or data.resolution, or set model.micro_batch"
+            f"the last scale ({Size(*shape[1:]).label} px, {batch_size} images a step) does not fit into the memory of "
+            f"{gan.device}: lower batch_size or data.resolution, or set model.micro_batch"
         ) from error
     finally:
         for optimizer, old in zip(optimizers.values(), kept, strict=True):

@@ -319,6 +319,6 @@ class GAN(Experiment):
         own = self.z_dim, self.classes, self.seed, self.device
         G = sampling.for_evaluation(self.G_ema, *own) if ema else self.G.eval()
         try:
-            yield from sampling.pyramids(G, z, labels, self.device, batch_size, shard)
+            yield from sampling.pyramids(G, z, labels, self.device, batch_size, shard, self.depth)
         finally:
             self.G.train(training)

@@ -58,10 +58,19 @@ def for_evaluation(G_ema: nn.Module, z_dim: int, classes: int, seed: int, device
 
 @torch.no_grad()
 def pyramids(
-    G: nn.Module, z: Tensor, y: Tensor | None, device: torch.device, batch_size: int, shard: tuple[int, int] = (0, 1)
+    G: nn.Module,
+    z: Tensor,
+    y: Tensor | None,
+    device: torch.device,
+    batch_size: int,
+    shard: tuple[int, int] = (0, 1),
+    depth: int = 8,
 ) -> Iterator[Pyramid]:
-    """All scales of G(z, y) as they are stored, chunk by chunk; see `seesaw.experiment.Experiment.sample_pyramids`."""
+    """All scales of G(z, y) as they are stored, with `depth` bits, chunk by chunk; see
+    `seesaw.experiment.Experiment.sample_pyramids`."""
     chunks = list(z.split(batch_size))
     of_chunk = [None] * len(chunks) if y is None else list(y.split(batch_size))
     for part, own in list(zip(chunks, of_chunk, strict=True))[shard[0] :: shard[1]]:
-        yield [to_stored(images) for images in G(part.to(device), None if own is None else own.to(device)).images]
+        yield [
+            to_stored(images, depth) for images in G(part.to(device), None if own is None else own.to(device)).images
+        ]

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seesaw.functional.resolution import scales_of_size
 from seesaw.functional.staged import Staged
-from seesaw.gan.growth import COARSEST
 from seesaw.types import Pyramid
 
 
@@ -17,13 +17,13 @@ class SingleScale(nn.Module):
 
 
 class AllScales(nn.Module):
-    """Images at 4 px and every doubling up to the reals', each the 2x2 average of the next finer one (MSG-GAN, Karnewar and
-    Wang 2020, as in their code).
+    """Images at 4 px (of other shapes than squares: at the base grid) and every doubling up to the reals', each the 2x2 average
+    of the next finer one (MSG-GAN, Karnewar and Wang 2020, as in their code).
     """
 
     def forward(self, reals: Tensor) -> Pyramid:
         pyramid = [reals]
-        while pyramid[0].shape[-1] > COARSEST:
+        for _ in range(scales_of_size(*reals.shape[-2:]).doublings):
             pyramid.insert(0, F.avg_pool2d(pyramid[0], 2))
         return pyramid
 
@@ -35,7 +35,7 @@ class GrowingView(Staged):
     """
 
     def forward(self, reals: Tensor) -> Pyramid:
-        x = F.avg_pool2d(reals, reals.shape[-1] // (COARSEST * 2**self.depth))
+        x = F.avg_pool2d(reals, 2 ** (scales_of_size(*reals.shape[-2:]).doublings - self.depth))
         if self.depth > 0:
             coarse = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2)
             x = torch.lerp(coarse, x, self.alpha.to(x))

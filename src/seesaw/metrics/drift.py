@@ -4,8 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seesaw.functional.pixels import to_8_bit
+
 COUNT = 36
-LARGEST = 64  # pixels a side; larger images are averaged down, so that a checkpoint need not hold megabytes of them
+LARGEST = 64  # pixels of the longer side; larger images are averaged down, so that a checkpoint need not hold megabytes
 
 
 class Drift:
@@ -21,13 +23,13 @@ class Drift:
 
     def update(self, images: Tensor) -> dict[str, float]:
         """Images (N, C, H, W), uint8 or points; returns {"drift": value}, empty at the first call."""
-        now = images.cpu()
+        now = to_8_bit(images.cpu())
         if now.dtype == torch.uint8:
-            now = _shrunk(now, min(LARGEST, now.shape[-1]))
+            now = _shrunk(now, LARGEST)
         before, self.before = self.before, now
         if before is None:
             return {}
-        size = min(before.shape[-1], now.shape[-1])
+        size = min(max(before.shape[-2:]), max(now.shape[-2:]))
         return {"drift": (_unit(_shrunk(now, size)) - _unit(_shrunk(before, size))).square().mean().item()}
 
 
@@ -36,6 +38,8 @@ def _unit(images: Tensor) -> Tensor:
 
 
 def _shrunk(images: Tensor, size: int) -> Tensor:
-    if images.shape[-1] == size:
-        return images
-    return F.avg_pool2d(images.float(), images.shape[-1] // size).round_().to(images.dtype)
+    """The images averaged over squares of pixels, by the least power of two that brings the longer side to `size` or below."""
+    longer, factor = max(images.shape[-2:]), 1
+    while longer > factor * size:
+        factor *= 2
+    return images if factor == 1 else F.avg_pool2d(images.float(), factor).round_().to(images.dtype)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from seesaw.errors import Notice
 from seesaw.functional.distances import frechet_distance, moments
-from seesaw.metrics.extractors.base import Classifies, Extractor, LearnsFromReals
+from seesaw.functional.pixels import to_8_bit
+from seesaw.metrics.extractors.base import Classifies, Extractor, LearnsFromReals, check_channels
 from seesaw.metrics.features import Features
 from seesaw.metrics.gate import LEAST as LEAST_EACH
 from seesaw.metrics.gate import RULE, Gate, gate_of
@@ -87,8 +88,10 @@ class Evaluator:
         processes all must call this together: they share the work.
 
         Raises:
-            UserError: the weights are missing, or a metric has no meaning for these reals.
+            UserError: the weights are missing, the extractor does not take images of so many channels, or a metric has no
+                meaning for these reals.
         """
+        check_channels(self.extractor, reals.gather(torch.zeros(1, dtype=torch.int64)).shape[1])
         self.learn(reals, cache_dir)
         self.extractor.prepare(device or torch.device("cpu"))
         self.reals = reals
@@ -100,7 +103,7 @@ class Evaluator:
             self.__dict__.pop("gate", None)  # of the reals before
 
     def evaluate(self, chunks: Iterable[Tensor], n: int, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
-        """Measure the first `n` images of `chunks`, uint8 (b, C, H, W) each, with labels `y` (n,) where they have any.
+        """Measure the first `n` images of `chunks`, uint8 or uint16 (b, C, H, W) each, with labels `y` (n,) where they have any.
 
         Raises:
             ValueError: there are fewer images.
@@ -143,7 +146,7 @@ class Evaluator:
     def features(self, chunks: Iterable[Tensor], n: int) -> Tensor:
         """Features (n, d) of the first `n` images, on the CPU: float64 is slow or missing on many devices, and the matrices
         are small beside the networks. ValueError when there are fewer images."""
-        parts = (self.extractor(part).cpu() for chunk in chunks for part in chunk.split(self.batch_size))
+        parts = (self.extractor(to_8_bit(part)).cpu() for chunk in chunks for part in chunk.split(self.batch_size))
         found: list[Tensor] = [torch.empty(0, self.extractor.dim)]
         for part in parts:
             found.append(part[: n - sum(map(len, found))])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.distances import RunningMoments, covariance_factor
+from seesaw.functional.pixels import to_8_bit
 from seesaw.functional.ranks import collected, first_says, this_rank, world_size
 from seesaw.metrics.extractors.base import Extractor
 from seesaw.util import atomic_write, is_damaged
@@ -23,7 +24,7 @@ class Reals(Protocol):
     def __len__(self) -> int: ...
 
     def gather(self, indices: Tensor) -> Tensor:
-        """int64 (B,) to uint8 (B, C, H, W)."""
+        """int64 (B,) to uint8 or uint16 (B, C, H, W)."""
 
     def labels(self, indices: Tensor) -> Tensor | None:
         """int64 (B,) to int64 (B,); None where the set has no labels."""
@@ -98,7 +99,7 @@ def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> R
     running, kept = RunningMoments(extractor.dim), []
     for indices in torch.arange(n).split(batch_size * world_size()):  # a batch for each process
         mine = list(indices.split(batch_size))[this_rank() :: world_size()]
-        features = [extractor(reals.gather(few)).cpu() for few in mine] or [torch.empty(0, extractor.dim)]
+        features = [extractor(to_8_bit(reals.gather(few))).cpu() for few in mine] or [torch.empty(0, extractor.dim)]
         found = collected(torch.cat(features), len(indices), batch_size)
         if found is not None:
             for few in found.split(batch_size):

@@ -1,7 +1,8 @@
 """DCGAN (Radford et al. 2015), with the choices that its users make.
 
-Widths double from the finest scale to 4 x 4: `width` channels at half the image's resolution, twice as many at a quarter,
-and so on up to `max_width`. At 64 px, width 128 gives the paper's 1024-512-256-128 and 64 the `pytorch/examples` net.
+Widths double from the finest scale to the base grid, 4 x 4 for a square of a power of two: `width` channels at half the
+image's resolution, twice as many at a quarter, and so on up to `max_width`. At 64 px, width 128 gives the paper's
+1024-512-256-128 and 64 the `pytorch/examples` net.
 """
 
 import math
@@ -11,8 +12,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from seesaw.functional.resolution import Resolution, scales_of
 from seesaw.functional.spectral import normalise
-from seesaw.nets.layers import check_positive, check_resolution, normal_init
+from seesaw.nets.layers import check_positive, normal_init
 from seesaw.nets.layers.convolution import Conv2d
 from seesaw.nets.layers.depth import Layer, layers_of
 from seesaw.nets.layers.labels import (
@@ -25,11 +27,13 @@ from seesaw.nets.layers.labels import (
 )
 from seesaw.types import Fake, Logits, Pyramid
 
+SIDES = (16, 256)
+"""Pixels of the images' sides, the least and the most."""
 
-def widths(resolution: int, width: int, max_width: int) -> list[int]:
-    """Channels at 4, 8, ..., resolution/2 px."""
-    scales = int(math.log2(resolution)) - 2
-    return [min(width * 2**k, max_width) for k in reversed(range(scales))]
+
+def widths(doublings: int, width: int, max_width: int) -> list[int]:
+    """Channels from the base grid, 4 px in a square, to half the resolution."""
+    return [min(width * 2**k, max_width) for k in reversed(range(doublings))]
 
 
 def upsample(in_channels: int, out_channels: int, kind: str, kernel: int) -> nn.Module:
@@ -49,10 +53,10 @@ def downsample(before: int, after: int, kind: str, kernel: int) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """z -> 4x4 -> ... -> resolution; BatchNorm and ReLU everywhere but at the end, which is tanh.
+    """z -> base grid (4x4) -> ... -> resolution; BatchNorm and ReLU everywhere but at the end, which is tanh.
 
     Args:
-        resolution: a power of two from 16 to 256. channels: of the images.
+        resolution: from 16 to 256, see `seesaw.functional.resolution`. channels: of the images.
         z_dim: of the latents, standard normal as in pytorch/examples (the paper draws them uniform in [-1, 1]).
         width, max_width: see the module.
         up: how the resolution doubles.
@@ -63,7 +67,7 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         z_dim: int = 100,
         width: int = 64,
@@ -75,7 +79,7 @@ class Generator(nn.Module):
         embedding: int = 0,
     ) -> None:
         super().__init__()
-        check_resolution(resolution)
+        scales = scales_of(resolution, *SIDES)
         check_positive(channels=channels, z_dim=z_dim, width=width, max_width=max_width)
         check_condition(condition, ("concat", "multiply", "batch_norm"))
         self.z_dim, self.classes = z_dim, classes
@@ -88,8 +92,8 @@ class Generator(nn.Module):
             z_dim, 0 if by_norm else classes, "multiply" if condition == "multiply" else "concat", embedding
         )
         norm = partial(ConditionalBatchNorm2d, classes) if by_norm else nn.BatchNorm2d
-        sizes = widths(resolution, width, max_width)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(self.latent.out, sizes[0], 4, bias=False)]
+        sizes = widths(scales.doublings, width, max_width)
+        layers: list[nn.Module] = [nn.ConvTranspose2d(self.latent.out, sizes[0], scales.base, bias=False)]
         for before, after in zip(sizes, [*sizes[1:], channels], strict=True):
             layers += [norm(before), nn.ReLU(inplace=True), upsample(before, after, up, kernel)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
@@ -104,15 +108,15 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """resolution -> ... -> 4x4 -> a logit; BatchNorm everywhere but on the first layer, leaky ReLU of slope 0.2.
+    """resolution -> ... -> base grid (4x4) -> a logit; BatchNorm everywhere but on the first layer, leaky ReLU of slope 0.2.
 
     Args:
-        resolution: a power of two from 16 to 256. channels: of the images.
+        resolution: from 16 to 256, see `seesaw.functional.resolution`. channels: of the images.
         width, max_width: see the module.
         down: how the resolution halves.
         kernel: of the strided convolutions, 4 (pytorch/examples) or 5 (the paper).
         norm: "none" leaves BatchNorm out, as R1 wants it: it couples the samples whose gradients R1 takes.
-        fc: widths of hidden fully connected layers at the end; empty: one layer from 4x4 to the logit.
+        fc: widths of hidden fully connected layers at the end; empty: one layer from the base grid to the logit.
         pack: images judged together, stacked along the channels (balance=pac).
         spectral_norm: every weight divided by its largest singular value (Miyato et al. 2018). It takes norm "none": BatchNorm
             undoes any scale of the weight before it.
@@ -121,7 +125,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         width: int = 64,
         max_width: int = 1024,
@@ -137,10 +141,10 @@ class Discriminator(nn.Module):
         super().__init__()
         if spectral_norm and norm == "batch":
             raise ValueError("spectral_norm takes norm=none: BatchNorm undoes any scale of the weight before it")
-        check_resolution(resolution)
+        scales = scales_of(resolution, *SIDES)
         check_positive(channels=channels, width=width, max_width=max_width, pack=pack)
         check_positive(**{f"fc.{k}": w for k, w in enumerate(fc)})
-        sizes = widths(resolution, width, max_width)[::-1]
+        sizes = widths(scales.doublings, width, max_width)[::-1]
         layers: list[nn.Module] = []
         for k, (before, after) in enumerate(zip([channels * pack, *sizes], sizes, strict=False)):
             layers.append(downsample(before, after, down, kernel))
@@ -148,9 +152,10 @@ class Discriminator(nn.Module):
                 layers.append(nn.BatchNorm2d(after))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         layers.append(nn.Flatten())
-        for before, after in zip([sizes[-1] * 16, *fc], fc, strict=False):
+        flat = sizes[-1] * math.prod(scales.base)
+        for before, after in zip([flat, *fc], fc, strict=False):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2, inplace=True)]
-        features = [sizes[-1] * 16, *fc][-1]
+        features = [flat, *fc][-1]
         self.layers = nn.Sequential(*layers, nn.Linear(features, 1, bias=False))
         normal_init(self)
         self.classes, self.head = classes, ClassHead(partial(nn.Linear, features), classes, condition, pack)

@@ -1,10 +1,12 @@
 """Fully connected GAN: the first of them (Goodfellow et al. 2014), with the widths of today's common recipe."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
 
+from seesaw.functional.resolution import Resolution, size_of
 from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive
 from seesaw.nets.layers.depth import Layer, layers_of
@@ -16,7 +18,7 @@ class Generator(nn.Module):
     """z -> 128 -> 256 -> 512 -> 1024 -> C x H x W; leaky ReLU of slope 0.2, BatchNorm from the second hidden layer on; tanh.
 
     Args:
-        resolution: H = W of the images. channels: C.
+        resolution: H = W of the images, or `HxW`. channels: C.
         z_dim: of the standard normal latents.
         widths: of the hidden layers.
         batch_norm: whether the hidden layers from the second on are normalised.
@@ -26,7 +28,7 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         z_dim: int = 100,
         widths: Sequence[int] = (128, 256, 512, 1024),
@@ -37,10 +39,8 @@ class Generator(nn.Module):
         embedding: int = 0,
     ) -> None:
         super().__init__()
-        check_positive(
-            resolution=resolution, channels=channels, z_dim=z_dim, **{f"widths.{k}": w for k, w in enumerate(widths)}
-        )
-        self.z_dim, self.shape, self.classes = z_dim, (channels, resolution, resolution), classes
+        check_positive(channels=channels, z_dim=z_dim, **{f"widths.{k}": w for k, w in enumerate(widths)})
+        self.z_dim, self.shape, self.classes = z_dim, (channels, *size_of(resolution)), classes
         self.latent = ClassLatent(z_dim, classes, condition, embedding)
         layers: list[nn.Module] = []
         for k, (before, after) in enumerate(zip([self.latent.out, *widths], widths, strict=False)):
@@ -48,8 +48,8 @@ class Generator(nn.Module):
             if batch_norm and k > 0:
                 layers.append(nn.BatchNorm1d(after))
             layers.append(nn.LeakyReLU(0.2))
-        layers.append(nn.Linear(widths[-1], channels * resolution**2))
-        if resolution > 1 if bounded is None else bounded:
+        layers.append(nn.Linear(widths[-1], math.prod(self.shape)))
+        if self.shape[1:] != (1, 1) if bounded is None else bounded:
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
 
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         widths: Sequence[int] = (512, 256),
         dropout: float = 0.0,
@@ -84,11 +84,9 @@ class Discriminator(nn.Module):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be at least 0 and under 1")
-        check_positive(
-            resolution=resolution, channels=channels, pack=pack, **{f"widths.{k}": w for k, w in enumerate(widths)}
-        )
+        check_positive(channels=channels, pack=pack, **{f"widths.{k}": w for k, w in enumerate(widths)})
         layers: list[nn.Module] = []
-        for before, after in zip([channels * pack * resolution**2, *widths], widths, strict=False):
+        for before, after in zip([channels * pack * math.prod(size_of(resolution)), *widths], widths, strict=False):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
             if dropout:
                 layers.append(nn.Dropout(dropout))

@@ -11,7 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seesaw.nets.layers import check_positive, check_resolution
+from seesaw.functional.resolution import Resolution, scales_of
+from seesaw.nets.layers import check_positive
 from seesaw.nets.layers.depth import Layer, joined, layers_of
 from seesaw.nets.layers.equalized import (
     GAIN,
@@ -34,7 +35,7 @@ class Generator(nn.Module):
     As in the authors' code the first block has one pixel norm, at its end, and every layer, colours included, the gain sqrt(2).
 
     Args:
-        resolution: of the finest scale, a power of two from 8 to 1024. channels: of the images.
+        resolution: of the finest scale, from 8 to 1024, see `seesaw.functional.resolution`. channels: of the images.
         z_dim: of the latents, which are brought to the hypersphere of radius sqrt(z_dim).
         base, max_width: channels, see `widths_of`.
         classes, condition, embedding: how it takes labels; see `ClassLatent`. The class goes to the hypersphere with the latent,
@@ -43,7 +44,7 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         z_dim: int = 512,
         base: int = 8192,
@@ -53,14 +54,14 @@ class Generator(nn.Module):
         embedding: int = 0,
     ) -> None:
         super().__init__()
-        check_resolution(resolution, 8, 1024)
+        scales = scales_of(resolution)
         check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
         self.z_dim, self.classes = z_dim, classes
         self.latent = ClassLatent(z_dim, classes, condition, embedding)
-        sizes = widths_of(resolution, base, max_width)
+        sizes = widths_of(scales, base, max_width)
         first = [
             PixelNorm(),
-            FromLatent(self.latent.out, sizes[0], GAIN),
+            FromLatent(self.latent.out, sizes[0], GAIN, scales.base),
             nn.LeakyReLU(0.2),
             conv3(sizes[0], sizes[0]),
             PixelNorm(),
@@ -75,7 +76,8 @@ class Generator(nn.Module):
         self.to_rgb = nn.ModuleList(EqualConv2d(width, channels, 1) for width in sizes)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) and labels (B,) to images (B, C, 4, 4), (B, C, 8, 8), ..., (B, C, resolution, resolution)."""
+        """Latents (B, z_dim) and labels (B,) to images (B, C, 4, 4), (B, C, 8, 8), ..., (B, C, H, W); of other shapes from their
+        base grid on."""
         x, images = self.latent(z, y), []
         for block, to_rgb in zip(self.blocks, self.to_rgb, strict=True):
             x = block(x)
@@ -129,7 +131,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         base: int = 8192,
         max_width: int = 512,
@@ -142,11 +144,11 @@ class Discriminator(nn.Module):
         condition: Condition = "projection",
     ) -> None:
         super().__init__()
-        check_resolution(resolution, 8, 1024)
+        scales = scales_of(resolution)
         check_positive(channels=channels, base=base, max_width=max_width, pack=pack)
         if stddev not in ("every", "last"):
             raise ValueError(f"stddev is {stddev!r}; it must be every or last")
-        sizes = widths_of(resolution, base, max_width, least=2)  # lin_cat halves them
+        sizes = widths_of(scales, base, max_width, least=2)  # lin_cat halves them
         self.from_rgb = EqualConv2d(channels * pack, sizes[-1], 1)
         combines = [Combine(combine, channels * pack, width) for width in sizes[:-1]]  # coarse to fine
         self.combines = nn.ModuleList(combines)
@@ -162,7 +164,7 @@ class Discriminator(nn.Module):
         self.last = nn.Sequential(
             MinibatchStddev(group),
             conv3(combines[0].out + 1, first),
-            EqualConv2d(first, first, 4),
+            EqualConv2d(first, first, scales.base),
             nn.LeakyReLU(0.2),
             EqualConv2d(first, 1, 1),
             nn.Flatten(0),

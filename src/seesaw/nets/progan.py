@@ -1,4 +1,5 @@
-"""ProGAN (Karras et al. 2018, "Progressive Growing of GANs"): both players grow from 4x4, scale by scale.
+"""ProGAN (Karras et al. 2018, "Progressive Growing of GANs"): both players grow from 4x4, scale by scale; of other
+shapes from their base grid (`seesaw.functional.resolution`).
 
 Widths follow the paper's code: 512 channels at 4 to 32 px, then half as many at each doubling (`base` 8192). With `base` 4096
 it is the CIFAR-10 net of that code as first published, with `max_width` and `z_dim` 128 beside it the one of its later version.
@@ -6,14 +7,16 @@ A net stands at full depth until a growth sets its stage.
 """
 
 import itertools
+import math
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seesaw.functional.resolution import Resolution, scales_of
 from seesaw.functional.staged import Staged
-from seesaw.nets.layers import check_positive, check_resolution
+from seesaw.nets.layers import check_positive
 from seesaw.nets.layers.depth import Layer, joined, layers_of
 from seesaw.nets.layers.equalized import (
     GAIN,
@@ -34,7 +37,7 @@ class Generator(Staged):
     """z -> 4x4 -> ... -> the stage's resolution; pixel norm after every layer, a linear 1x1 convolution to colour.
 
     Args:
-        resolution: of the last scale, a power of two from 8 to 1024. channels: of the images.
+        resolution: of the last scale, from 8 to 1024, see `seesaw.functional.resolution`. channels: of the images.
         z_dim: of the latents, which are brought to the hypersphere of radius sqrt(z_dim).
         base, max_width: channels, see `widths_of`.
         classes, condition, embedding: how it takes labels; see `ClassLatent`. The class goes to the hypersphere with the latent,
@@ -43,7 +46,7 @@ class Generator(Staged):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         z_dim: int = 512,
         base: int = 8192,
@@ -53,15 +56,15 @@ class Generator(Staged):
         embedding: int = 0,
     ) -> None:
         super().__init__()
-        check_resolution(resolution, 8, 1024)
+        scales = scales_of(resolution)
         check_positive(channels=channels, z_dim=z_dim, base=base, max_width=max_width)
         self.z_dim, self.classes = z_dim, classes
         self.latent = ClassLatent(z_dim, classes, condition, embedding)
-        sizes = widths_of(resolution, base, max_width)
+        sizes = widths_of(scales, base, max_width)
         lrelu = nn.LeakyReLU(0.2)
         first = [
             PixelNorm(),
-            FromLatent(self.latent.out, sizes[0], GAIN / 4),
+            FromLatent(self.latent.out, sizes[0], GAIN / math.sqrt(math.prod(scales.base)), scales.base),
             lrelu,
             PixelNorm(),
             conv3(sizes[0], sizes[0]),
@@ -78,7 +81,7 @@ class Generator(Staged):
         self.depth = len(self.blocks)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) and labels (B,) to one image (B, C, 4 * 2^depth, 4 * 2^depth), in a fade
+        """Latents (B, z_dim) and labels (B,) to one image (B, C, h * 2^depth, w * 2^depth) of the base grid h x w, in a fade
         blended with the coarser scale's."""
         x = coarser = self.first(self.latent(z, y))
         for block in self.blocks[: self.depth]:
@@ -108,7 +111,7 @@ class Discriminator(Staged):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: Resolution,
         channels: int,
         base: int = 8192,
         max_width: int = 512,
@@ -119,9 +122,9 @@ class Discriminator(Staged):
         condition: Condition = "projection",
     ) -> None:
         super().__init__()
-        check_resolution(resolution, 8, 1024)
+        scales = scales_of(resolution)
         check_positive(channels=channels, base=base, max_width=max_width, pack=pack)
-        sizes = widths_of(resolution, base, max_width)
+        sizes = widths_of(scales, base, max_width)
         self.from_rgb = nn.ModuleList(
             nn.Sequential(EqualConv2d(channels * pack, width, 1), nn.LeakyReLU(0.2)) for width in sizes
         )
@@ -133,7 +136,7 @@ class Discriminator(Staged):
             MinibatchStddev(group),
             conv3(sizes[0] + 1, sizes[0]),
             nn.Flatten(),
-            EqualLinear(16 * sizes[0], sizes[0]),
+            EqualLinear(math.prod(scales.base) * sizes[0], sizes[0]),
             nn.LeakyReLU(0.2),
             EqualLinear(sizes[0], 1, gain=1.0),
         )

@@ -15,7 +15,6 @@ from seesaw.config.assemble import assemble
 from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
-from seesaw.gan.growth import COARSEST
 from seesaw.training.differences import literal
 from seesaw.training.error_messages import explain_building
 
@@ -52,6 +51,7 @@ def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:
         data = construct(nodes["data"], "data", packages)
         torch.manual_seed(config["seed"])
         model = construct(nodes["model"], "model", packages)
+        model.depth = getattr(data, "depth", 8)
     except InstantiationException as error:
         text = explain_building(error, [])
         if text is None or config["data"].get("resolution") != 1:
@@ -75,7 +75,7 @@ def notice_growth(model: Experiment, kimg: float) -> None:
     if images > model.last_change:
         return
     growth: Any = model.growth
-    last, reached = (COARSEST * 2 ** growth.stage(at).depth for at in (growth.last_change, images - 1))
+    last, reached = (growth.scales.at(growth.stage(at).depth).label for at in (growth.last_change, images - 1))
     whole = (growth.last_change + growth.fade + growth.stabilise) / 1000
     rank_zero_only(warnings.warn)(
         f"the run ends at {kimg:g} kimg and {reached} px: the last scale, {last} px, begins at {growth.last_change / 1000:g} "

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 from seesaw.config.assemble import assemble
 from seesaw.config.values import shown
 from seesaw.errors import UserError
+from seesaw.functional.resolution import size_of
 from seesaw.gan.module import GAN
 from seesaw.training.build import construct
 from seesaw.training.error_messages import first_line
@@ -101,7 +102,7 @@ def _play_scales(gan: GAN, data: Any, devices: int, device: str) -> list[str]:
         for part in gan.parts:
             part.advance(0, images_shown)
         batch_size = max(data.batch_size_at(images_shown) // devices, 1)
-        shapes = _play(gan, torch.zeros(batch_size, data.channels, data.resolution, data.resolution, device=device))
+        shapes = _play(gan, torch.zeros(batch_size, data.channels, *size_of(data.resolution), device=device))
         if not lines or not lines[-1].endswith(shapes):
             lines.append(f"from {images_shown / 1000:g} kimg: {shapes}")
     return lines

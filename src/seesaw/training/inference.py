@@ -35,7 +35,7 @@ TO_EVALUATE = "give its path by --fid FILE"
 GROUPS = ("model", "data", "metrics", *PARTS)
 """What is read of a checkpoint's configuration beside the top-level options."""
 
-FIXED = ("_target_", "resolution", "channels", "labels", "classes", "class_names", "holdout")
+FIXED = ("_target_", "resolution", "channels", "depth", "labels", "classes", "class_names", "holdout")
 """Keys of the data that belong to the model as it was trained."""
 
 PLACES = ("cache_dir", "run_dir", "resume", "init_from")
@@ -96,6 +96,7 @@ def restore(
         model.load_state_dict(checkpoint["state_dict"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: the weights do not fit the model of its configuration") from error
+    model.depth = nodes["data"].get("depth", 8)
     shown = checkpoint["progress"]["images_shown"]
     return Restored(model.to(device()).eval(), nodes, shown, config["cache_dir"])
 

@@ -33,8 +33,8 @@ BUILT = ("model", "data", "metrics", *PARTS, "logger", "trainer", "callbacks", "
 NEEDED = ("model", "data", "metrics", "trainer", "logger", "callbacks", "debug")
 """Groups that every run has."""
 
-Choose = Callable[[], str]
-"""Gives the option that replaces metrics=auto."""
+Choose = Callable[[int], str]
+"""Gives the option that replaces metrics=auto, for images of so many channels."""
 
 TESTED = "self_supervised"
 """The option of the group metrics that a set may turn out not to suit; then none replaces it."""
@@ -63,7 +63,7 @@ def checked(
     """
     config = check_values(check_names(cfg, overrides, choices), overrides, choices)
     if choose is not None and choices.get("metrics") == "auto":
-        choose_metrics(cfg, choices, choose())
+        choose_metrics(cfg, choices, choose(config["data"].get("channels", 3)))
         config = check_values(check_names(cfg, overrides, choices), overrides, choices)
     if choose is not None and choices.get("metrics") == TESTED and (objection := objection_to(config)):
         warnings.warn(
@@ -211,14 +211,15 @@ def check_single_device(config: Mapping[str, Any], job: Job) -> None:
         )
 
 
-def choose_auto_metrics() -> str:
-    """The option that metrics=auto stands for here. The first process of a run chooses, and prints which and why."""
+def choose_auto_metrics(channels: int) -> str:
+    """The option that metrics=auto stands for here, for images of so many channels. The first process of a run chooses, and
+    prints which and why."""
     from seesaw.metrics.auto import choose
     from seesaw.training.launcher import inherited_metrics
 
     if (decided := inherited_metrics()) is not None:
         return decided
-    found = choose()
+    found = choose(channels)
     print(found.message, flush=True)
     return found.option
 

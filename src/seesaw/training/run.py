@@ -138,6 +138,7 @@ def best_of(folder: RunFolder) -> float | None:
 def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageData) -> tuple[Any, Any]:
     """The evaluation, checked, and the reals, read. UserError where the model waits for a metric and none is measured."""
     evaluation = construct(assemble(config)["metrics"], "metrics", config["packages"])
+    evaluation.check_channels(config["data"].get("channels", 3))
     data.prepare()
     reals = evaluation.reals_of(data)
     evaluation.check(reals, download=not config["dry_run"])

@@ -215,8 +215,9 @@ def test_a_file_beyond_the_limit_is_bad() -> None:
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"resolution": 0}, "resolution must be at least 1, not 0"),
-    ({"channels": 2}, "channels must be 1 or 3, not 2"),
+    ({"resolution": 0}, "resolution is 0; it must be a number of pixels, or height x width such as 96x160"),
+    ({"depth": 12}, "depth must be 8 or 16, not 12"),
+    ({"channels": 9}, "channels must be from 1 to 8, not 9"),
     ({"crop": "centre"}, "crop must be one of center, random, none, not 'centre'"),
     ({"background": "whyte"}, "background must be a colour such as white or #202020, not 'whyte'"),
     ({"side": 2}, "side must be null with crop=none, else at least 4, not 2"),

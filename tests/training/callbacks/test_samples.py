@@ -8,7 +8,7 @@ from torchvision.utils import make_grid
 
 from seesaw.data.images import ImageSet
 from seesaw.experiment import Experiment
-from seesaw.training.callbacks.samples import Samples, class_rows, grid, rows_of_scales, save_png
+from seesaw.training.callbacks.samples import CHEQUER, Samples, class_rows, grid, rows_of_scales, save_png, visible
 from seesaw.training.loggers.csv_log import CSVLog
 from seesaw.training.loggers.tracker import RunInfo
 from seesaw.training.scatter import scatter
@@ -48,6 +48,40 @@ def test_png_keeps_every_pixel(tmp_path, channels):
     read = np.asarray(Image.open(tmp_path / "deep" / "x.png"))
     assert np.array_equal(read, image[0] if channels == 1 else image.permute(1, 2, 0))
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["x.png"]
+
+
+def test_a_sheet_of_wide_images_is_as_square_as_it_gets():
+    sheet = grid(noise(12, 3, 64, 128))
+    assert sheet.shape[1:] == (4 * 66 + 2, 3 * 130 + 2)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(2, "LA"), (4, "RGBA")])
+def test_transparent_images_lie_on_a_chequerboard_as_pillow_lays_them(channels, mode):
+    images = noise(3, channels, 24, 40)
+    rows, columns = np.mgrid[:24, :40] // CHEQUER
+    board = Image.fromarray(np.where((rows + columns) % 2, 153, 102).astype(np.uint8)).convert("RGBA")
+    for image, shown in zip(images, visible(images), strict=True):
+        picture = Image.fromarray(image.permute(1, 2, 0).numpy(), mode=mode).convert("RGBA")
+        expected = np.asarray(Image.alpha_composite(board, picture).convert("RGB" if channels == 4 else "L")).astype(
+            int
+        )
+        found = shown.permute(1, 2, 0).numpy() if channels == 4 else shown[0].numpy()
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_many_channels_stand_side_by_side():
+    images = noise(3, 6, 8, 12)
+    assert torch.equal(visible(images)[1, 0], torch.cat(list(images[1]), dim=1))
+    assert torch.equal(visible(images[:, :1]), images[:, :1])
+    assert torch.equal(visible(images[:, :3]), images[:, :3])
+
+
+def test_sixteen_bits_of_grey_are_written_whole(tmp_path):
+    deep = torch.randint(0, 65536, (5, 1, 64, 96), dtype=torch.int32).to(torch.uint16)
+    save_png(grid(deep, columns=5, pad=0), tmp_path / "x.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), torch.cat(list(deep[:, 0]), dim=1).numpy())
+    assert grid(deep).flatten()[0] == 96 * 257
+    assert visible(deep.expand(5, 3, 64, 96)).dtype == torch.uint8
 
 
 class Painter(Experiment):

@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
-from seesaw.data.prepare.decode import LARGEST_FILE
+from seesaw.data.prepare.limits import LARGEST_FILE
 
 Stamp = tuple[int, int]
 """Size in bytes of an image, and a number that changes with its content: a time in ns, or a CRC."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from seesaw.data.images import ImageSet, box_average, free_memory, require_memory
 from seesaw.data.prepare.write import images_file, shape_of, whole, write_header
 from seesaw.errors import UserError
+from seesaw.functional.resolution import Size
 from seesaw.util import atomic_write
 
 CHUNK = 1024
@@ -52,27 +53,28 @@ class PreparedSet(ImageSet):
         self.check_file()
         return replace(super().to(device), file=None)  # type: ignore[call-arg]
 
-    def level(self, resolution: int) -> ImageSet:
-        """The same images at a smaller power of two, from a file that is made when it is missing; in memory where it
+    def level(self, height: int) -> ImageSet:
+        """The same images smaller by a power of two, from a file that is made when it is missing; in memory where it
         cannot be written.
         """
         assert self.folder is not None
-        n, c, h, _ = self.shape
-        if resolution == h:
+        n, c, h, w = self.shape
+        if height == h:
             return self
-        shape = n, c, resolution, resolution
+        resolution = Size(height, w * height // h).label
+        shape = n, c, height, w * height // h
         places = [images_file(folder, resolution) for folder in (self.folder, self.levels or self.folder)]
         path = next((place for place in places if shape_of(place) == shape), places[1])
         if shape_of(path) != shape:
             self.check_file()
-            lost = shape_of(images_file(self.folder, h)) != self.shape
+            lost = shape_of(images_file(self.folder, Size(h, w).label)) != self.shape
             if lost and self.file is not None:
                 raise self._lost()
             if lost or (path.parent.exists() and not os.access(path.parent, os.W_OK)):
-                require_memory(n, c, resolution)
-                return ImageSet(box_average(self.images, resolution), self.name, self.y, self.classes)
+                require_memory(n, c, resolution, 8 * self.images.itemsize)
+                return ImageSet(box_average(self.images, height), self.name, self.y, self.classes)
             hint = "choose another place by cache_dir=…"
-            atomic_write(path, lambda file: _write_level(self.images, resolution, file), hint)
+            atomic_write(path, lambda file: _write_level(self.images, height, file), hint)
         images, file = map_images(path)
         return PreparedSet(images, self.name, self.y, self.classes, None, path.parent, self.levels, file)
 
@@ -111,8 +113,9 @@ def map_images(path: Path) -> tuple[Tensor, mmap.mmap]:
     return torch.from_numpy(array), array.base
 
 
-def _write_level(images: Tensor, resolution: int, file: BinaryIO) -> None:
+def _write_level(images: Tensor, height: int, file: BinaryIO) -> None:
     """Chunk by chunk: the set may be larger than the memory."""
-    write_header(file, (*images.shape[:2], resolution, resolution))
+    n, c, h, w = images.shape
+    write_header(file, (n, c, height, w * height // h), 8 * images.itemsize)
     for part in images.split(CHUNK):
-        file.write(box_average(part, resolution).cpu().numpy().data)
+        file.write(box_average(part, height).cpu().numpy().data)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seesaw.data.checks import check_exists
-from seesaw.data.prepare.decode import SUFFIXES, BadImage
+from seesaw.data.prepare.decode import NPY, SUFFIXES, BadImage
 from seesaw.data.prepare.listing import (
     Stamp,
     describe_left_out,
@@ -48,7 +48,7 @@ class Tree(ABC):
 
     Attributes:
         stamps: of each image that can be read, sorted by name.
-        names: of these images.
+        names: of these images. Arrays (.npy) are images only where there are no pictures.
         refused: entries with an image's name that are never read, and why.
         others: how many files of each suffix are no images.
         left_out: how many folders of each kind were not entered, see `listing`.
@@ -67,6 +67,12 @@ class Tree(ABC):
                 self.refused[name] = found
             else:
                 self.stamps[name] = found
+        if any(
+            _suffix(name) != NPY for name in self.stamps
+        ):  # arrays beside pictures are masks, landmarks or features of them
+            for name in [name for name in (*self.stamps, *self.refused) if _suffix(name) == NPY]:
+                self.stamps.pop(name, None), self.refused.pop(name, None)
+                self.others[NPY] += 1
         self.names = list(self.stamps)
         digest = hashlib.sha256()
         for entry in (*self.stamps.items(), *self.refused.items()):

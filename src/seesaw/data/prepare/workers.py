@@ -30,7 +30,7 @@ def decode_rows(tree: Tree, how: Decoding, path: Path, start: int) -> list[str]:
         For each image of the chunk the reason why it is bad, or "".
     """
     names = tree.names[start : start + CHUNK]
-    rows = np.zeros((len(names), how.channels, how.resolution, how.resolution), dtype=np.uint8)
+    rows = np.zeros((len(names), how.channels, *how.size), dtype=how.dtype)
     reasons = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

@@ -2,7 +2,8 @@
 
 A prepared set is a folder of `cache_dir/prepared`:
 
-    images-64.npy  uint8 (N, C, 64, 64); with smaller levels images-32.npy, … beside it
+    images-64.npy  uint8 (N, C, 64, 64), or uint16 of data.depth=16; of other shapes than squares images-96x160.npy, …; with
+                   smaller levels images-32.npy, … beside it
     labels.npy     int64 (N,), where the set has labels
     names.json     the file each image came from
     index.json     names of the classes, content hash, where it came from and how, the bad images with their reasons
@@ -30,6 +31,7 @@ from seesaw.data.prepare.listing import CACHE_TAG
 from seesaw.data.prepare.tree import Tree
 from seesaw.data.prepare.workers import decode_all
 from seesaw.errors import Notice, UserError
+from seesaw.functional.resolution import Resolution
 from seesaw.util import atomic_write, locked, usable_cpus
 
 VERSION = 2
@@ -68,7 +70,7 @@ class Plan:
     def key(self) -> str:
         """A hash of the sources and of all options that decide on the pixels: equal keys, equal prepared sets."""
         # 1: the same as in format 1, so that a set of that format is found in its place and made anew there
-        made = (1, self.name, self.tree.fingerprint, asdict(self.how), self.y)
+        made = (1, self.name, self.tree.fingerprint, self.how.decisive(), self.y)
         return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
 
     def folder(self, cache_dir: str | Path) -> Path:
@@ -133,8 +135,8 @@ def mark_cache(cache_dir: Path) -> None:
         atomic_write(tag, f"{CACHE_SIGNATURE}\n# This folder is a cache of seesaw.\n")
 
 
-def images_file(folder: Path, resolution: int) -> Path:
-    """Where the images of a prepared set lie at one resolution."""
+def images_file(folder: Path, resolution: Resolution) -> Path:
+    """Where the images of a prepared set lie at one resolution, a number or `HxW`."""
     return folder / f"images-{resolution}.npy"
 
 
@@ -179,7 +181,7 @@ def prepared_at(root: str) -> dict[str, Any] | None:
     return index
 
 
-def content_hash(folder: Path, resolution: int) -> str:
+def content_hash(folder: Path, resolution: Resolution) -> str:
     """The SHA-256 of shape and pixels, in hexadecimal digits: its first 16 are the `identity` of the set."""
     images = np.load(images_file(folder, resolution), mmap_mode="r")
     digest = hashlib.sha256(str(images.shape).encode())
@@ -188,16 +190,17 @@ def content_hash(folder: Path, resolution: int) -> str:
     return digest.hexdigest()
 
 
-def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """Write the header of a .npy file of uint8. Its length does not depend on the first number of `shape`."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+def write_header(file: BinaryIO, shape: tuple[int, ...], depth: int = 8) -> None:
+    """Write the header of a .npy file of uint8, or with `depth` 16 of uint16. Its length does not depend on the first number
+    of `shape`."""
+    header = {"descr": "|u1" if depth == 8 else "<u2", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 
 def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
     names, how = plan.tree.names, plan.how
     path = images_file(making, how.resolution)
-    _allocate(path, (len(names), how.channels, how.resolution, how.resolution))
+    _allocate(path, (len(names), how.channels, *how.size), how.depth)
     reasons = _decode_all(plan, path, jobs)
     bad = {name: reason for name, reason in zip(names, reasons, strict=True) if reason} | plan.tree.refused
     total = len(names) + len(plan.tree.refused)
@@ -224,11 +227,11 @@ def _make(plan: Plan, making: Path, cache_dir: Path, jobs: int | None) -> None:
     (making / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
-def _allocate(path: Path, shape: tuple[int, ...]) -> None:
-    """An empty .npy file of uint8. A disk that is too small fails here, not after hours."""
+def _allocate(path: Path, shape: tuple[int, ...], depth: int) -> None:
+    """An empty .npy file of `depth` bits a value. A disk that is too small fails here, not after hours."""
     with open(path, "wb") as file:
-        write_header(file, shape)
-        size = file.tell() + int(np.prod(shape, dtype=np.int64))
+        write_header(file, shape, depth)
+        size = file.tell() + int(np.prod(shape, dtype=np.int64)) * depth // 8
         file.truncate(size)
         file.flush()
         if sys.platform == "linux":
@@ -249,7 +252,7 @@ def _keep_rows(path: Path, good: list[int]) -> None:
     """Move the good rows together, in their order, and cut the file."""
     rows = np.load(path, mmap_mode="r")
     with open(path, "r+b") as file:
-        write_header(file, (len(good), *rows.shape[1:]))
+        write_header(file, (len(good), *rows.shape[1:]), 8 * rows.itemsize)
         for start in good:  # never behind the place that is written
             file.write(rows[start].data)
         file.truncate()

@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 
 from seesaw.data.images import ImageSet, brought_to
 from seesaw.data.module import ImageData
+from seesaw.functional.resolution import Resolution
 
 
 class Digits(ImageData):
@@ -15,7 +16,7 @@ class Digits(ImageData):
         return digits(self.resolution, self.channels)
 
 
-def digits(resolution: int, channels: int = 1) -> ImageSet:
+def digits(resolution: Resolution, channels: int = 1) -> ImageSet:
     """The 1797 handwritten digits that scikit-learn carries (Alpaydin & Kaynak, UCI 1998): no download.
 
     They are 8x8 with values 0 ... 16, here scaled to 0 ... 255 and enlarged bilinearly; 10 classes.

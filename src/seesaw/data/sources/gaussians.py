@@ -7,6 +7,7 @@ from torch import Tensor
 from seesaw.data.images import ImageSet
 from seesaw.data.module import Common, ImageData
 from seesaw.functional.mixtures import draw, grid, ring
+from seesaw.functional.resolution import Resolution
 
 
 class Gaussians(ImageData):
@@ -32,7 +33,7 @@ class Gaussians(ImageData):
             raise ValueError("flip must be false: points have no left and right")
         self.means, self.std, self.n, self.points_seed = means, std, n, points_seed
 
-    def check_shape(self, resolution: int, channels: int) -> None:
+    def check_shape(self, resolution: Resolution, channels: int) -> None:
         if (resolution, channels) != (1, 2):
             raise ValueError(f"points of the plane have resolution 1 and channels 2, not {resolution} and {channels}")
 

@@ -13,6 +13,7 @@ from seesaw.data.images import ImageSet
 from seesaw.data.module import Common, ImageData
 from seesaw.data.sources.digits import digits
 from seesaw.data.sources.mnist import MNIST
+from seesaw.functional.resolution import Resolution
 
 CLASSES = 1000
 
@@ -86,7 +87,7 @@ class StackedDigits(ImageData):
         check_count(n)
         self.n, self.stack_seed = n, stack_seed
 
-    def check_shape(self, resolution: int, channels: int) -> None:
+    def check_shape(self, resolution: Resolution, channels: int) -> None:
         super().check_shape(resolution, channels)
         if channels != 3:
             raise ValueError(f"channels must be 3 for stacked images, not {channels}")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from seesaw.errors import UserError
 from seesaw.metrics.extractors.classifier import RESIZE, SmallClassifier, to_input
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -27,7 +28,8 @@ class Extractor(Protocol):
     name: str
     dim: int
     resize: str
-    """How images come to the network's size, in words."""
+    """How images come to the network's size, in words. Images of other shapes than the network's are squeezed into its square,
+    reals and samples alike. Images of 16 bits come as their upper 8."""
 
     @property
     def weights_hash(self) -> str:
@@ -38,6 +40,18 @@ class Extractor(Protocol):
 
     def __call__(self, images: Tensor) -> Tensor:
         """Features on the device of `prepare`, float32; the images may lie on another."""
+
+
+def check_channels(extractor: Extractor, channels: int) -> None:
+    """Raise UserError where the extractor's attribute `channels`, numbers that it takes, does not hold this one. Without the
+    attribute it takes any."""
+    taken: tuple[int, ...] | None = getattr(extractor, "channels", None)
+    if taken is not None and channels not in taken:
+        numbers = " or ".join(map(str, taken))
+        raise UserError(
+            f"metrics: {extractor.name} takes images of {numbers} channels, and data.channels is {channels}: give metrics=none, "
+            "or metrics of your own whose extractor takes them (docs/extending.md)"
+        )
 
 
 class Sampled(Protocol):
@@ -170,6 +184,7 @@ class ClassifierExtractor(Frozen):
 
     dim = SmallClassifier.dim
     resize = RESIZE
+    channels = (1, 3)
 
     def __init__(self, name: Literal["digits", "fashion_mnist", "mnist"]) -> None:
         super().__init__()

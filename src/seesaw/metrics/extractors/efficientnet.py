@@ -40,6 +40,7 @@ class EfficientNetLite0Extractor(Frozen):
 
     name = "efflite0"
     dim = 1280
+    channels = (1, 3)
 
     def __init__(self, size: int = 128) -> None:
         super().__init__()

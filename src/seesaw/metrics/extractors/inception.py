@@ -27,6 +27,7 @@ class InceptionExtractor(Frozen):
 
     name = "inception"
     dim = 2048
+    channels = (1, 3)
     resize = "bilinear as in TensorFlow 1 to 299 px, not antialiased"
 
     def __init__(self, weights: str | None = None, advice: str = TO_TRAIN) -> None:

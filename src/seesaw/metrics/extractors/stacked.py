@@ -21,6 +21,7 @@ class StackedExtractor:
     """
 
     dim = 3 * SmallClassifier.dim
+    channels = (3,)
 
     def __init__(self, name: Literal["digits", "mnist"]) -> None:
         if name not in ("digits", "mnist"):

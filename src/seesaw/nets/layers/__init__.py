@@ -3,12 +3,6 @@
 from torch import nn
 
 
-def check_resolution(resolution: int, low: int = 16, high: int = 256) -> None:
-    """Raise ValueError unless `resolution` is a power of two from `low` to `high`."""
-    if resolution & (resolution - 1) or not low <= resolution <= high:
-        raise ValueError(f"resolution is {resolution}; it must be a power of two from {low} to {high}")
-
-
 def check_positive(**sizes: int) -> None:
     """Raise ValueError unless each size is at least 1."""
     for name, size in sizes.items():

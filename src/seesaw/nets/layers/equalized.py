@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seesaw.functional.convolution import SecondOrderLayer, conv2d
 from seesaw.functional.dtype import at_least_float32
+from seesaw.functional.resolution import Scales
 from seesaw.functional.spectral import normalise
 
 GAIN = math.sqrt(2)
@@ -23,19 +24,26 @@ class EqualConv2d(SecondOrderLayer):
     Args:
         in_channels: of the input.
         out_channels: of the output.
-        kernel: pixels a side.
+        kernel: pixels a side, or its height and width.
         padding: zeros at each edge.
         gain: see `GAIN`; 1 where nothing follows.
         bias: whether there is one, initially 0 and not scaled.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, padding: int = 0, gain: float = GAIN, bias: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int | tuple[int, int],
+        padding: int = 0,
+        gain: float = GAIN,
+        bias: bool = True,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        size = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, *size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.scale, self.padding = gain / math.sqrt(in_channels * kernel**2), padding
+        self.scale, self.padding = gain / math.sqrt(in_channels * math.prod(size)), padding
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) to (B, out_channels, H', W')."""
@@ -76,21 +84,22 @@ def normalise_equalized(net: nn.Module) -> None:
 
 
 class FromLatent(nn.Module):
-    """Latents (B, z_dim) to features (B, width, 4, 4) with one bias a channel: a 4x4 transposed convolution of one pixel.
+    """Latents (B, z_dim) to features (B, width, h, w) with one bias a channel: an h x w transposed convolution of one pixel.
 
     Args:
         z_dim, width: channels before and after.
         gain: ProGAN's code takes sqrt(2) / 4, as for a full 4x4 convolution.
+        base: h and w.
     """
 
-    def __init__(self, z_dim: int, width: int, gain: float) -> None:
+    def __init__(self, z_dim: int, width: int, gain: float, base: tuple[int, int] = (4, 4)) -> None:
         super().__init__()
-        self.linear = EqualLinear(z_dim, 16 * width, gain, bias=False)
+        self.linear = EqualLinear(z_dim, math.prod(base) * width, gain, bias=False)
         self.bias = nn.Parameter(torch.zeros(width))
-        self.width = width
+        self.shape = width, *base
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.linear(z).view(-1, self.width, 4, 4) + self.bias[:, None, None]
+        return self.linear(z).unflatten(1, self.shape) + self.bias[:, None, None]
 
 
 class PixelNorm(nn.Module):
@@ -135,14 +144,16 @@ def conv3(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(EqualConv2d(in_channels, out_channels, 3, padding=1), nn.LeakyReLU(0.2))
 
 
-def widths_of(resolution: int, base: int, max_width: int, least: int = 1) -> list[int]:
-    """Channels at 4, 8, ..., resolution px: min(base / 2^(r-1), max_width) at 2^r px, as ProGAN's code counts them.
+def widths_of(scales: Scales, base: int, max_width: int, least: int = 1) -> list[int]:
+    """Channels from the base grid to the finest scale: min(base / 2^(r-1), max_width) at 2^r px, as ProGAN's code counts
+    them; r is 2 at the base grid, whatever its sides.
 
     Raises ValueError if the finest scale has fewer than `least`.
     """
-    widths = [min(base // 2 ** (r - 1), max_width) for r in range(2, int(math.log2(resolution)) + 1)]
+    widths = [min(base // 2 ** (r - 1), max_width) for r in range(2, scales.doublings + 3)]
     if widths[-1] < least:
+        px = scales.at(scales.doublings).label
         raise ValueError(
-            f"base {base} and max_width {max_width} give {widths[-1]} channels at {resolution} px; at least {least} are needed"
+            f"base {base} and max_width {max_width} give {widths[-1]} channels at {px} px; at least {least} are needed"
         )
     return widths

@@ -17,7 +17,7 @@ from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
 from seesaw.metrics.estimate import estimate
 from seesaw.metrics.evaluator import Evaluation, Evaluator
-from seesaw.metrics.extractors.base import Extractor, Frozen
+from seesaw.metrics.extractors.base import Extractor, Frozen, check_channels
 from seesaw.metrics.metric import Metric, Panel, panels
 from seesaw.metrics.protocol import Which
 from seesaw.metrics.reference import Reals
@@ -48,6 +48,8 @@ class NoMetrics(BatchCallback):
     def reals_of(self, data: Any) -> Any:
         """The images of a data module that would be measured against."""
         return data.reals
+    def check_channels(self, channels: int) -> None:
+        """Any number will do."""
 
     def status(self, reals: Any) -> dict[str, Any]:
         """The entries of status.json; see `Evaluate.status`."""
@@ -157,6 +159,10 @@ class Evaluate(BatchCallback):
     def reals_of(self, data: Any) -> Any:
         """The images of a data module to measure against. UserError where they are held-out ones and none are held out."""
         return data.reals if self.against == "train" else data.images_of(self.against)
+
+    def check_channels(self, channels: int) -> None:
+        """UserError where the extractor takes no images of so many channels."""
+        check_channels(self.evaluator.extractor, channels)
 
     def check(self, reals: Reals, download: bool = True) -> None:
         """Load the extractor and show it a real; called before a run begins.

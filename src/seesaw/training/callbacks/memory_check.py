@@ -4,6 +4,7 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 
+from seesaw.functional.resolution import size_of
 from seesaw.gan.memory import check_memory
 from seesaw.training.callbacks.base import BatchCallback
 
@@ -16,4 +17,4 @@ class MemoryCheck(BatchCallback):
         if last > pl_module.images_shown:
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
             size = data.batch_size_at(last) // trainer.world_size
-            check_memory(pl_module, size, (data.channels, data.resolution, data.resolution))
+            check_memory(pl_module, size, (data.channels, *size_of(data.resolution)))
