@@ -20,7 +20,7 @@ from seesaw.sweeps.process import Process, end_with
 from seesaw.sweeps.records import FILE, STOP, UNRECORDED, failures, jobs_of, record_failure, record_state, recorded
 from seesaw.training.error_messages import error_message, wants_trace
 from seesaw.training.run_folder import Job, read_status
-from seesaw.util import disk_error
+from seesaw.util import disk_error, no_link
 
 PARALLEL = {"joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher"}
 PARALLEL["submitit_slurm"] = PARALLEL["submitit_local"]
@@ -215,7 +215,7 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
 def log_file(folder: Path) -> Any:
     """log.txt, opened for more; nothing at all where it cannot be opened."""
     try:
-        return open(folder / "log.txt", "a", encoding="utf-8", buffering=1)
+        return open(folder / "log.txt", "a", encoding="utf-8", buffering=1, opener=no_link)
     except OSError:
         return open(os.devnull, "w", encoding="utf-8")
 
