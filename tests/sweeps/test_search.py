@@ -227,9 +227,7 @@ def test_a_trial_that_fails_is_counted_and_named(here: Path, capfd: pytest.Captu
     assert "Traceback" in (here / "f/1/log.txt").read_text()
 
 
-def test_a_full_disk_ends_the_search_and_not_its_trials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_ends_the_search_and_not_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else all of them would fail within seconds, and none be left once there is room."""
 
     def full(*_: object) -> float:

@@ -119,7 +119,7 @@ def test_a_folder_with_a_link_that_leads_out_is_refused_untouched(name: str, tmp
     folder.mkdir()
     target = {"dangling": "nowhere"}.get(name, "" if "." not in name else ".mine.tmp1.txt")
     (folder / name).symlink_to(outside / target)
-    with pytest.raises(UserError, match="is a link that leads out of the run folder, to .*outside"), RunLock(folder):
+    with pytest.raises(UserError, match=r"is a link that leads out of the run folder, to .*outside"), RunLock(folder):
         pass
     assert (outside / ".mine.tmp1.txt").read_text(encoding="utf-8") == "mine"
     assert len(list(outside.iterdir())) == 1

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from small_disks import can_mount, fill, read_only, small_disk, writable
+
 from faults.kills import COMMON, MLP, differences
 from faults.processes import Case, Ended, Running, pictures
-from small_disks import can_mount, fill, read_only, small_disk, writable
 
 TRAIN = ("train", *COMMON, *MLP)
 
@@ -121,7 +122,15 @@ def full_prepare(site: Site, command: str) -> None:
     """A set of images finds no room in the cache, when it is prepared ahead or at a run's start."""
     filler = fill(site.disk)
     data = ("data=folder", f"data.root={site.images}", "data.resolution=32", f"cache_dir={site.disk}")
-    run = ("model=mlp", "metrics=none", "kimg=0.032", "batch_size=16", "logger=none", "trainer=cpu", f"run_dir={site.folder / 'run'}")
+    run = (
+        *MLP[:3],
+        "metrics=none",
+        "kimg=0.032",
+        "batch_size=16",
+        "logger=none",
+        "trainer=cpu",
+        f"run_dir={site.folder / 'run'}",
+    )
     arguments = (command, *data, *(run if command == "train" else ()))
     site.refused(*arguments, words=FULL)
     filler.unlink()
@@ -142,16 +151,17 @@ def full_sweep(site: Site) -> None:
 
 
 def full_study(site: Site) -> None:
-    """The journal of a search finds no room, in its first and in a later trial."""
-    search = ("search", "learning_rates", *COMMON[:4], *MLP, "kimg=0.064", "evaluate_kimg=0.032", "batch_size=16", "--trials", "2")
+    """A search finds no room at its start, and after its first trial: it ends, and goes on to all of its trials."""
+    short = ("kimg=0.064", "evaluate_kimg=0.032", "batch_size=16")
+    search = ("search", "learning_rates", *COMMON[:4], *MLP, *short, "--trials", "3")
     place = (f"cache_dir={site.cache}", "--out", str(site.disk / "search"))
     filler = fill(site.disk)
     site.refused(*search, *place, words=FULL)
     filler.unlink()
     lay = partial(fill_at, site.disk, "seesaw.training.loggers.csv_log", "CSVLog", "finish", 1)
-    site.refused(*search, *place, before=lay)
+    site.refused(*search, *place, before=lay, words=FULL)
     (site.disk / "filler").unlink(missing_ok=True)
-    site.done(*search, *place, words="best")
+    site.done(*search, *place, words="search: 3 finished")
 
 
 def full_compare(site: Site, out: bool) -> None:

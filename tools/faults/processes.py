@@ -54,7 +54,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: exit code (negative: the signal), text of both outputs, whether it hung and was killed, its process."""
+    """How a command ended: exit code (negative: the signal), text of both outputs, whether it hung, its process."""
 
     code: int
     out: str

@@ -307,4 +307,6 @@ def record(path: Path, row: dict[str, Any]) -> None:
         with open(path, "a", encoding="utf-8", opener=no_link) as file:
             file.write("\n" * torn + json.dumps(strict(row)) + "\n")
     except OSError as error:
-        warnings.warn(f"{path} cannot be written ({disk_error(error)}): the values are only printed", Notice, stacklevel=2)
+        warnings.warn(
+            f"{path} cannot be written ({disk_error(error)}): the values are only printed", Notice, stacklevel=2
+        )
