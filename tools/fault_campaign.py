@@ -45,7 +45,15 @@ def run_part(name: str, count: int, seed: int, out: Path) -> dict[str, Any]:
     """All cases of a part; its entry in the result, which is written after each case, so that a campaign that is ended early
     has the counts so far."""
     began, bad = time.time(), list[Case]()
-    entry: dict[str, Any] = {"counts": {}, "failed": 0, "failures": [], "seed": seed, "asked": count, "seconds": 0, **where()}
+    entry: dict[str, Any] = {
+        "counts": {},
+        "failed": 0,
+        "failures": [],
+        "seed": seed,
+        "asked": count,
+        "seconds": 0,
+        **where(),
+    }
     with tempfile.TemporaryDirectory(prefix=f"seesaw-{name}-") as scratch:
         for case in PARTS[name][0](Path(scratch).resolve(), count, random.Random(f"{name}/{seed}")):
             for kind, number in case.counts.items():
@@ -70,7 +78,9 @@ def where() -> dict[str, str]:
     """Machine, date and commit of a result."""
     git = ["git", "-C", str(ROOT)]
     commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain", "-uno", "src", "conf"], capture_output=True, text=True).stdout
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "-uno", "src", "conf"], capture_output=True, text=True
+    ).stdout
     return {
         "date": time.strftime("%Y-%m-%d"),
         "commit": f"{commit} and changes" if changed.strip() else commit,

@@ -30,6 +30,7 @@ DISK_ERRORS = {
     errno.ENAMETOOLONG: "a name is too long",
     errno.EISDIR: "a folder stands where a file belongs",
     errno.ENOTDIR: "a file stands where a folder belongs",
+    errno.ELOOP: "it is a link, or its links go in a circle",
 }
 """Errors of a disk, in words."""
 
@@ -91,6 +92,20 @@ def is_damaged(path: Path) -> bool:
 def disk_error(error: OSError) -> str:
     """Why a file could not be written, in words."""
     return DISK_ERRORS.get(error.errno or 0, error.strerror or type(error).__name__)
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether what failed, or the cause of its cause, is a disk that takes nothing more."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            return True
+        error = error.__cause__
+    return False
+
+
+def no_link(path: str, flags: int) -> int:
+    """An opener for `open`: OSError (ELOOP) where the file is a link, through which a stranger's folder would lead elsewhere."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def remove_temporary_files(folder: Path, of_live_processes: bool = False) -> None:

@@ -1,6 +1,7 @@
 """A search: what it counts, what it tries again, what it prunes, and that the same command goes on."""
 
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -224,6 +225,28 @@ def test_a_trial_that_fails_is_counted_and_named(here: Path, capfd: pytest.Captu
     assert "seesaw: f: 2 failed; none gave a distance" in err
     assert read_status(here / "f/1")["state"] == "failed"
     assert "Traceback" in (here / "f/1/log.txt").read_text()
+
+
+def test_a_full_disk_ends_the_search_and_not_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all of them would fail within seconds, and none be left once there is room."""
+
+    def full(*_: object) -> float:
+        cause = OSError(errno.ENOSPC, "No space left on device")
+        raise UserError("config.yaml cannot be written: the disk is full") from cause
+
+    search = study(tmp_path)
+    begun = search.begin_trial()
+    assert begun is not None
+    trial, drawn, lock = begun
+    monkeypatch.setattr("seesaw.training.run.run", full)
+    with lock, pytest.raises(UserError, match="the disk is full"):
+        search.run_trial(trial, drawn)
+    monkeypatch.undo()
+    again = study(tmp_path).begin_trial()
+    assert again is not None
+    assert again[1] == drawn
+    assert study(tmp_path).counted() == 1
+    again[2].close()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 from hydra.errors import InstantiationException
@@ -9,8 +10,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seesaw.errors import UserError
 from seesaw.training.build import build
-from seesaw.training.error_messages import known_message
+from seesaw.training.error_messages import error_message, known_message
 from seesaw.training.preflight import compose_checked
+from seesaw.training.run_folder import RUN_FOLDER
 
 
 def test_a_full_disk_anywhere_is_one_known_message() -> None:
@@ -34,6 +36,16 @@ def test_what_nobody_can_mend_is_not_called_a_mistake() -> None:
     assert known_message(ZeroDivisionError("x"), []) is None
     assert known_message(OSError(errno.EIO, "i/o"), []) is None
     assert known_message(UserError("a sentence"), []) == "a sentence"
+
+
+def test_the_trace_goes_elsewhere_where_the_run_folder_takes_nothing(tmp_path: Path) -> None:
+    """Else the report of an unexpected error would end in another one."""
+    error = ZeroDivisionError("x")
+    error.add_note(f"{RUN_FOLDER}{tmp_path}")
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    message = error_message(error, [])
+    assert message.startswith("unexpected ZeroDivisionError: x; the trace is in ")
+    assert str(tmp_path) not in message
 
 
 @pytest.mark.parametrize("player", ["G", "D"])

@@ -194,6 +194,15 @@ def test_a_torn_record_swallows_no_other(tmp_path: Path) -> None:
     assert path.read_text().splitlines() == ['{"fid": 1.0}', '{"fid": 2.', '{"fid": null}']
 
 
+def test_nothing_is_recorded_through_a_link(tmp_path: Path) -> None:
+    """A stranger's folder would let it add to a file elsewhere."""
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "evaluations.jsonl").symlink_to("mine.txt")
+    with pytest.warns(Notice, match="it is a link, or its links go in a circle"):
+        record(tmp_path / "evaluations.jsonl", {"fid": 1.0})
+    assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
+
+
 def test_values_are_printed_where_they_cannot_be_recorded(tmp_path: Path) -> None:
     with pytest.warns(
         Notice, match=r"evaluations.jsonl cannot be written \(No such file or directory\): the values are only printed"

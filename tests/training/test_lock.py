@@ -107,3 +107,27 @@ def test_what_killed_writes_left_is_removed_when_the_folder_is_locked(tmp_path: 
     with RunLock(tmp_path / "run [v2]"):
         found = {path.name for path in (tmp_path / "run [v2]").rglob("*") if path.is_file()}
     assert found == set(kept)
+
+
+@pytest.mark.parametrize("name", [".run_lock", "log.txt", "metrics.csv", "checkpoints", "samples", "wandb", "dangling"])
+def test_a_folder_with_a_link_that_leads_out_is_refused_untouched(name: str, tmp_path: Path) -> None:
+    """The folder may come from a stranger: the lock alone would empty the file that it leads to."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / ".mine.tmp1.txt").write_text("mine", encoding="utf-8")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    target = {"dangling": "nowhere"}.get(name, "" if "." not in name else ".mine.tmp1.txt")
+    (folder / name).symlink_to(outside / target)
+    with pytest.raises(UserError, match=r"is a link that leads out of the run folder, to .*outside"), RunLock(folder):
+        pass
+    assert (outside / ".mine.tmp1.txt").read_text(encoding="utf-8") == "mine"
+    assert len(list(outside.iterdir())) == 1
+
+
+def test_links_within_a_folder_and_to_it_are_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "disk/run/wandb/offline-run-1").mkdir(parents=True)
+    (tmp_path / "disk/run/latest").symlink_to("wandb/offline-run-1")
+    (tmp_path / "run").symlink_to(tmp_path / "disk/run")
+    with RunLock(tmp_path / "run"):
+        assert is_held(tmp_path / "disk/run")

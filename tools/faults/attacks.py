@@ -5,7 +5,6 @@ The mark of a success is a file MARK in the current folder, in what came from th
 
 import hashlib
 import json
-import os
 import pickle
 import random
 import shlex
@@ -20,11 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from attacks import ATTACKS, MARK, PLACES, Pickled, in_folder, node, put
+from hostile import make_folder, make_zip
 
-from attacks import ATTACKS, MARK, Pickled, PLACES, in_folder, node, put
 from faults.kills import MLP
 from faults.processes import Case, Running, pictures
-from hostile import make_folder, make_zip
 from seesaw.util import TEMPORARY
 
 RUN = (*MLP, "kimg=0.064", "batch_size=16", "logger=none", "trainer=cpu")
@@ -118,7 +117,17 @@ def pickled_arrays(site: Site, name: str) -> list[str]:
     assert done.code == 0, done.err
     (file,) = (site.here / "mine").rglob(name)
     np.save(file, np.array([Pickled()] * 24, dtype=object), allow_pickle=True)
-    return ["train", "model=mlp", "metrics=none", "kimg=0.016", "batch_size=8", "logger=none", "trainer=cpu", "run_dir=new", *data]
+    return [
+        "train",
+        *MLP[:3],
+        "metrics=none",
+        "kimg=0.016",
+        "batch_size=8",
+        "logger=none",
+        "trainer=cpu",
+        "run_dir=new",
+        *data,
+    ]
 
 
 def pickled_statistics(site: Site) -> list[str]:
@@ -146,7 +155,8 @@ def as_text(site: Site, path: str, text: str, command: list[str]) -> list[str]:
 def in_a_page(site: Site, text: str) -> list[str]:
     """Words of a run that reach a page and a terminal."""
     site.change("run/config.yaml", lambda saved: saved | {"seed": text, text: text})
-    site.change("run/status.json", lambda saved: saved | {"reason": text, "protocol": text, "state": text, "metric": text, "choices": {"model": text}})
+    words = {"reason": text, "protocol": text, "state": text, "metric": text, "choices": {"model": text}}
+    site.change("run/status.json", lambda saved: saved | words)
     shutil.copytree(site.here / "run", site.here / text.replace("/", ""))
     return ["compare", "run", text.replace("/", "")]
 
@@ -176,30 +186,46 @@ def pictures_of_a_stranger(site: Site, form: str) -> list[str]:
 
 def bomb(site: Site, size: int) -> list[str]:
     """A checkpoint that is packed: megabytes that become gigabytes."""
-    with zipfile.ZipFile(site.here / CHECKPOINT, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("last/data.pkl", "w", force_zip64=True) as entry:
-            for _ in range(size):
-                entry.write(bytes(1 << 20))
+    archive = zipfile.ZipFile(site.here / CHECKPOINT, "w", zipfile.ZIP_DEFLATED)
+    with archive, archive.open("last/data.pkl", "w", force_zip64=True) as entry:
+        for _ in range(size):
+            entry.write(bytes(1 << 20))
     return site.reader()
 
 
 RESUME = ["train", *RUN, "kimg=0.128", "resume=auto", "run_dir=run"]
-EVALUATE = ["evaluate", "run"]
+EVALUATE, GO_ON = ["evaluate", "run"], ["train", "resume=run", "kimg=0.128"]
 LINKS = {
-    ".run_lock": RESUME, "log.txt": [*RESUME, "optimizer.G.lr=1e30", "optimizer.D.lr=1e30"], "evaluations.jsonl": EVALUATE, "metrics.csv": RESUME,
-    "status.json": RESUME, "config.yaml": RESUME, "curves.png": RESUME, "reals.png": RESUME, "checkpoints": RESUME, "samples": RESUME,
-    "wandb": [*RESUME, "logger=wandb"], "tensorboard": [*RESUME, "logger=tensorboard"], "samples/000000.png": RESUME, CHECKPOINT[4:]: RESUME,
-    "wandb/id": [*RESUME, "logger=wandb"],
+    ".run_lock": RESUME, "log.txt": [*RESUME, "optimizer.G.lr=1e30"], "evaluations.jsonl": EVALUATE, "metrics.csv": RESUME,
+    "status.json": RESUME, "config.yaml": RESUME, "curves.png": RESUME, "reals.png": RESUME, "checkpoints": RESUME,
+    "samples": RESUME, "samples/000000.png": RESUME, CHECKPOINT[4:]: RESUME, "wandb": [*RESUME, "logger=wandb"],
+    "wandb/id": [*RESUME, "logger=wandb"], "tensorboard": [*RESUME, "logger=tensorboard"],
 }  # fmt: skip
 FID = ["evaluate", "run", "--fid", "weights.pth"]
-TO_FOLDER = "run_dir=new"
+RERUN = ["rerun", "run", "run_dir=new"]
+OVERRIDES = (
+    "packages=[attack]", "--config-dir=conf", "hydra.run.dir=../outside", "-m", "hydra/launcher=joblib", "run_dir=../outside/new",
+    "+hydra.callbacks.x={_target_:attack.touch}", "logger@callbacks=wandb",
+)  # fmt: skip
+"""What a stranger may have put among the overrides in a status."""
+YAML = {
+    "an object": f"seed: !!python/object/apply:os.system ['touch {MARK}']\n",
+    "anchors that multiply": "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else '1'] * 10)}]\n" for i in range(9)
+    ),
+    "deep nesting": f"a: {'[' * 5000}{']' * 5000}\n",
+}
+TEXTS = (
+    "${oc.create:{_target_:attack.touch}}", ("${oc.create:{_target_:attack.touch}}",), "${oc.env:SECRET}",
+    "${oc.decode:'{_target_: os.system}'}",
+)  # fmt: skip
 
 
 def attacks() -> dict[str, Attack]:
-    """Every attack by its name."""
-    found: dict[str, Attack] = {f"a checkpoint names {target}": partial(named_class, target=target) for target in ATTACKS}
-    for target in ("attack.touch", "os.system", "torch.utils.collect_env.run"):
-        found[f"a run's command names {target}"] = partial(typed_class, target=target)
+    """Every attack by its name, in an order in which the first ones are of all kinds."""
+    found: dict[str, Attack] = {}
+    for name, command in LINKS.items():
+        found[f"{name} is a link that leads outside"] = partial(linked, name=name, command=command)
     for how in ("zip", "former layout", "pickle"):
         found[f"a pickle as {how}"] = partial(pickled, where="", how=how)
         found[f"a pickle in the weights, as {how}"] = partial(pickled, where="state_dict", how=how)
@@ -208,33 +234,48 @@ def attacks() -> dict[str, Attack]:
     for name in ("images-8.npy", "labels.npy"):
         found[f"a pickle as {name} of a prepared set"] = partial(pickled_arrays, name=name)
     found["a pickle as statistics of the reals"] = pickled_statistics
-    for more in (["packages=[attack]"], ["--config-dir=conf"], ["hydra.run.dir=../outside"], ["-m"], ["hydra/launcher=joblib"],
-                 ["run_dir=../outside/new"], ["+hydra.callbacks.x={_target_:attack.touch}"], ["logger@callbacks=wandb"]):  # fmt: skip
-        for command in (["rerun", "run", TO_FOLDER], ["train", "resume=run", "kimg=0.128"]):
-            found[f"a run's command holds {more[0]}: {command[0]}"] = partial(in_the_status, more=more, command=command)
-    yaml_object = f"seed: !!python/object/apply:os.system ['touch {MARK}']\n"
-    many = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else '1'] * 10)}]\n" for i in range(9))
-    for name, text in (("an object", yaml_object), ("anchors that multiply", many), ("deep nesting", f"a: {'[' * 5000}{']' * 5000}\n")):
-        for command in (RESUME, ["compare", "run"]):
-            found[f"config.yaml holds {name}: {command[0]}"] = partial(as_text, path="run/config.yaml", text=text, command=command)
-    for command in (["rerun", "run", TO_FOLDER], RESUME, ["train", "resume=run", "kimg=0.128"], ["compare", "run"]):
-        found[f"status.json nests deep: {command[:2]}"] = partial(as_text, path="run/status.json", text="[" * 100_000, command=command)
+    for form in ("zip", "folder"):
+        found[f"a {form} of pictures with bombs, links and names that lead outside"] = partial(
+            pictures_of_a_stranger, form=form
+        )
+    found["a packed checkpoint of 2 GB"] = partial(bomb, size=2048)
     for text in (SCRIPT, ESCAPE):
         found[f"a run's words are {text!r}"] = partial(in_a_page, text=text)
-    for text in ("${oc.create:{_target_:attack.touch}}", ("${oc.create:{_target_:attack.touch}}",), "${oc.env:SECRET}", "${oc.decode:'{_target_: os.system}'}"):  # fmt: skip
+    for text in TEXTS:
         found[f"a checkpoint's text is {text!r}"] = partial(interpolated, text=text)
-    for name, command in LINKS.items():
-        found[f"{name} is a link that leads outside"] = partial(linked, name=name, command=command)
-    for form in ("zip", "folder"):
-        found[f"a {form} of pictures with bombs, links and names that lead outside"] = partial(pictures_of_a_stranger, form=form)
-    found["a packed checkpoint of 2 GB"] = partial(bomb, size=2048)
-    return found
+    return found | named_in_files()
+
+
+def named_in_files() -> dict[str, Attack]:
+    """The attacks by what a configuration, a command or a status holds."""
+    found: dict[str, Attack] = {}
+    for name, text in YAML.items():
+        for command in (RESUME, ["compare", "run"]):
+            lay = partial(as_text, path="run/config.yaml", text=text, command=command)
+            found[f"config.yaml holds {name}: {command[0]}"] = lay
+    for name, command in {
+        "rerun": RERUN,
+        "resume=auto": RESUME,
+        "resume=RUN": GO_ON,
+        "compare": ["compare", "run"],
+    }.items():
+        found[f"status.json nests deep: {name}"] = partial(
+            as_text, path="run/status.json", text="[" * 100_000, command=command
+        )
+    for override in OVERRIDES:
+        for command in (RERUN, GO_ON):
+            found[f"a run's command holds {override}: {command[0]}"] = partial(
+                in_the_status, more=[override], command=command
+            )
+    for target in ("attack.touch", "os.system", "torch.utils.collect_env.run"):
+        found[f"a run's command names {target}"] = partial(typed_class, target=target)
+    return found | {f"a checkpoint names {target}": partial(named_class, target=target) for target in ATTACKS}
 
 
 def cases(scratch: Path, count: int, draw: random.Random) -> Iterator[Case]:
-    """So many attacks, spread over all kinds; all where `count` is as large, then anew with other draws."""
-    images = pictures(scratch / "images")
-    first = Running(scratch / "whole", ["train", *RUN, "run_dir=run", f"cache_dir={scratch / 'cache'}"], here=scratch / "whole").wait()
+    """So many attacks, or all where `count` is larger; beyond that all again with other draws."""
+    images, whole = pictures(scratch / "images"), scratch / "whole"
+    first = Running(whole, ["train", *RUN, "run_dir=run", f"cache_dir={scratch / 'cache'}"], here=whole).wait()
     if first.problems(0):
         yield Case("the run that is attacked", tuple(first.problems(0)), " ".join(RUN), {})
         return
@@ -244,11 +285,17 @@ def cases(scratch: Path, count: int, draw: random.Random) -> Iterator[Case]:
         site = prepared(scratch, number, images, draw)
         arguments = known[name](site)
         before = state(site.outside)
-        environment = {"SECRET": "touched", "PYTHONPATH": str(site.here), "SEESAW_CACHE": str(scratch / "cache"), "WANDB_MODE": "offline"}
+        environment = {
+            "SECRET": "touched",
+            "PYTHONPATH": str(site.here),
+            "SEESAW_CACHE": str(site.cache),
+            "WANDB_MODE": "offline",
+        }
         running = Running(site.here.parent / "ended", arguments, environment=environment, here=site.here)
         ended = running.wait()
         problems = ended.problems(0, 1, sentence=ended.code == 1) + harm(site, before, ended.out + ended.err)
-        yield Case(name, tuple(problems), shlex.join(["seesaw", *running.arguments]), {"attacks": 1, "refused in a sentence": int(ended.code == 1)})
+        counts = {"attacks": 1, "refused in a sentence": int(ended.code == 1)}
+        yield Case(name, tuple(problems), shlex.join(["seesaw", *running.arguments]), counts)
         if not problems:
             shutil.rmtree(site.here.parent)
 
@@ -280,4 +327,5 @@ def harm(site: Site, before: dict[str, str], printed: str) -> list[str]:
     for page in site.here.rglob("compare.html"):
         if SCRIPT in page.read_text(encoding="utf-8"):
             found.append("a script reached compare.html")
-    return found + [f"{name} reached the terminal" for name, text in (("an escape", ESCAPE), ("a secret", "touched")) if text in printed]
+    seen = {"an escape": ESCAPE, "a secret": "touched"}
+    return found + [f"{name} reached the terminal" for name, text in seen.items() if text in printed]

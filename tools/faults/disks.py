@@ -3,6 +3,7 @@
 The file systems are real ones of a few megabytes (tmpfs), so this part takes root. A run that goes on must equal an unbroken one.
 """
 
+import ctypes
 import os
 import random
 import shutil
@@ -12,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from faults.kills import COMMON, MLP, differences
-from faults.processes import Case, Ended, Running, pictures
 from small_disks import can_mount, fill, read_only, small_disk, writable
 
-NOBODY = 65534
+from faults.kills import COMMON, MLP, differences
+from faults.processes import Case, Ended, Running, pictures
+
 TRAIN = ("train", *COMMON, *MLP)
 
 
@@ -41,22 +42,22 @@ class Site:
     problems: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
-    def call(self, *arguments: str, before: Callable[[], None] | None = None, here: Path | None = None) -> Ended:
+    def call(self, *arguments: str, before: Callable[[], None] | None = None) -> Ended:
         """Give a command; its process may lay a fault before."""
-        running = Running(self.folder / str(len(self.commands)), arguments, before, here=here)
+        running = Running(self.folder / str(len(self.commands)), arguments, before)
         self.commands.append(running.command)
         return running.wait()
 
-    def refused(self, *arguments: str, before: Callable[[], None] | None = None, words: str = "", here: Path | None = None) -> None:
+    def refused(self, *arguments: str, before: Callable[[], None] | None = None, words: str = "") -> None:
         """The command must end with exit code 1 and a sentence that has these words."""
-        ended = self.call(*arguments, before=before, here=here)
+        ended = self.call(*arguments, before=before)
         self.problems += [f"refusal: {text}" for text in ended.problems(1, sentence=True)]
         if words not in ended.err:
             self.problems.append(f"{words!r} is not in: {ended.last()}")
 
-    def done(self, *arguments: str, before: Callable[[], None] | None = None, words: str = "", here: Path | None = None) -> None:
+    def done(self, *arguments: str, before: Callable[[], None] | None = None, words: str = "") -> None:
         """The command must end well, with these words."""
-        ended = self.call(*arguments, before=before, here=here)
+        ended = self.call(*arguments, before=before)
         self.problems += [f"once there is room: {text}" for text in ended.problems(0)]
         if words not in ended.out + ended.err:
             self.problems.append(f"{words!r} is not in: {ended.last()}")
@@ -87,19 +88,21 @@ def full_at(site: Site, module: str, owner: str, method: str, number: int) -> No
     site.problems += differences(site.whole, site.disk / "run")
 
 
-def read_only_at(site: Site) -> None:
-    """The file system becomes read-only before the second checkpoint, as after an error of the disk."""
-    lay = partial(call_at, lambda: read_only(site.disk), "seesaw.training.callbacks.checkpoint", "Checkpoints", "save_last", 2)
-    site.refused(*site.train(), before=lay, words="read-only")
+def read_only_folder(site: Site) -> None:
+    """The file system of a run that goes on has become read-only."""
+    site.done(*site.train("kimg=0.16"))
+    read_only(site.disk)
+    site.refused(*site.train("resume=auto"), words="read-only")
     writable(site.disk)
     site.done(*site.train("resume=auto"))
-    site.problems += differences(site.whole, site.disk / "run")
+    site.problems += differences(site.whole, site.disk / "run", finished_once=True)
 
 
 def forbidden(site: Site) -> None:
-    """Another user's folder."""
+    """A folder in which this user may not write."""
+    os.chmod(site.disk, 0o555)
+    site.refused(*site.train(), before=give_up_privileges, words="permission is denied")
     os.chmod(site.disk, 0o755)
-    site.refused(*site.train(), before=as_nobody, words="permission is denied", here=_open(site))
     site.done(*site.train())
     site.problems += differences(site.whole, site.disk / "run")
 
@@ -119,7 +122,15 @@ def full_prepare(site: Site, command: str) -> None:
     """A set of images finds no room in the cache, when it is prepared ahead or at a run's start."""
     filler = fill(site.disk)
     data = ("data=folder", f"data.root={site.images}", "data.resolution=32", f"cache_dir={site.disk}")
-    run = ("model=mlp", "metrics=none", "kimg=0.032", "batch_size=16", "logger=none", "trainer=cpu", f"run_dir={site.folder / 'run'}")
+    run = (
+        *MLP[:3],
+        "metrics=none",
+        "kimg=0.032",
+        "batch_size=16",
+        "logger=none",
+        "trainer=cpu",
+        f"run_dir={site.folder / 'run'}",
+    )
     arguments = (command, *data, *(run if command == "train" else ()))
     site.refused(*arguments, words=FULL)
     filler.unlink()
@@ -129,7 +140,7 @@ def full_prepare(site: Site, command: str) -> None:
 def full_sweep(site: Site) -> None:
     """The records of a sweep's jobs find no room: each job is named, and the sweep has failed."""
     filler = fill(site.disk)
-    sweep = ("train", "-m", *COMMON, *MLP, "kimg=0.064", "metrics=none", "seed=1,2", f"cache_dir={site.cache}")
+    sweep = ("train", "-m", *COMMON, *MLP, "kimg=0.064", "seed=1,2", f"cache_dir={site.cache}")
     place = f"hydra.sweep.dir={site.disk / 'sweep'}"
     ended = site.call(*sweep, place)
     site.problems += ended.problems(1)
@@ -140,16 +151,17 @@ def full_sweep(site: Site) -> None:
 
 
 def full_study(site: Site) -> None:
-    """The journal of a search finds no room, in its first and in a later trial."""
-    search = ("search", "learning_rates", *COMMON[:4], *MLP, "kimg=0.064", "evaluate_kimg=0.032", "batch_size=16", "--trials", "2")
+    """A search finds no room at its start, and after its first trial: it ends, and goes on to all of its trials."""
+    short = ("kimg=0.064", "evaluate_kimg=0.032", "batch_size=16")
+    search = ("search", "learning_rates", *COMMON[:4], *MLP, *short, "--trials", "3")
     place = (f"cache_dir={site.cache}", "--out", str(site.disk / "search"))
     filler = fill(site.disk)
     site.refused(*search, *place, words=FULL)
     filler.unlink()
     lay = partial(fill_at, site.disk, "seesaw.training.loggers.csv_log", "CSVLog", "finish", 1)
-    site.refused(*search, *place, before=lay)
+    site.refused(*search, *place, before=lay, words=FULL)
     (site.disk / "filler").unlink(missing_ok=True)
-    site.done(*search, *place, words="best")
+    site.done(*search, *place, words="search: 3 finished")
 
 
 def full_compare(site: Site, out: bool) -> None:
@@ -179,7 +191,7 @@ def full_stylize(site: Site) -> None:
     """The picture of `seesaw stylize` finds no room."""
     fill(site.disk)
     photographs = (str(site.images / "0.png"), str(site.images / "1.png"))
-    run = ("--size", "32", "--iterations", "2", "trainer=cpu", "model.scales=1", f"run_dir={site.folder / 'style'}")
+    run = ("--size", "64", "--iterations", "2", "trainer=cpu", "model.scales=1", f"run_dir={site.folder / 'style'}")
     site.refused("stylize", *photographs, "--out", str(site.disk / "a.jpg"), *run, words=FULL)
 
 
@@ -192,8 +204,8 @@ PLACES: dict[str, Callable[[Site], None]] = {
     "best.ckpt": partial(full_at, module=EVALUATE, owner="Evaluate", method="evaluate", number=1),
     "samples": partial(full_at, module="seesaw.training.callbacks.samples", owner="Samples", method="draw", number=2),
     "status.json": partial(full_at, module="seesaw.training.run_folder", owner="Status", method="update", number=3),
-    "run folder, read-only in mid-run": read_only_at,
-    "run folder of another user": forbidden,
+    "run folder, read-only": read_only_folder,
+    "run folder, no permission": forbidden,
     "cache: statistics": full_cache,
     "cache: seesaw prepare": partial(full_prepare, command="prepare"),
     "cache: images at a run's start": partial(full_prepare, command="train"),
@@ -249,18 +261,8 @@ def call_at(fault: Callable[[], Any], module: str, owner: str, method: str, numb
     setattr(found, method, called)
 
 
-def as_nobody() -> None:
-    """Give up root, whom no permission stops."""
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-    os.environ["HOME"] = "/nonexistent"
-
-
-def _open(site: Site) -> Path:
-    """A current folder that everyone may enter."""
-    here = site.folder / "everyone"
-    here.mkdir(parents=True)
-    for folder in (here, site.folder, site.folder.parent):
-        os.chmod(folder, 0o711)
-    return here
+def give_up_privileges() -> None:
+    """In this process: root obeys permissions like any other user (capset(2), all capabilities dropped)."""
+    version, nothing = 0x20080522, (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset((ctypes.c_uint32 * 2)(version, 0), nothing) != 0:
+        raise OSError(ctypes.get_errno(), "capset")

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from command_lines import TRAINING, Command, Ended, forked
-from faults.processes import Case, pictures
 from odd_inputs import inputs, wrong
+
+from faults.processes import Case, pictures
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 AT_ONCE = 100
@@ -27,7 +28,8 @@ def cases(scratch: Path, count: int, draw: random.Random) -> Iterator[Case]:
         real, rest = part[::REAL], [command for k, command in enumerate(part) if k % REAL]
         folder = scratch / str(number)
         folder.mkdir()
-        ended = forked(folder, rest, TRAINING) | {command: alone(folder / "alone" / str(k), command) for k, command in enumerate(real)}
+        ended = forked(folder, rest, TRAINING)
+        ended |= {command: alone(folder / "alone" / str(k), command) for k, command in enumerate(real)}
         counts = {"in a process that has imported all": len(rest), "in a new Python": len(real)}
         counts["refused in a sentence"] = sum(done.returncode == 1 for done in ended.values())
         yield Case(f"command lines from {start}", (), "", counts)
@@ -42,6 +44,8 @@ def alone(folder: Path, command: Command) -> Ended:
     folder.mkdir(parents=True)
     arguments = [sys.executable, str(TRAIN), *command]
     with open(folder / "out", "w", encoding="utf-8") as out, open(folder / "err", "w", encoding="utf-8") as err:
-        code = subprocess.run(arguments, cwd=folder, stdout=out, stderr=err, env=dict(os.environ), timeout=300).returncode
+        code = subprocess.run(
+            arguments, cwd=folder, stdout=out, stderr=err, env=dict(os.environ), timeout=300
+        ).returncode
     texts = [(folder / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err")]
     return Ended(code, *texts, True, folder)

@@ -24,21 +24,26 @@ COMMON = (
 )  # fmt: skip
 MLP = ("model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", "metrics.n=64")
 DCGAN = ("model=dcgan_small", "model.G.width=4", "model.D.width=4", "data.resolution=16", "metrics.n=64")
-NARROW = (*(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64")), "data.resolution=16", "metrics.n=64")
+NARROW = (
+    *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64")),
+    "data.resolution=16",
+    "metrics.n=64",
+)
 FAMILIES: dict[str, tuple[str, ...]] = {
     "mlp": MLP,
     "mlp_points": ("model=mlp_points", "data=gaussians_ring", "metrics.n=64"),
     "dcgan_small": DCGAN,
-    "dcgan, folder": ("model=dcgan", "model.G.width=4", "model.D.width=4", "data=folder", "data.root=IMAGES", "data.resolution=16",
-                      "metrics=none"),
+    "dcgan, folder": ("model=dcgan", *DCGAN[1:4], "data=folder", "data.root=IMAGES", "metrics=none"),
     "progan_small": ("model=progan_small", *NARROW, "model.growth.fade=96", "model.growth.stabilise=64"),
     "msggan_small": ("model=msggan_small", *NARROW),
-    "style_transfer": ("model=style_transfer", "data.content=IMAGES/0.png", "data.style=IMAGES/1.png", "data.size=32",
-                       "model.scales=2", "kimg=0.02", "log_kimg=0.002", "checkpoint_kimg=0.003", "sample_kimg=0.005", "batch_size=1"),
+    "style_transfer": ("model=style_transfer", "data.content=IMAGES/0.png", "data.style=IMAGES/1.png", "data.size=64",
+                       "model.scales=2", "kimg=0.02", "log_kimg=0.002", "checkpoint_kimg=0.003", "sample_kimg=0.005",
+                       "batch_size=1"),
 }  # fmt: skip
 """Overrides of a small run of each family; IMAGES is a folder of pictures."""
 
 TIMED = re.compile(r"train/(images|iterations)_per_sec")
+TRAINED = ("state_dict.G", "state_dict.D", "optimizer")
 WITH_SPEED = "meter.statistics._extra_state"
 KINDS = ("time", "set-up", "half", "renamed", "evaluation", "torn row")
 FILES = (r"last\.ckpt", r"best\.ckpt", r".*\.png", r"status\.json", r"metrics\.csv", r"config\.yaml")
@@ -125,7 +130,9 @@ class Kills:
     def _fault(self, kind: str) -> tuple[Callable[[], None] | None, str]:
         if kind in ("half", "renamed"):
             name, time_ = self.draw.choice(FILES), self.draw.randint(1, 3)
-            return partial(kill_at_rename, name, time_, kind == "renamed"), f"{kind} {name.replace(chr(92), '')} #{time_}"
+            return partial(
+                kill_at_rename, name, time_, kind == "renamed"
+            ), f"{kind} {name.replace(chr(92), '')} #{time_}"
         if kind == "evaluation":
             return partial(kill_in, "seesaw.training.callbacks.evaluate", "Evaluate", "measure", 1), "in an evaluation"
         if kind == "torn row":
@@ -211,8 +218,14 @@ def tear_row(number: int) -> None:
     CSVLog.log_metrics = torn  # type: ignore[method-assign]
 
 
-def differences(whole: Path, run: Path) -> list[str]:
-    """In what a run that was killed and went on differs from the unbroken one."""
+def differences(whole: Path, run: Path, finished_once: bool = False) -> list[str]:
+    """In what a run that was killed and went on differs from the unbroken one.
+
+    Args:
+        whole: the folder of the unbroken run.
+        run: the folder of the other.
+        finished_once: whether it finished earlier at a smaller kimg, and so has one evaluation more and a window cut short.
+    """
     found = []
     for name in ("last", "best"):
         one, other = (folder / "checkpoints" / f"{name}.ckpt" for folder in (whole, run))
@@ -220,13 +233,21 @@ def differences(whole: Path, run: Path) -> list[str]:
             found.append(f"only one has {name}.ckpt")
         elif one.exists():
             found += [f"{name}.ckpt: {key} differs" for key in _differing(_content(one), _content(other))]
+    if finished_once:
+        return [text for text in found if text.startswith(tuple(f"last.ckpt: .{part}" for part in TRAINED))]
     if rows(whole) != rows(run):
         found.append(f"metrics.csv differs: {_first_difference(rows(whole), rows(run))}")
-    one, other = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*.png") if p.name != "curves.png"} for f in (whole, run))
-    found += [f"{name} differs" for name in sorted(one) if one[name] != other.get(name)]  # an interrupted run draws one more
+    one, other = (
+        {p.relative_to(f): p.read_bytes() for p in f.rglob("*.png") if p.name != "curves.png"} for f in (whole, run)
+    )
+    found += [
+        f"{name} differs" for name in sorted(one) if one[name] != other.get(name)
+    ]  # an interrupted run draws one more
     found += [f"{path.name} was left" for path in run.rglob(".*.tmp*")]
     kept = ("state", "images_shown", "exit_code")
-    one, other = ({k: v for k, v in read_status(f).items() if k in kept or k[:5] in ("best/", "last/")} for f in (whole, run))
+    one, other = (
+        {k: v for k, v in read_status(f).items() if k in kept or k[:5] in ("best/", "last/")} for f in (whole, run)
+    )
     return found + ([f"status.json: {other}, not {one}"] if one != other else [])
 
 
@@ -260,5 +281,7 @@ def _differing(one: Any, other: Any, path: str = "") -> list[str]:
         keys = [*one, *(key for key in other if key not in one)]
         return [found for key in keys for found in _differing(one.get(key), other.get(key), f"{path}.{key}")]
     if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        return [found for k, pair in enumerate(zip(one, other, strict=True)) for found in _differing(*pair, f"{path}.{k}")]
+        return [
+            found for k, pair in enumerate(zip(one, other, strict=True)) for found in _differing(*pair, f"{path}.{k}")
+        ]
     return [] if type(one) is type(other) and (one == other or one != one) else [path]

@@ -3,6 +3,7 @@
 import gc
 import importlib
 import os
+import pkgutil
 import shlex
 import signal
 import sys
@@ -16,26 +17,17 @@ from typing import NoReturn
 import numpy as np
 from PIL import Image
 
-MODULES = (
-    "seesaw.training.run",
-    "seesaw.training.inference",
-    "seesaw.training.loggers.wandb_log",
-    "seesaw.style.module",
-    "seesaw.data.sources.style_pair",
-    *(f"seesaw.nets.{name}" for name in ("dcgan", "mlp", "progan", "msggan", "efficientnet_lite")),
-    "seesaw.analysis.compare.compare",
-    "seesaw.sweeps.search",
-    "seesaw.cli.prepare",
-    "sklearn.datasets",
-)
+import seesaw
+
 MOST_SECONDS = 180.0
 """A command that takes longer hangs."""
 
 
 def prepare() -> None:
     """Import what commands need, so that each of them begins where the imports are done."""
-    for module in MODULES:
-        importlib.import_module(module)
+    for module in pkgutil.walk_packages(seesaw.__path__, "seesaw."):
+        importlib.import_module(module.name)
+    importlib.import_module("sklearn.datasets")
     from composing import compose_faster
 
     compose_faster()
@@ -62,7 +54,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: exit code (negative: the signal), text of both outputs, whether it hung and was killed, its process."""
+    """How a command ended: exit code (negative: the signal), text of both outputs, whether it hung, its process."""
 
     code: int
     out: str

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from faults.processes import Case
 from small_disks import can_mount, small_disk
 from tracked_runs import SHORT, Ended
 from wandb_server import FAULTS, serving
+
+from faults.processes import Case
 
 
 def local(folder: Path, when: str, fault: str, *more: str) -> Ended:
@@ -45,9 +46,10 @@ TENSORBOARD = "logger=tensorboard"
 FAILED, OFFLINE, QUIET = "failed (", "this run is kept offline", ""
 """What the one line on standard error says; the last: a server that fails in mid-run may be found out at the end only."""
 
+MOMENTS = ("first", "middle", "end")
 LAID = {
-    **{f"W&B's process is killed: {when}": (partial(local, when=when, fault="KILL"), FAILED) for when in ("first", "middle", "end")},
-    **{f"W&B's process is stopped: {when}": (partial(local, when=when, fault="STOP"), FAILED) for when in ("first", "middle", "end")},
+    **{f"W&B's process is killed: {when}": (partial(local, when=when, fault="KILL"), FAILED) for when in MOMENTS},
+    **{f"W&B's process is stopped: {when}": (partial(local, when=when, fault="STOP"), FAILED) for when in MOMENTS},
     "W&B's disk is full: first": (partial(on_small_disk, when="first", fault="fill"), FAILED),
     "W&B's disk is full: middle": (partial(on_small_disk, when="middle", fault="fill"), FAILED),
     "TensorBoard's disk is full: first": (lambda folder: local(folder, "first", "disk", TENSORBOARD), FAILED),

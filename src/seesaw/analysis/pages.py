@@ -12,7 +12,7 @@ import re
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import matplotlib
@@ -92,7 +92,7 @@ def style(axes: Axes, xlabel: str, title: str = "") -> Axes:
     return axes
 
 
-def save(figure: Figure, out: Path | io.StringIO, **options: Any) -> None:
+def save(figure: Figure, out: IO[Any], **options: Any) -> None:
     """`Figure.savefig` without warnings about letters that matplotlib's font lacks."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")

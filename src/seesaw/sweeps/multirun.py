@@ -42,7 +42,7 @@ from seesaw.sweeps.records import (
 )
 from seesaw.training.error_messages import error_message, wants_trace
 from seesaw.training.run_folder import Job, read_status
-from seesaw.util import disk_error
+from seesaw.util import disk_error, no_link
 
 
 class SweepCallback(Callback):
@@ -211,7 +211,7 @@ def in_other_process(job: Job, launcher: Mapping[str, Any]) -> Iterator[None]:
 def log_file(folder: Path) -> Any:
     """log.txt, opened for more; nothing at all where it cannot be opened."""
     try:
-        return open(folder / "log.txt", "a", encoding="utf-8", buffering=1)
+        return open(folder / "log.txt", "a", encoding="utf-8", buffering=1, opener=no_link)
     except OSError:
         return open(os.devnull, "w", encoding="utf-8")
 

@@ -23,7 +23,7 @@ from seesaw.sweeps.journal import open_journal
 from seesaw.sweeps.records import record_failure
 from seesaw.sweeps.space import Space, read_space
 from seesaw.training.run_folder import Job, now, read_status, write
-from seesaw.util import locked
+from seesaw.util import is_full_disk, locked
 
 REPEATS = "again"
 """The attribute of a trial that repeats a killed one: that one's number."""
@@ -269,7 +269,7 @@ class Search:
             self.requeue(trial)
             raise
         except Exception as error:
-            if wants_trace():
+            if wants_trace() or is_full_disk(error):  # or all further trials fail too; this one is tried again
                 raise
             assert job.folder is not None
             reason = error_message(error, drawn, job.folder)

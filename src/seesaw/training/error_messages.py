@@ -55,16 +55,28 @@ def error_message(error: Exception, arguments: list[str], folder: Path | None = 
     known = known_message(error, arguments)
     if known is not None:
         return known
-    log = folder / "log.txt" if folder is not None else keep_trace(folder_of(error), error)
+    log = folder / "log.txt" if folder is not None else kept_trace(error)
     text = str(error).strip().splitlines()
     what = f"unexpected {type(error).__name__}: {text[0] if text else '(no message)'}"
     return f"{what}; the trace is in {log}, or set SEESAW_TRACE=1"
 
 
+def kept_trace(error: BaseException) -> Path:
+    """The file that took the trace: log.txt of the run folder, or of a temporary one where that cannot be written."""
+    try:
+        return keep_trace(folder_of(error), error)
+    except OSError:
+        return keep_trace(temporary_folder(), error)
+
+
+def temporary_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="seesaw-"))
+
+
 def folder_of(error: BaseException) -> Path:
     """The run folder that a failing run noted on its error; where it had none yet, a temporary one."""
     noted = [text.removeprefix(RUN_FOLDER) for text in getattr(error, "__notes__", []) if text.startswith(RUN_FOLDER)]
-    return Path(noted[0]) if noted else Path(tempfile.mkdtemp(prefix="seesaw-"))
+    return Path(noted[0]) if noted else temporary_folder()
 
 
 def known_message(error: BaseException, arguments: list[str]) -> str | None:

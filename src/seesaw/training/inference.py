@@ -28,6 +28,7 @@ from seesaw.training.callbacks.samples import COLUMNS, class_rows, save_png, she
 from seesaw.training.checkpoints import load
 from seesaw.training.run_folder import strict
 from seesaw.training.scatter import MOST
+from seesaw.util import disk_error, no_link
 
 INCEPTION = "seesaw.metrics.extractors.inception.InceptionExtractor"
 TO_EVALUATE = "give its path by --fid FILE"
@@ -306,7 +307,9 @@ def record(path: Path, row: dict[str, Any]) -> None:
     """Add a line to the file, on a line of its own also after a torn one. A Notice where the file cannot be written."""
     try:
         torn = path.is_file() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-        with open(path, "a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8", opener=no_link) as file:
             file.write("\n" * torn + json.dumps(strict(row)) + "\n")
     except OSError as error:
-        warnings.warn(f"{path} cannot be written ({error.strerror}): the values are only printed", Notice, stacklevel=2)
+        warnings.warn(
+            f"{path} cannot be written ({disk_error(error)}): the values are only printed", Notice, stacklevel=2
+        )

@@ -26,7 +26,7 @@ class RunLock:
         wanted: False: of a process that does not write, such as rank 1 or a dry run; nothing is locked.
 
     Raises:
-        UserError: another process holds the lock: which, where, since when.
+        UserError: another process holds the lock: which, where, since when. A part of the folder is a link that leads out of it.
     """
 
     def __init__(self, folder: Path, wanted: bool = True) -> None:
@@ -49,6 +49,7 @@ class RunLock:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            refuse_links(self.folder)
             file = open(self.folder / FILE, "a+", encoding="utf-8")  # noqa: SIM115  (closed when the run ends)
         except OSError as error:
             reason = f"{self.folder} cannot be written: {disk_error(error)}; choose another place by run_dir=…"
@@ -65,6 +66,18 @@ class RunLock:
         file.flush()
         for folder in (self.folder, self.folder / "checkpoints", self.folder / "samples"):
             remove_temporary_files(folder, of_live_processes=True)
+
+
+def refuse_links(folder: Path) -> None:
+    """UserError where an entry of a run folder is a link that leads out of it. The folder may come from a stranger, and what a
+    run writes, cuts and removes in it would be files elsewhere."""
+    home = folder.resolve()
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(home):
+            raise UserError(
+                f"{path} is a link that leads out of the run folder, to {os.path.realpath(path)}, and a run writes nothing "
+                "there: put what it leads to in its place, or move the whole folder"
+            )
 
 
 def _locks(file: IO[str]) -> bool:

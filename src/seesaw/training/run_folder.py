@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from seesaw.config.renamed import with_moved_targets
 from seesaw.errors import UserError
 from seesaw.training.differences import MAY_DIFFER, OF_A_PLACE, differences, flat
-from seesaw.util import atomic_write
+from seesaw.util import atomic_write, no_link
 
 MOST_KEYS = 3
 """How many differing keys a refusal names."""
@@ -246,10 +246,10 @@ def strict(node: Any) -> Any:
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """status.json of a run folder; empty when there is none."""
+    """status.json of a run folder; empty when there is none, or another file of that name."""
     try:
         return dict(json.loads((path / "status.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 
@@ -257,7 +257,7 @@ def keep_trace(folder: Path, error: BaseException) -> Path:
     """Add the error's whole trace, with the time, to <folder>/log.txt; returns that file."""
     path = folder / "log.txt"
     folder.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
+    with open(path, "a", encoding="utf-8", opener=no_link) as file:
         file.write(f"{now()}\n{''.join(traceback.format_exception(error))}\n")
     return path
 

@@ -81,3 +81,14 @@ def test_huge_and_odd_values_of_configurations_and_statuses_are_compared(sweep, 
     assert "/1/status.json cannot be read: it is nested too deep" in report(sweep)
     compare([sweep])
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_links_in_the_place_of_the_pages_are_replaced(sweep):
+    mine = sweep.parent / "mine.txt"
+    for name in ("compare.html", "compare.png"):
+        mine.write_text("mine", encoding="utf-8")
+        (sweep / name).unlink(missing_ok=True)
+        (sweep / name).symlink_to(mine)
+        assert main(["compare", str(sweep)]) == 0
+        assert mine.read_text(encoding="utf-8") == "mine"
+        assert not (sweep / name).is_symlink()

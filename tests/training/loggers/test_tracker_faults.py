@@ -65,7 +65,9 @@ def test_the_disk_of_wandb_is_full(tmp_path: Path, when: str) -> None:
         run = Ended(tmp_path, when, "fill", *SHORT)
     assert run.problems() == []
     (line,) = run.err.splitlines()
-    assert line.startswith("W&B failed (OSError: [Errno 28] No space left on device: 'run/wandb/offline-run-")  # no picture's
+    assert line.startswith(
+        "W&B failed (OSError: [Errno 28] No space left on device: 'run/wandb/offline-run-"
+    )  # no picture's
     assert "the run goes on without it; metrics.csv has every row" in line
 
 

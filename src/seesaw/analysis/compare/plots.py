@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from seesaw.analysis.compare.groups import Table
 from seesaw.analysis.pages import GREY, new_figure, save, style
 from seesaw.training.axes import SINGLE, log_axis
-from seesaw.util import PALETTE
+from seesaw.util import PALETTE, atomic_write
 
 NOTES = {
     None: "Median over all runs of a group that had got so far; the band reaches from the smallest to the largest.",
@@ -136,7 +136,8 @@ def _without_math(legend: Legend) -> None:
 
 
 def png(table: Table, chosen: Sequence[Panel], path: Path) -> None:
-    """The panels side by side, and the names of the groups below."""
+    """The panels side by side, and the names of the groups below. UserError where the file cannot be written; a link in its place
+    is replaced, not followed."""
     names = list(table.groups.index[: len(PALETTE)])
     columns = 1 if max(map(len, names)) > 70 else 2  # names of more than half the width stand one below the other
     rows = math.ceil(len(chosen) / 2)
@@ -149,4 +150,4 @@ def png(table: Table, chosen: Sequence[Panel], path: Path) -> None:
         names.append(f"{more} more")
     legend = figure.legend(handles, names, loc="outside lower left", ncols=columns, frameon=False, fontsize=9)
     _without_math(legend)
-    save(figure, path, format="png")
+    atomic_write(path, lambda file: save(figure, file, format="png"), "choose another place by --out FOLDER")

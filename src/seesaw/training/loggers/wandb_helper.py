@@ -52,8 +52,8 @@ def is_shared() -> bool:
 
 
 def refuse_full_disk(folder: Path) -> None:
-    """OSError where no byte is free under the folder of an attempt: W&B's process then drops rows and reports it in its log alone.
-    A file system that gives no sizes counts as one with room."""
+    """OSError where no byte is free under the folder of an attempt: W&B's process then drops rows, and reports it in its log
+    alone. A file system that gives no sizes counts as one with room."""
     sizes = os.statvfs(folder)
     free = sizes.f_bfree if os.geteuid() == 0 else sizes.f_bavail  # some blocks may be kept for root
     if sizes.f_blocks > 0 and free == 0:
