@@ -126,7 +126,7 @@ def test_a_run_under_another_configuration_is_refused_with_its_keys_and_groups(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["data=digits", "metrics=stacked_digits"], "stacked_digits does not take the images of digits 1797x1x8x8: it takes three"),
+        (["data=digits", "metrics=stacked_digits"], "stacked_digits does not take the images of digits 1797x1x8x8: it takes th"),
         (["data=digits", "metrics=gaussians_ring", "metrics.extractor.size=8", "metrics.extractor.scale=1",
           "metrics.extractor.std=1"], "gaussians_ring does not take the images of digits 1797x1x8x8: it takes points"),
         (["model=mlp_points", "data=gaussians_ring", "metrics=digits"], "digits does not take the images of gaussians_ring"),
