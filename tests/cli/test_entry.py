@@ -1,7 +1,10 @@
 """The way in, as a person uses it: train.py in a process of its own, and its sentences."""
 
 import os
+import pty
 import re
+import select
+import shutil
 import subprocess
 import sys
 import time
@@ -227,6 +230,15 @@ def test_help_of_the_installed_command_names_its_own_completion(capsys: pytest.C
     assert "train.py" not in text
 
 
+def with_command(folder: Path) -> dict[str, str]:
+    """The environment with the command `seesaw`, which is put into the folder."""
+    code = "import sys; from seesaw.cli.main import main; sys.exit(main())"
+    program = folder / "seesaw"
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{code}' \"$@\"\n", encoding="utf-8")
+    program.chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "TERM": "dumb"}
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -239,19 +251,55 @@ def test_help_of_the_installed_command_names_its_own_completion(capsys: pytest.C
     ],
 )
 def test_the_installed_command_completes_in_bash(line: str, expected: set[str], tmp_path: Path) -> None:
-    code = "import sys; from seesaw.cli.main import main; sys.exit(main())"
-    program = tmp_path / "seesaw"
-    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{code}' \"$@\"\n", encoding="utf-8")
-    program.chmod(0o755)
     script = f"""
         eval "$(seesaw completion bash)"
         COMP_LINE='{line}'; COMP_WORDS=($COMP_LINE); [ "${{COMP_LINE% }}" = "$COMP_LINE" ] || COMP_WORDS+=('')
         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _seesaw
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment = with_command(tmp_path)
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=120)
     assert set(done.stdout.split()) == expected, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_the_installed_command_completes_in_fish(tmp_path: Path) -> None:
+    lines = {"seesaw pre": "prepare", "seesaw train model=mlp loss=hi": "loss=hinge"}
+    script = "seesaw completion fish | source; " + "; ".join(f"complete -C '{line}'" for line in lines)
+    done = subprocess.run(
+        ["fish", "-c", script], capture_output=True, text=True, env=with_command(tmp_path), cwd=tmp_path, timeout=120
+    )
+    assert done.stdout.split() == list(lines.values()), done.stderr
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_the_installed_command_completes_in_zsh(tmp_path: Path) -> None:
+    """At a terminal: zsh completes in its line editor alone."""
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        ["zsh", "-f", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=with_command(tmp_path), cwd=tmp_path,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+
+    def shows(text: bytes, seconds: float = 100) -> bool:
+        seen, end = b"", time.monotonic() + seconds
+        while text not in seen and time.monotonic() < end:
+            if select.select([ours], [], [], 0.2)[0]:
+                seen += os.read(ours, 4096)
+        return text in seen
+
+    try:
+        os.write(ours, b'eval "$(seesaw completion zsh)"; echo READY$((1+1))\n')
+        assert shows(b"READY2")
+        os.write(ours, b"seesaw train model=dcgan_s\t")
+        assert shows(b"model=dcgan_small")
+        os.write(ours, b"\x15seesaw pre\t")
+        assert shows(b"seesaw prepare")
+    finally:
+        running.kill()
+        running.wait()
+        os.close(ours)
 
 
 def test_completion(tmp_path: Path) -> None:

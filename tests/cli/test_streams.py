@@ -52,6 +52,24 @@ def test_a_program_goes_on_when_nobody_reads_it(tmp_path: Path) -> None:
     assert (tmp_path / "reached").exists()
 
 
+@pytest.mark.parametrize(("goes_on", "reached"), [(True, True), (False, False)])
+def test_a_full_disk_under_the_output_ends_only_what_prints_alone(goes_on: bool, reached: bool, tmp_path: Path) -> None:
+    """/dev/full takes no byte, as the disk of `seesaw train > log.txt` may. There is one sentence, also when all is flushed."""
+    program = (
+        f"from seesaw.cli.streams import prepare_streams; prepare_streams(goes_on={goes_on})\n"
+        "import sys\n"
+        "try:\n"
+        "    print(1, flush=True)\n"
+        "    open('reached', 'x').close()\n"
+        "except OSError as error: print(error.errno, file=sys.stderr)\n"
+    )
+    done = shell(f'$PYTHON -c "{program}" > /dev/full', tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "reached").exists() is reached
+    sentence = "seesaw: the disk of the standard output is full; the run goes on without it\n"
+    assert done.stderr == (sentence if goes_on else "28\n")
+
+
 def test_a_file_that_is_opened_later_does_not_take_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     program = (
         "from seesaw.cli.streams import prepare_streams; prepare_streams()\n"

@@ -30,11 +30,15 @@ def held_out() -> tuple[Tensor, Tensor]:
 
 @pytest.fixture(scope="module")
 def gate() -> Gate:
-    return gate_of(CLASSIFIER(REALS.images), CLASSIFIER.probabilities)
+    return gate_of_images(REALS.images)
+
+
+def gate_of_images(images: Tensor) -> Gate:
+    return gate_of(CLASSIFIER(images), CLASSIFIER.probabilities, CLASSIFIER.look(images))
 
 
 def of(gate: Gate, images: Tensor) -> Features:
-    return Features(CLASSIFIER(images), CLASSIFIER, gate=gate)
+    return Features(CLASSIFIER(images), CLASSIFIER, gate=gate, look=CLASSIFIER.look(images))
 
 
 def share(gate: Gate, images: Tensor) -> float:
@@ -84,9 +88,9 @@ def test_real_digits_are_valid(gate: Gate) -> None:
 
 
 def test_digits_that_neither_classifier_nor_gate_has_seen_are_valid() -> None:
-    """Measured: 0.944."""
+    """Measured: 0.942."""
     seen, unseen = held_out()
-    assert share(gate_of(CLASSIFIER(REALS.images[seen]), CLASSIFIER.probabilities), REALS.images[unseen]) > 0.93
+    assert share(gate_of_images(REALS.images[seen]), REALS.images[unseen]) > 0.93
 
 
 @pytest.mark.parametrize("kind", NOISES)
@@ -97,8 +101,8 @@ def test_noise_is_not_valid_and_covers_few_modes(kind: str, gate: Gate) -> None:
 
 @pytest.mark.parametrize("kind", SPOILED)
 def test_most_spoiled_digits_are_not_valid(kind: str, gate: Gate) -> None:
-    """A known limit of these 64 features: 0.15 to 0.20 pass, some of which still read as digits."""
-    assert share(gate, SPOILED[kind]) < 0.25
+    """Of the last features alone 0.15 to 0.20 pass. Some of those put together still read as digits."""
+    assert share(gate, SPOILED[kind]) <= (0.01 if kind == "blurred" else 0.08)
 
 
 def test_one_digit_repeated_is_valid_and_one_mode(gate: Gate) -> None:
@@ -119,9 +123,9 @@ def test_the_distance_is_that_of_mahalanobis() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 12, 600])
 def test_a_gate_of_few_reals_is_finite(n: int) -> None:
-    found = gate_of(CLASSIFIER(REALS.images[:n]), CLASSIFIER.probabilities)
+    found = gate_of_images(REALS.images[:n])
     assert 0 <= found.accepted <= 1
-    assert math.isfinite(found.limit)
+    assert all(math.isfinite(view.limit) for view in found.views)
     if n == 600:  # of fewer the limit is too wide; see `Gate`
         assert max(share(found, images) for images in NOISES.values()) < 0.01
 
@@ -132,7 +136,7 @@ def test_copies_of_an_image_share_a_fold() -> None:
     many = once.repeat(10, 1) * (1 + 1e-7)
     assert copies(many).unflatten(0, (10, -1)).diff(dim=0).abs().max() == 0
     one, ten = (gate_of(x, CLASSIFIER.probabilities) for x in (once, many))
-    assert ten.limit == pytest.approx(one.limit, rel=0.05)
+    assert ten.views[0].limit == pytest.approx(one.views[0].limit, rel=0.05)
     assert one.each == ten.each == pytest.approx(179.7, rel=0.01)
 
 

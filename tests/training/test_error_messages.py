@@ -75,7 +75,13 @@ def test_a_value_that_another_group_would_give_is_named_with_what_gives_it() -> 
     assert known_message(raised.value, []) == sentence
 
 
-@pytest.mark.parametrize(("number", "words"), [(errno.EISDIR, "a folder stands where a file belongs; move it away"),
-                                               (errno.ENOTDIR, "a file stands where a folder belongs; move it away")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EISDIR, "a folder stands where a file belongs"),
+        (errno.ENOTDIR, "a file stands where a folder belongs"),
+    ],
+)
 def test_a_folder_and_a_file_in_each_other_s_place(number: int, words: str) -> None:
-    assert known_message(OSError(number, os.strerror(number), "run/metrics.csv"), []) == f"run/metrics.csv: {words}"
+    found = known_message(OSError(number, os.strerror(number), "run/metrics.csv"), [])
+    assert found == f"run/metrics.csv: {words}; move it away"

@@ -126,9 +126,9 @@ def test_a_run_under_another_configuration_is_refused_with_its_keys_and_groups(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["data=digits", "metrics=stacked_digits"], "stacked_digits does not take the images of digits 1797x1x8x8: it takes three"),
-        (["data=digits", "metrics=gaussians_ring", "metrics.extractor.size=8", "metrics.extractor.scale=1", "metrics.extractor.std=1"],
-         "gaussians_ring does not take the images of digits 1797x1x8x8: it takes points of the plane"),
+        (["data=digits", "metrics=stacked_digits"], "stacked_digits does not take the images of digits 1797x1x8x8: it takes th"),
+        (["data=digits", "metrics=gaussians_ring", "metrics.extractor.size=8", "metrics.extractor.scale=1",
+          "metrics.extractor.std=1"], "gaussians_ring does not take the images of digits 1797x1x8x8: it takes points"),
         (["model=mlp_points", "data=gaussians_ring", "metrics=digits"], "digits does not take the images of gaussians_ring"),
     ],
 )  # fmt: skip
@@ -138,7 +138,11 @@ def test_metrics_of_other_images_are_refused_before_there_is_a_folder(
 ) -> None:
     """Of points a classifier of digits would give numbers that mean nothing."""
     given = {text.partition("=")[0] for text in options}
-    own = [text for text in SMALL if text.partition("=")[0] not in given and not ("mlp_points" in options[0] and "." in text)]
+    own = [
+        text
+        for text in SMALL
+        if text.partition("=")[0] not in given and not ("mlp_points" in options[0] and "." in text)
+    ]
     assert main([*own, *options, "logger=none", "run_dir=run", f"dry_run={dry}"]) == 1
     err = capsys.readouterr().err
     assert f"seesaw: metrics: {sentence}" in err

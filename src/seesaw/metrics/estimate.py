@@ -10,6 +10,7 @@ from torch import Tensor
 from seesaw.functional.ranks import world_size
 from seesaw.metrics.clock import in_words, seconds_of
 from seesaw.metrics.evaluator import MOST, Evaluator
+from seesaw.metrics.extractors.base import rows_of
 from seesaw.metrics.reference import KEPT, Reals, is_cached
 
 TRIED = 16
@@ -52,8 +53,8 @@ def estimate(
     n = min(len(reals), MOST) if evaluator.n is None else evaluator.n
     tried = min(TRIED, evaluator.batch_size, n, len(reals))
     indices = torch.arange(tried)
-    evaluator.extractor(reals.gather(indices))  # the first batch pays for loading and for choosing kernels
-    real = seconds_of(lambda: evaluator.extractor(reals.gather(indices)).cpu())
+    rows_of(evaluator.extractor, reals.gather(indices))  # the first batch pays for loading and for choosing kernels
+    real = seconds_of(lambda: rows_of(evaluator.extractor, reals.gather(indices)))
     made = seconds_of(lambda: [chunk.cpu() for chunk in sample(tried)])
     known = is_cached(reals, evaluator.extractor, cache_dir)
     ours = tried * world_size()  # processes share the images; the first one computes the metrics

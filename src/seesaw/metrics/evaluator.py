@@ -12,7 +12,7 @@ from torch import Tensor
 from seesaw.errors import Notice
 from seesaw.functional.distances import frechet_distance, moments
 from seesaw.functional.pixels import to_8_bit
-from seesaw.metrics.extractors.base import Classifies, Extractor, LearnsFromReals, check_channels
+from seesaw.metrics.extractors.base import Classifies, Extractor, LearnsFromReals, check_channels, row_width, rows_of
 from seesaw.metrics.features import Features
 from seesaw.metrics.gate import LEAST as LEAST_EACH
 from seesaw.metrics.gate import RULE, Gate, gate_of
@@ -111,8 +111,9 @@ class Evaluator:
         return self.measure(self.features(chunks, n), which, y)
 
     def measure(self, features: Tensor, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
-        """All metrics of images by their features (n, d)."""
-        fakes = Features(features, self.extractor, y, self.gate)
+        """All metrics of images by their rows (n, width), as `features` gives them."""
+        own, look = features.tensor_split([self.extractor.dim], 1)
+        fakes = Features(own.contiguous(), self.extractor, y, self.gate, look if look.shape[1] else None)
         values: dict[str, float] = {}
         for name, metric in self.measures.items():
             values |= named(name, metric, metric(self.reference, fakes))
@@ -123,13 +124,14 @@ class Evaluator:
         """Which samples count as images of the set; None where the extractor does not classify. Prepare first."""
         if not isinstance(self.extractor, Classifies):
             return None
-        return gate_of(self.reference.features, self.extractor.probabilities)
+        look = self.reference.look
+        return gate_of(self.reference.features, self.extractor.probabilities, look if look.shape[1] else None)
 
     def notice_few_reals(self) -> None:
         """Warn with a Notice where the reals are too few for the gate. Prepare first."""
         if self.gate is not None and self.gate.each < LEAST_EACH:
             warnings.warn(
-                f"the reals have about {self.gate.each:.0f} different images a class, and to decide which samples are valid takes "
+                f"the reals have about {self.gate.each:.0f} different images a class, and to find valid samples takes "
                 f"{LEAST_EACH}: metrics that count valid samples may count noise",
                 Notice,
                 stacklevel=2,
@@ -144,10 +146,10 @@ class Evaluator:
         return frechet_distance(*moments(features[one]), *moments(features[other]))
 
     def features(self, chunks: Iterable[Tensor], n: int) -> Tensor:
-        """Features (n, d) of the first `n` images, on the CPU: float64 is slow or missing on many devices, and the matrices
+        """`rows_of` the first `n` images, on the CPU: float64 is slow or missing on many devices, and the matrices
         are small beside the networks. ValueError when there are fewer images."""
-        parts = (self.extractor(to_8_bit(part)).cpu() for chunk in chunks for part in chunk.split(self.batch_size))
-        found: list[Tensor] = [torch.empty(0, self.extractor.dim)]
+        parts = (rows_of(self.extractor, to_8_bit(part)) for chunk in chunks for part in chunk.split(self.batch_size))
+        found: list[Tensor] = [torch.empty(0, row_width(self.extractor))]
         for part in parts:
             found.append(part[: n - sum(map(len, found))])
             if sum(map(len, found)) == n:

@@ -19,10 +19,18 @@ class Features:
         extractor: what made them.
         y: int64 (n,), the labels that the samples were drawn with; None for a model without labels.
         gate: which samples count as images of the set; None: all, as of an extractor that does not classify.
+        look: float32 (n, m), on the CPU, what the gate asks beside `values`; None of an extractor that has none.
     """
 
-    def __init__(self, values: Tensor, extractor: Extractor, y: Tensor | None = None, gate: Gate | None = None) -> None:
-        self.values, self.extractor, self.y, self.gate = values, extractor, y, gate
+    def __init__(
+        self,
+        values: Tensor,
+        extractor: Extractor,
+        y: Tensor | None = None,
+        gate: Gate | None = None,
+        look: Tensor | None = None,
+    ) -> None:
+        self.values, self.extractor, self.y, self.gate, self.look = values, extractor, y, gate, look
 
     def __len__(self) -> int:
         return len(self.values)
@@ -42,7 +50,7 @@ class Features:
     def valid(self) -> Tensor:
         """Bool (n,), whether each sample passes the gate."""
         assert self.gate is not None  # the evaluator makes one for every extractor that classifies
-        return self.gate.valid(self.values, self.probabilities)
+        return self.gate.valid(self.values, self.probabilities, self.look)
 
     @cached_property
     def assignment(self) -> Assignment:

@@ -11,7 +11,7 @@ from torch import Tensor
 from seesaw.functional.distances import RunningMoments, covariance_factor
 from seesaw.functional.pixels import to_8_bit
 from seesaw.functional.ranks import collected, first_says, this_rank, world_size
-from seesaw.metrics.extractors.base import Extractor
+from seesaw.metrics.extractors.base import Extractor, row_width, rows_of
 from seesaw.util import atomic_write, is_damaged
 
 KEPT = 10_000
@@ -42,7 +42,8 @@ class Reals(Protocol):
 class Reference:
     """What a distance needs of the reals: moments of all `count` of them, features (at most 10,000, d) of some.
 
-    `factor` is `covariance_factor(cov)`: half of each Fréchet distance, done once.
+    `factor` is `covariance_factor(cov)`: half of each Fréchet distance, done once. `look` (at most 10,000, m) is of the same
+    reals as `features`; m is 0 of an extractor that has none.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Reference:
     cov: Tensor
     factor: Tensor
     features: Tensor
+    look: Tensor
 
 
 def reference_of(reals: Reals, extractor: Extractor, cache_dir: str | Path, batch_size: int = 256) -> Reference | None:
@@ -84,6 +86,7 @@ def reference_key(reals: Reals, extractor: Extractor) -> str:
     """The name of the cache file: a hash of the reals' content and size and of all that makes their features."""
     shape = tuple(reals.gather(torch.zeros(1, dtype=torch.int64)).shape[1:])
     parts = (reals.identity, len(reals), shape, extractor.name, extractor.weights_hash, extractor.resize, KEPT)
+    parts += (row_width(extractor),)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -99,16 +102,18 @@ def _compute(reals: Reals, extractor: Extractor, key: str, batch_size: int) -> R
     running, kept = RunningMoments(extractor.dim), []
     for indices in torch.arange(n).split(batch_size * world_size()):  # a batch for each process
         mine = list(indices.split(batch_size))[this_rank() :: world_size()]
-        features = [extractor(to_8_bit(reals.gather(few))).cpu() for few in mine] or [torch.empty(0, extractor.dim)]
-        found = collected(torch.cat(features), len(indices), batch_size)
+        rows = [rows_of(extractor, to_8_bit(reals.gather(few))) for few in mine]
+        rows = rows or [torch.empty(0, row_width(extractor))]
+        found = collected(torch.cat(rows), len(indices), batch_size)
         if found is not None:
-            for few in found.split(batch_size):
+            for few in found[:, : extractor.dim].split(batch_size):
                 running.add(few)
             kept.append(found[keep[indices]])
     if this_rank() > 0:
         return None
     mean, cov = running.result()
-    return Reference(key, n, mean, cov, covariance_factor(cov), torch.cat(kept))
+    features, look = torch.cat(kept).tensor_split([extractor.dim], 1)
+    return Reference(key, n, mean, cov, covariance_factor(cov), features.contiguous(), look.contiguous())
 
 
 def _read(path: Path, key: str) -> Reference | None:

@@ -7,11 +7,11 @@ from seesaw.metrics.reference import Reference
 
 
 class Valid(Metric):
-    """Share of samples in [0, 1] that are valid images of a class, by the rule of `seesaw.metrics.gate.Gate`: the classifier is
-    sure, and the features lie as near to those of the class as 99 % of the reals' do. Of stacked digits, in all three channels.
+    """Share of samples in [0, 1] that are valid images of a class, by the rule of `seesaw.metrics.gate.Gate`: last features and
+    texture lie as near to those of the class as 99 % of the reals' do. Of stacked digits, in all three channels.
 
-    It is near 0 for noise, constant, inverted and pixel-shuffled images. It sees no collapse: one real image repeated has 1.
-    It is no test of sharpness: some digits that are blurred, or put together from two halves, are valid still.
+    It is near 0 for noise, blurred, constant, inverted and pixel-shuffled images. It sees no collapse: one real image repeated
+    has 1. Images put together from two may be valid still.
     """
 
     higher_is_better = True

@@ -47,7 +47,11 @@ def _refused(where: str, make: Any, error: ValueError, given: dict[str, Any]) ->
         try:
             make.func([nn.Parameter(torch.zeros(1))], **{key: value})
         except ValueError:
-            bound = f"{shown(given.get(key, value))} is out of range; give {BOUNDS[key]}" if key in BOUNDS else first_line(error)
+            bound = (
+                f"{shown(given.get(key, value))} is out of range; give {BOUNDS[key]}"
+                if key in BOUNDS
+                else first_line(error)
+            )
             return f"{where}.{key}: {bound}"
     return f"{where}: {first_line(error)}"
 

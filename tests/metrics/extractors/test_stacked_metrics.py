@@ -38,18 +38,25 @@ def stacks(extractor: StackedExtractor, reals: StackedSet) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def gate(extractor: StackedExtractor, stacks: torch.Tensor) -> Gate:
+def looks(extractor: StackedExtractor, reals: StackedSet) -> torch.Tensor:
+    """The looks of all reals."""
+    return by_table(reals, torch.cat([extractor.one.look(part) for part in digits(32).images.split(500)]))
+
+
+@pytest.fixture(scope="module")
+def gate(extractor: StackedExtractor, stacks: torch.Tensor, looks: torch.Tensor) -> Gate:
     """Of 10,000 stacks, as many as a reference keeps."""
-    return gate_of(stacks[:10_000], extractor.probabilities)
+    return gate_of(stacks[:10_000], extractor.probabilities, looks[:10_000])
 
 
 def scores(extractor: StackedExtractor, gate: Gate, images: torch.Tensor) -> dict[str, float]:
-    return described(extractor, gate, torch.cat([extractor(part) for part in images.split(500)]))
+    features, look = (torch.cat([of(part) for part in images.split(500)]) for of in (extractor, extractor.look))
+    return described(extractor, gate, features, look)
 
 
-def described(extractor: StackedExtractor, gate: Gate, features: torch.Tensor) -> dict[str, float]:
+def described(extractor: StackedExtractor, gate: Gate, features: torch.Tensor, look: torch.Tensor) -> dict[str, float]:
     """What does not look at the reals."""
-    fakes, found = Features(features, extractor, gate=gate), measures("stacked_digits")
+    fakes, found = Features(features, extractor, gate=gate, look=look), measures("stacked_digits")
     nothing: Any = None
     names = ("valid_modes", "valid_reverse_kl", "valid")
     return {k: found[f"{k}_stacked_digits"](nothing, fakes) for k in names}  # type: ignore[misc]
@@ -60,10 +67,12 @@ def by_table(reals: StackedSet, features: torch.Tensor) -> torch.Tensor:
     return features[reals.table].flatten(1)
 
 
-def test_the_reals_have_all_modes(extractor: StackedExtractor, gate: Gate, stacks: torch.Tensor) -> None:
+def test_the_reals_have_all_modes(
+    extractor: StackedExtractor, gate: Gate, stacks: torch.Tensor, looks: torch.Tensor
+) -> None:
     """26,000 uniform draws miss a triple with probability 1000 e^-26; their KL is about 999 / 52,000 = 0.019, and the gate
     adds some, as it does not pass the same share of each class."""
-    found = described(extractor, gate, stacks)
+    found = described(extractor, gate, stacks, looks)
     assert found["valid_modes"] == 1000
     assert found["valid_reverse_kl"] == pytest.approx(0.0265, abs=0.006)
     assert found["valid"] > 0.9
@@ -73,15 +82,17 @@ def test_features_of_a_stack_are_those_of_its_digits(extractor: StackedExtractor
     some = torch.arange(40)
     single = extractor.one(digits(32).images)
     torch.testing.assert_close(extractor(reals.gather(some)), by_table(reals, single)[:40], atol=1e-4, rtol=1e-4)
+    look = by_table(reals, extractor.one.look(digits(32).images))
+    torch.testing.assert_close(extractor.look(reals.gather(some)), look[:40], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 3, 20])
 def test_a_generator_that_collapsed_to_k_triples_scores_k(
-    k: int, extractor: StackedExtractor, gate: Gate, reals: StackedSet, stacks: torch.Tensor
+    k: int, extractor: StackedExtractor, gate: Gate, reals: StackedSet, stacks: torch.Tensor, looks: torch.Tensor
 ) -> None:
     y = reals.y
     assert y is not None
-    valid = gate.valid(stacks, extractor.probabilities(stacks)).nonzero()[:, 0]
+    valid = gate.valid(stacks, extractor.probabilities(stacks), looks).nonzero()[:, 0]
     chosen = torch.stack([rows[0] for label in y[valid].unique() if len(rows := valid[y[valid] == label])][:k])
     found = scores(extractor, gate, reals.gather(chosen.repeat(400 // k)))
     assert found["valid_modes"] == k

@@ -95,6 +95,27 @@ class Classifies(Protocol):
 
 
 @runtime_checkable
+class Looks(Protocol):
+    """An extractor that also sees texture and sharpness, which the gate asks beside the features."""
+
+    look_dim: int
+
+    def look(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) to float32 (B, look_dim), on the device of `prepare`."""
+
+
+def rows_of(extractor: Extractor, images: Tensor) -> Tensor:
+    """Features and look of the images side by side, (B, dim + look_dim) on the CPU; features alone where it has no look."""
+    features = extractor(images)
+    return (torch.cat([features, extractor.look(images)], 1) if isinstance(extractor, Looks) else features).cpu()
+
+
+def row_width(extractor: Extractor) -> int:
+    """Columns of `rows_of`."""
+    return extractor.dim + (extractor.look_dim if isinstance(extractor, Looks) else 0)
+
+
+@runtime_checkable
 class KnowsModes(Protocol):
     """An extractor for sets of which the modes are known."""
 
@@ -182,7 +203,7 @@ class ClassifierExtractor(Frozen):
         name: the set that it was trained on (tools/train_classifier.py): digits, fashion_mnist or mnist.
     """
 
-    dim = SmallClassifier.dim
+    dim, look_dim = SmallClassifier.dim, SmallClassifier.look_dim
     resize = RESIZE
     channels = (1, 3)
 
@@ -207,6 +228,12 @@ class ClassifierExtractor(Frozen):
 
     def features(self, images: Tensor) -> Tensor:
         return self.network.features(to_input(images))
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) to (B, 96), see `SmallClassifier.look`."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.network.look(to_input(images.to(self.device)))
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Features (N, 64), on any device, to class probabilities (N, 10)."""

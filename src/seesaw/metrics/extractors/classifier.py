@@ -35,6 +35,7 @@ class SmallClassifier(nn.Module):
     """
 
     dim = 64
+    look_dim = 2 * (16 + 32)
     classes = 10
 
     def __init__(self) -> None:
@@ -46,6 +47,14 @@ class SmallClassifier(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """(B, 1, 32, 32) in [-1, 1] to (B, 64), not negative: the layer before the logits, after its ReLU."""
         return self.hidden(self.body(x)).relu()
+
+    def look(self, x: Tensor) -> Tensor:
+        """(B, 1, 32, 32) in [-1, 1] to (B, 96): over the image, the means of the channels of the first two layers after
+        their ReLU, then their standard deviations."""
+        (*first, half), (*second, _) = self.body[0], self.body[1]
+        shallow = nn.Sequential(*first)(x)
+        seen = (shallow, nn.Sequential(*second)(half(shallow)))
+        return torch.cat([t.mean((2, 3)) for t in seen] + [t.std((2, 3)) for t in seen], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 32, 32) in [-1, 1] to logits (B, 10)."""

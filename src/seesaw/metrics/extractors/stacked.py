@@ -20,7 +20,7 @@ class StackedExtractor:
         name: the set that was stacked: digits or mnist.
     """
 
-    dim = 3 * SmallClassifier.dim
+    dim, look_dim = 3 * SmallClassifier.dim, 3 * SmallClassifier.look_dim
     channels = (3,)
 
     def __init__(self, name: Literal["digits", "mnist"]) -> None:
@@ -49,6 +49,10 @@ class StackedExtractor:
         if images.shape[1] != 3:
             raise ValueError(f"it takes three channels, each a digit, and these have {images.shape[1]}")
         return self.one(images.flatten(0, 1)[:, None]).unflatten(0, (len(images), 3)).flatten(1)
+
+    def look(self, images: Tensor) -> Tensor:
+        """uint8 (B, 3, H, W) to (B, 288)."""
+        return self.one.look(images.flatten(0, 1)[:, None]).unflatten(0, (len(images), 3)).flatten(1)
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Features (N, 192) to the class probabilities of each channel, (N, 3, 10)."""

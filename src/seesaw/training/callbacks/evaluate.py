@@ -111,7 +111,9 @@ class Evaluate(BatchCallback):
         names = self.evaluator.higher_is_better
         if primary not in names:
             today = gated_name(primary)
-            hint = f"; valid images alone count today, as {today}" if today in names else did_you_mean(primary, names, 0)
+            hint = (
+                f"; valid images alone count today, as {today}" if today in names else did_you_mean(primary, names, 0)
+            )
             raise ValueError(f"primary must be one of {', '.join(names)}, not {primary!r}{hint}")
         self.higher_is_better = all_names(names, raw)
         """Direction of every logged value, by its name without eval/."""
