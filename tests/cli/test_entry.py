@@ -231,7 +231,21 @@ def test_help_of_the_installed_command_names_its_own_completion(capsys: pytest.C
     ("line", "expected"),
     [
         ("seesaw pre", {"prepare"}),
-        ("seesaw ", {"train", "rerun", "prepare", "sample", "preview", "evaluate", "compare", "stylize", "search", "completion"}),
+        (
+            "seesaw ",
+            {
+                "train",
+                "rerun",
+                "prepare",
+                "sample",
+                "preview",
+                "evaluate",
+                "compare",
+                "stylize",
+                "search",
+                "completion",
+            },
+        ),
         ("seesaw train model=dc", {"model=dcgan", "model=dcgan_small"}),
         ("seesaw train model=mlp loss=hi", {"loss=hinge"}),
         ("seesaw prepare data=fo", {"data=folder"}),

@@ -24,4 +24,6 @@ def limited(reals: ImageSet, limit: int | None, seed: int) -> ImageSet:
     order = torch.randperm(len(reals), generator=torch.Generator().manual_seed(key("limit", seed)))
     chosen = order[:limit].sort()[0]
     name = f"{reals.name} ({limit} of {len(reals)}, seed {seed})"
-    return ImageSet(reals.gather(chosen), name, reals.labels(chosen), reals.classes)  # a prepared set's levels are of all
+    return ImageSet(
+        reals.gather(chosen), name, reals.labels(chosen), reals.classes
+    )  # a prepared set's levels are of all

@@ -204,7 +204,8 @@ class ImageData(pl.LightningDataModule, ABC):
         """The real images, read on first use. They keep their labels also where `labels` is false.
 
         Raises:
-            UserError: the set cannot be found or read, or has fewer images than `limit`; `labels` is true and the set's labels are not those of `classes`.
+            UserError: the set cannot be found or read, or has fewer images than `limit`; `labels` is true and the set's labels
+                are not those of `classes`.
         """
         reals = limited(self.load(), self.limit, self.seed)
         if self.labels:
