@@ -26,15 +26,15 @@ class Draw:
     """
 
     def __init__(self, like: Tensor, p: Tensor) -> None:
-        self.n, self.how, self.p = len(like), {"device": like.device, "dtype": like.dtype}, p.to(like)
+        self.n, self.device, self.dtype, self.p = len(like), like.device, like.dtype, p.to(like)
 
     def uniform(self) -> Tensor:
         """(B,) in [0, 1)."""
-        return torch.rand(self.n, **self.how)
+        return torch.rand(self.n, device=self.device, dtype=self.dtype)
 
     def normal(self) -> Tensor:
         """(B,), standard normal."""
-        return torch.randn(self.n, **self.how)
+        return torch.randn(self.n, device=self.device, dtype=self.dtype)
 
     def fires(self, multiplier: float) -> Tensor:
         """(B,), true with probability multiplier x p."""
@@ -159,7 +159,7 @@ def _filter(images: Pyramid, draw: Draw, m: float) -> Pyramid:
     """The octave k of a scale that is 2^j times coarser is the finest's octave k - j."""
     spectrum = torch.tensor(SPECTRUM, device=images[-1].device, dtype=images[-1].dtype)
     spectrum = spectrum / spectrum.sum()
-    gains = torch.ones(draw.n, BANDS, **draw.how)
+    gains = torch.ones(draw.n, BANDS, device=draw.device, dtype=draw.dtype)
     for band in range(BANDS):
         fires, changed = draw.fires(m), torch.ones_like(gains)
         changed[:, band] = draw.normal().exp2()
@@ -184,7 +184,7 @@ def _cutout(images: Pyramid, draw: Draw, m: float) -> Pyramid:
     found = []
     for x in images:
         y_in, x_in = (
-            ((torch.arange(n, **draw.how) + 0.5) / n - centre[:, None]).abs() < 0.25
+            ((torch.arange(n, device=draw.device, dtype=draw.dtype) + 0.5) / n - centre[:, None]).abs() < 0.25
             for n, centre in zip(x.shape[-2:], centres, strict=True)
         )
         inside = (y_in[:, None, :, None] & x_in[:, None, None, :]) & per_sample(fires)

@@ -33,9 +33,8 @@ class DiffAugment(Augmentation):
     def __init__(self, policy: Sequence[Policy] = ("color", "translation", "cutout")) -> None:
         super().__init__()
         kinds = {"color": self._color, "translation": self._translation, "cutout": self._cutout}
-        if unknown := [kind for kind in policy if kind not in kinds] or (not policy or len(set(policy)) < len(policy)):
-            found = unknown[0] if isinstance(unknown, list) else list(policy)
-            raise ValueError(f"policy has {found}; it must be a list of {', '.join(kinds)}, each at most once")
+        if not policy or len(set(policy)) < len(policy) or not set(policy) <= set(kinds):
+            raise ValueError(f"policy is {list(policy)}; it must be a list of {', '.join(kinds)}, each at most once")
         self.policy = list(policy)
         self._steps = [kinds[kind] for kind in policy]
 
