@@ -20,10 +20,9 @@ class DiffAugment(Augmentation):
 
     color: brightness + U(-1/2, 1/2), then saturation times U(0, 2) about the mean of the channels, then contrast times
     U(1/2, 3/2) about the image's mean. translation: by whole pixels, uniform up to 1/8 of each side, zeros from beyond the
-    edges. cutout: a rectangle of half the sides, its centre uniform over the image, becomes 0. One draw a sample; on a pyramid one
-    for all
-    scales, with the shift and the rectangle in pixels of the finest (at coarser scales mixed between pixels). The mean of the
-    channels is taken of any number of them, so grey images keep their saturation.
+    edges. cutout: a rectangle of half the sides, its centre uniform over the image, becomes 0. One draw a sample; on a pyramid
+    one for all scales, with the shift and the rectangle in pixels of the finest (at coarser scales mixed between pixels). The
+    mean of the channels is taken of any number of them, so grey images keep their saturation.
 
     Args:
         policy: kinds in the order in which they are applied. The paper takes all three, and translation and cutout in its
