@@ -61,9 +61,7 @@ def measure(rounds: int) -> dict[str, Any]:
     for channels, side in SHAPES:
         calls: dict[str, Callable[[], object]] = {"D's gradients with R1": d_step(channels, side)}
         for name in PARTS:
-            calls[f"{name}, forward"], calls[f"{name}, forward and backward"] = both(
-                augmentation(name), channels, side
-            )
+            calls[f"{name}, forward"], calls[f"{name}, forward and backward"] = both(augmentation(name), channels, side)
         for call in calls.values():
             call()
         times = [{name: 1000 * cpu(call) / BATCH for name, call in calls.items()} for _ in range(rounds)]
@@ -76,5 +74,8 @@ def table(found: dict[str, Any]) -> str:
     shapes = {name: each for name, each in found.items() if isinstance(each, dict)}
     names = list(next(iter(shapes.values())))
     lines = [f"| ms an image | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
-    lines += ["| " + " | ".join([shape, *(f"{each[n]['median']:.3g}" for n in names)]) + " |" for shape, each in shapes.items()]
+    lines += [
+        "| " + " | ".join([shape, *(f"{each[n]['median']:.3g}" for n in names)]) + " |"
+        for shape, each in shapes.items()
+    ]
     return "\n".join(lines)

@@ -45,7 +45,14 @@ PACKING = [  # half of dcgan_small's widths and three times its latent dimension
     "evaluate_kimg=120", "sample_kimg=120",
 ]  # fmt: skip
 SMALL_SETS = {
-    "300 digits": ["model=dcgan_small", "data=digits", "data.limit=300", "kimg=120", "evaluate_kimg=20", "sample_kimg=40"],
+    "300 digits": [
+        "model=dcgan_small",
+        "data=digits",
+        "data.limit=300",
+        "kimg=120",
+        "evaluate_kimg=20",
+        "sample_kimg=40",
+    ],
     "1000 emoji": [
         "model=dcgan_small",
         "data=folder",
@@ -134,7 +141,9 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         f"{name} augment={augment} seed={s}": [
             *how,
             f"augment={augment}",
-            *(["augment.ada.speed_kimg=50"] if augment == "ada" else []),  # runs of 120 kimg, where the paper has 25,000
+            *(
+                ["augment.ada.speed_kimg=50"] if augment == "ada" else []
+            ),  # runs of 120 kimg, where the paper has 25,000
             "data.holdout=0.2",
             "metrics.against=held_out",
             f"seed={s}",

@@ -243,7 +243,21 @@ def with_command(folder: Path) -> dict[str, str]:
     ("line", "expected"),
     [
         ("seesaw pre", {"prepare"}),
-        ("seesaw ", {"train", "rerun", "prepare", "sample", "preview", "evaluate", "compare", "stylize", "search", "completion"}),
+        (
+            "seesaw ",
+            {
+                "train",
+                "rerun",
+                "prepare",
+                "sample",
+                "preview",
+                "evaluate",
+                "compare",
+                "stylize",
+                "search",
+                "completion",
+            },
+        ),
         ("seesaw train model=dc", {"model=dcgan", "model=dcgan_small"}),
         ("seesaw train model=mlp loss=hi", {"loss=hinge"}),
         ("seesaw prepare data=fo", {"data=folder"}),

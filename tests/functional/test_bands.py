@@ -30,7 +30,7 @@ def test_each_band_passes_its_octave_and_their_sum_passes_all() -> None:
 
 
 def test_a_photograph_is_filtered_as_by_scipy() -> None:
-    """Separately along both axes with the sum of the bands times their gains, mirrored at the edges; gains of 1 change nothing."""
+    """Separately along both axes by the sum of bands times gains, mirrored at the edges; gains of 1 change nothing."""
     image, gains = photograph("china", 32, 56).double(), np.array([0.5, 2.0, 1.0, 0.3])
     size = max(map(len, band_filters()))
     taps = sum(g * np.pad(f.numpy(), (size - len(f)) // 2) for g, f in zip(gains, band_filters(), strict=True))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageChops
 from photograph import photograph
+from PIL import Image, ImageChops
 from scipy.spatial.transform import Rotation
 
 from seesaw.functional.colour import coloured

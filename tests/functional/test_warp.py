@@ -90,8 +90,8 @@ def test_a_map_by_whole_pixels_gives_the_pixels_back() -> None:
 
 
 def test_shrinking_suppresses_what_would_alias() -> None:
-    """A checkerboard of single pixels becomes grey at 0.7 of its size, as Pillow's antialiased resizing makes it; without a filter
-    it keeps its contrast."""
+    """A checkerboard of single pixels becomes grey at 0.7 of its size, as torch's antialiased resizing makes it; without a
+    filter it keeps its contrast."""
     board = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64).repeat(16, 16)[None, None]
     small = warp(board, EYE / 0.7, NOTHING)[..., 10:-10, 10:-10]
     assert small.std() < 0.2

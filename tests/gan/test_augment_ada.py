@@ -68,7 +68,9 @@ def test_the_strengths_are_those_of_the_paper() -> None:
     cut = only(1.0, cutout=1)([grey])[0] == 0
     assert cut.float().mean() == pytest.approx((7 / 16) ** 2, rel=0.06)  # half a side, less the 1/16 that hangs over
     assert cut.flatten(1).sum(1).max() == 64
-    mean = only(1.0, color=1)([torch.zeros(N, 1, 2, 2)])[0][:, 0, 0, 0]  # brightness N(0, 0.04) times contrast, flipped or not
+    mean = only(1.0, color=1)([torch.zeros(N, 1, 2, 2)])[0][
+        :, 0, 0, 0
+    ]  # brightness N(0, 0.04) times contrast, flipped or not
     spread = 0.2 * math.exp((math.log(2) * 0.5) ** 2)  # E c^2 = exp(2 s^2) of c = exp(s N)
     assert mean.std() == pytest.approx(spread, rel=0.06)
     assert (mean > 0).float().mean() == pytest.approx(0.5, abs=0.04)
@@ -86,7 +88,9 @@ def test_the_filter_keeps_the_power_of_an_image_of_power_1_over_f() -> None:
         found = only(0.3, filter=1)([wave[None, None].repeat(200, 1, 1, 1)])[0]
         gains.append((found[:, 0, 4] * wave[4]).sum(1) / wave[4].square().sum())
     low = torch.stack(gains)[0]
-    assert (low - 1).abs().max() > 0.2  # the mean is 0-frequency, whose gain is that of the lowest band, along both axes
+    assert (
+        low - 1
+    ).abs().max() > 0.2  # the mean is 0-frequency, whose gain is that of the lowest band, along both axes
     assert low.min() > 0
 
 
@@ -147,7 +151,9 @@ def test_it_does_not_leak_up_to_a_probability_of_08(p: float) -> None:
             to = (base.rot90(turn, (1, 2)) == eight).flatten(1).all(1).long().argmax()
             step[to, start] += chance
     recovered = torch.linalg.solve(step, seen(p))
-    assert (recovered - shares).abs().max() < 0.25 * (1 - p) ** -2 / 60  # noise grows as the matrix nears a singular one
+    assert (recovered - shares).abs().max() < 0.25 * (
+        1 - p
+    ) ** -2 / 60  # noise grows as the matrix nears a singular one
     assert (seen(1.0) - 1 / 8).abs().max() < 0.01
 
 

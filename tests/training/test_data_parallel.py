@@ -14,7 +14,15 @@ from torch.testing import assert_close
 
 EXACT = ("plain", "lazy", "micro", "shared", "scales", "growing", "gated", "labels", "together")
 """Without BatchNorm, minibatch statistics or draws inside a phase: two processes are one."""
-COUPLED = ("noisy:32-true", "style:32-true", "labelled:32-true", "augmented:32-true", "ada:32-true", "lecam:32-true", "topk:32-true")
+COUPLED = (
+    "noisy:32-true",
+    "style:32-true",
+    "labelled:32-true",
+    "augmented:32-true",
+    "ada:32-true",
+    "lecam:32-true",
+    "topk:32-true",
+)
 
 
 def trained(folder: Path, *cases: str, processes: int = 2) -> dict[str, list[dict[str, Any]]]:

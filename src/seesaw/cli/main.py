@@ -53,7 +53,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seesaw", description="GAN research with the balance of the players as an axis.")
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
-        required=True, metavar="train | rerun | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion"
+        required=True,
+        metavar="train | rerun | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion",
     )
     for command in (train, rerun, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion):
         command.add(commands)

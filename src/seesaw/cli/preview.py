@@ -21,7 +21,9 @@ class RunAndOverrides(argparse.Action):
 
 def add(commands: Any) -> None:
     """Add the command to the parser of `seesaw`."""
-    command = commands.add_parser("preview", help="what D sees: reals, and of a run fakes, before and after augmentation")
+    command = commands.add_parser(
+        "preview", help="what D sees: reals, and of a run fakes, before and after augmentation"
+    )
     command.add_argument(
         "overrides",
         nargs="*",
@@ -33,7 +35,9 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--which", choices=["last", "best"], default="last", help="which checkpoint of the folder (last)"
     )
-    command.add_argument("--p", type=float, nargs="+", default=None, help="probabilities to show beside that of the moment (0.2 0.5 0.8)")
+    command.add_argument(
+        "--p", type=float, nargs="+", default=None, help="probabilities to show beside that of the moment (0.2 0.5 0.8)"
+    )
     command.add_argument("--seed", type=int, default=0, help="key of the images and of the draws (0)")
     command.add_argument("--out", type=Path, default=Path("preview.png"), help="the PNG to write (preview.png)")
     command.add_argument(

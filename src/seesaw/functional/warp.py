@@ -60,12 +60,12 @@ def along_axes(rows: Tensor, images: Tensor, columns: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
-    """Each image under an affine map of the plane, resampled once: reflected at the edges, doubled in resolution by `SYM6`, sampled
-    bilinearly, halved by the flipped filter (Karras et al. 2020, "Training GANs with limited data", appendix B).
+    """Each image under an affine map of the plane, resampled once: reflected at the edges, doubled in resolution by `SYM6`,
+    sampled bilinearly, halved by the flipped filter (Karras et al. 2020, "Training GANs with limited data", appendix B).
 
-    The map of a whole number of pixels gives these pixels back, since the filter is orthonormal. Three deviations from the
-    authors' code: positions count from the filter's largest tap, or half a turn would move an image by half a pixel; beyond
-    `MARGIN` it is the doubled image that is reflected, and as often as it takes, not a padded copy once; nothing waits for the
+    The map of a whole number of pixels gives these pixels back, since the filter is orthonormal. Positions count from the
+    filter's largest tap: from its middle, half a turn would move an image by half a pixel. A deviation: beyond `MARGIN` it is
+    the doubled image that is reflected, as often as it takes, and not a padded copy of the image once, so nothing waits for the
     largest padding of the batch. Filters are matrices along the axes, so their cost grows with the size of the image.
 
     Args:

@@ -16,7 +16,12 @@ SHAPES = {"constant": "Constant", "linear": "Linear", "cosine": "Cosine"}
 
 
 def check_range(
-    name: str, value: Schedule, least: float = -math.inf, above: float = -math.inf, below: float = math.inf, most: float = math.inf
+    name: str,
+    value: Schedule,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
 ) -> None:
     """Raise ValueError where a number, or an end of a schedule, is not finite, under `least`, or not above `above` and under
     `below`, or over `most`."""
@@ -26,7 +31,9 @@ def check_range(
             bound = (
                 f"at least {least:g}" if least > -math.inf else f"above {above:g}" if above > -math.inf else "finite"
             )
-            bound += f" and below {below:g}" if below < math.inf else f" and at most {most:g}" if most < math.inf else ""
+            bound += (
+                f" and below {below:g}" if below < math.inf else f" and at most {most:g}" if most < math.inf else ""
+            )
             raise ValueError(f"{name} is {number}; it must be {bound}")
 
 

@@ -99,7 +99,7 @@ def unit(stored: Pyramid, gan: GAN) -> Pyramid:
 def draw(
     gan: GAN, sides: dict[str, Pyramid], images_shown: int, levels: Sequence[float] | None, seed: int, out: Path
 ) -> str:
-    """Write the picture, of the finest scale; returns the lines to print. The p of the moment comes first, where it is above 0."""
+    """Write the picture, of the finest scale; returns the lines to print. The p of the moment comes first, if it is above 0."""
     for part in gan.parts:
         part.advance(0, images_shown)
     adapted = [part for part in gan.augment.values() if isinstance(part, ProbabilityAugmentation)]
@@ -112,7 +112,9 @@ def draw(
         rows.append(Row(name, to_stored(images[-1].cpu())))
         for p in shown if adapted else [None]:
             with at_probability(adapted, p), torch.no_grad():
-                reseed(key("preview", seed, name), gan.device)  # the same draws at every p: what fires at 0.2 fires at 0.5
+                reseed(
+                    key("preview", seed, name), gan.device
+                )  # the same draws at every p: what fires at 0.2 fires at 0.5
                 seen = images
                 for transform in gan.transforms:
                     seen = transform(seen)
@@ -127,7 +129,7 @@ def draw(
 def at_probability(parts: Sequence[ProbabilityAugmentation], p: float | None) -> Iterator[None]:
     """With p in the place of theirs."""
     before = [part.now.clone() for part in parts]
-    for part in parts:
+    for part in parts if p is not None else ():
         part.now.fill_(p)
     try:
         yield

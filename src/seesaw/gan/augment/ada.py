@@ -26,15 +26,15 @@ class Draw:
     """
 
     def __init__(self, like: Tensor, p: Tensor) -> None:
-        self.n, self.how, self.p = len(like), {"device": like.device, "dtype": like.dtype}, p.to(like)
+        self.n, self.device, self.dtype, self.p = len(like), like.device, like.dtype, p.to(like)
 
     def uniform(self) -> Tensor:
         """(B,) in [0, 1)."""
-        return torch.rand(self.n, **self.how)
+        return torch.rand(self.n, device=self.device, dtype=self.dtype)
 
     def normal(self) -> Tensor:
         """(B,), standard normal."""
-        return torch.randn(self.n, **self.how)
+        return torch.randn(self.n, device=self.device, dtype=self.dtype)
 
     def fires(self, multiplier: float) -> Tensor:
         """(B,), true with probability multiplier x p."""
@@ -58,8 +58,8 @@ class ADA(ProbabilityAugmentation):
 
     Each operation fires for each sample by itself, with probability multiplier x p. In their order:
 
-    - blit: mirrored (half of the time that it fires), turned by a multiple of 90 degrees, shifted by whole pixels, U(-1/8, 1/8) of
-      the side.
+    - blit: mirrored (half of the time that it fires), turned by a multiple of 90 degrees, shifted by whole pixels, U(-1/8, 1/8)
+      of the side.
     - geom: scale 2^N(0, 0.2^2); rotation U(-180, 180) degrees, once before and once after the next one, each with probability 1 -
       sqrt(1 - p); anisotropic scale, 2^N(0, 0.2^2) across and its inverse down; shift N(0, 0.125^2) of the side. Resampled once.
     - color: brightness + N(0, 0.2^2), contrast 2^N(0, 0.5^2), luma flip (half), hue U(-180, 180) degrees, saturation 2^N(0, 1).
@@ -90,7 +90,9 @@ class ADA(ProbabilityAugmentation):
         cutout: float = 0.0,
     ) -> None:
         super().__init__(p, target, interval, speed_kimg)
-        self.multipliers = dict(blit=blit, geom=geom, color=color, filter=filter, noise=noise, cutout=cutout)
+        self.multipliers = {
+            "blit": blit, "geom": geom, "color": color, "filter": filter, "noise": noise, "cutout": cutout,
+        }  # fmt: skip
         for name, value in self.multipliers.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is {value}; it must be at least 0 and at most 1")
@@ -135,9 +137,7 @@ def _geom(images: Pyramid, draw: Draw, m: float, before: Tensor | None) -> Pyram
     back, fires = (linear @ -shift[:, :, None])[:, :, 0], scales | first | stretches | second | moves
     if before is not None:
         back, fires = back - before, fires | (before != 0).any(1)
-    return [
-        torch.where(per_sample(fires), warp(x, linear, back * (x.shape[-1] / finest.shape[-1])), x) for x in images
-    ]
+    return [torch.where(per_sample(fires), warp(x, linear, back * (x.shape[-1] / finest.shape[-1])), x) for x in images]
 
 
 def _rotation(angle: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ def _filter(images: Pyramid, draw: Draw, m: float) -> Pyramid:
     """The octave k of a scale that is 2^j times coarser is the finest's octave k - j."""
     spectrum = torch.tensor(SPECTRUM, device=images[-1].device, dtype=images[-1].dtype)
     spectrum = spectrum / spectrum.sum()
-    gains = torch.ones(draw.n, BANDS, **draw.how)
+    gains = torch.ones(draw.n, BANDS, device=draw.device, dtype=draw.dtype)
     for band in range(BANDS):
         fires, changed = draw.fires(m), torch.ones_like(gains)
         changed[:, band] = draw.normal().exp2()
@@ -184,7 +184,7 @@ def _cutout(images: Pyramid, draw: Draw, m: float) -> Pyramid:
     found = []
     for x in images:
         y_in, x_in = (
-            ((torch.arange(n, **draw.how) + 0.5) / n - centre[:, None]).abs() < 0.25
+            ((torch.arange(n, device=draw.device, dtype=draw.dtype) + 0.5) / n - centre[:, None]).abs() < 0.25
             for n, centre in zip(x.shape[-2:], centres, strict=True)
         )
         inside = (y_in[:, None, :, None] & x_in[:, None, None, :]) & per_sample(fires)

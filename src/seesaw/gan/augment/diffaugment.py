@@ -18,11 +18,11 @@ Policy = Literal["color", "translation", "cutout"]
 class DiffAugment(Augmentation):
     """Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training", in the strengths of the authors' code.
 
-    color: brightness + U(-1/2, 1/2), then saturation times U(0, 2) about the mean of the channels, then contrast times U(1/2, 3/2)
-    about the image's mean. translation: by whole pixels, uniform up to 1/8 of each side, zeros from beyond the edges. cutout: a
-    rectangle of half the sides, its centre uniform over the image, becomes 0. One draw a sample; on a pyramid one for all
-    scales, with the shift and the rectangle in pixels of the finest (at coarser scales mixed between pixels). The mean of the
-    channels is taken of any number of them, so grey images keep their saturation.
+    color: brightness + U(-1/2, 1/2), then saturation times U(0, 2) about the mean of the channels, then contrast times
+    U(1/2, 3/2) about the image's mean. translation: by whole pixels, uniform up to 1/8 of each side, zeros from beyond the
+    edges. cutout: a rectangle of half the sides, its centre uniform over the image, becomes 0. One draw a sample; on a pyramid
+    one for all scales, with the shift and the rectangle in pixels of the finest (at coarser scales mixed between pixels). The
+    mean of the channels is taken of any number of them, so grey images keep their saturation.
 
     Args:
         policy: kinds in the order in which they are applied. The paper takes all three, and translation and cutout in its
@@ -32,9 +32,8 @@ class DiffAugment(Augmentation):
     def __init__(self, policy: Sequence[Policy] = ("color", "translation", "cutout")) -> None:
         super().__init__()
         kinds = {"color": self._color, "translation": self._translation, "cutout": self._cutout}
-        if unknown := [kind for kind in policy if kind not in kinds] or (not policy or len(set(policy)) < len(policy)):
-            found = unknown[0] if isinstance(unknown, list) else list(policy)
-            raise ValueError(f"policy has {found}; it must be a list of {', '.join(kinds)}, each at most once")
+        if not policy or len(set(policy)) < len(policy) or not set(policy) <= set(kinds):
+            raise ValueError(f"policy is {list(policy)}; it must be a list of {', '.join(kinds)}, each at most once")
         self.policy = list(policy)
         self._steps = [kinds[kind] for kind in policy]
 

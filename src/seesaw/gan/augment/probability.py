@@ -61,8 +61,8 @@ class ProbabilityAugmentation(Augmentation):
         _, _, loss = adversarial_phase(phases, "an augmentation that adapts p")
         if isinstance(loss, PairedLoss):
             raise ValueError(
-                f"augment.ada.p: null lets p follow the sign of D's logits of reals, which means nothing under {type(loss).__name__}, "
-                "a loss of differences between logits; give augment.ada.p=0.3, a schedule such as "
+                f"augment.ada.p: null lets p follow the sign of D's logits of reals, which means nothing under "
+                f"{type(loss).__name__}, a loss of differences between logits; give augment.ada.p=0.3, a schedule such as "
                 "'augment.ada.p={shape: cosine, start: 0, end: 0.3}', or loss=non_saturating"
             )
         self.boundary = loss.boundary
