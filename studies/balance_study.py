@@ -164,7 +164,9 @@ def main() -> None:
         f"python studies/balance_study.py --seeds {args.seeds} --jobs {args.jobs}",
         f"{args.jobs} runs at a time with one thread each",
     )
-    (RESULTS / "balance_study.json").write_text(json.dumps({**how, "runs": len(rows)}, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "balance_study.json").write_text(
+        json.dumps({**how, "runs": len(rows)}, indent=1) + "\n", encoding="utf-8"
+    )
     failed = [row for row in rows if row["state"] != "finished"]
     print(f"{len(rows)} runs, {len(failed)} did not finish: {[folder_of_row(row) for row in failed]}")
 

@@ -76,7 +76,7 @@ def test_a_run_resumes_bit_for_bit_and_samples_a_class(family: str, way: str, tm
     pictures = []
     for name in ("1", "3"):
         out = tmp_path / f"{name}.png"
-        assert seesaw(["sample", str(tmp_path / "cut"), "--class", name, "--n", "4", "--out", str(out)]) == 0
+        assert seesaw(["sample", str(tmp_path / "cut"), "--class", name, "--count", "4", "--out", str(out)]) == 0
         pictures.append(out.read_bytes())
     assert pictures[0] != pictures[1]
 
