@@ -169,8 +169,8 @@ def figures(folder: Path, name: str, overrides: list[str]) -> dict[str, Any]:
 
 
 def medians(figures: dict[str, dict[str, Any]]) -> list[str]:
-    """A Markdown table of the medians over the seeds: a row for each name without its seed, a column for each metric at the end of
-    the run; "-" where a run does not log it."""
+    """A Markdown table of the medians over the seeds: a row for each name without its seed, a column for each metric at the end
+    of the run; "-" where a run does not log it."""
     rows: dict[str, list[dict[str, float]]] = {}
     for name, found in figures.items():
         rows.setdefault(name.partition(" seed=")[0], []).append(found["last"])
