@@ -2,7 +2,7 @@
 
 Resumable: a finished run is not run again. Writes studies/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
-families_fashion, learning_rates, packing, packing_slow, augment, transfer.
+families_fashion, learning_rates, packing, packing_slow, conditional, augment, transfer.
 """
 
 import argparse
@@ -76,6 +76,7 @@ TRANSFER = [  # both alphabets have the same fonts; distances are to families of
     "model=dcgan_small", "data=glyphs", "model.G.z_dim=32", "metrics=efflite0", "metrics.n=1000", "metrics.against=held_out",
     "kimg=100", "evaluate_kimg=10", "sample_kimg=20",
 ]  # fmt: skip
+CONDITIONS = {"unconditional": [], "conditional": ["data.labels=true"]}
 STUDIES: dict[str, dict[str, list[str]]] = {
     "main_job": {f"seed={s}": [f"seed={s}"] for s in (1, 2, 3)},
     "mlp": {f"seed={s}": ["model=mlp", f"seed={s}"] for s in (1, 2, 3)},
@@ -105,6 +106,20 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         f"{name} seed={s}": [*how, f"seed={s}", "data=fashion_mnist", "evaluate_kimg=20", "sample_kimg=20"]
         for s in (1, 2, 3)
         for name, how in FAMILIES.items()
+    },
+    "conditional": {  # issue 16: what labels do at equal images, about five minutes a run on one core
+        f"{data} {name} {kind} seed={s}": [
+            f"data={data}",
+            *how,
+            *labels,
+            f"seed={s}",
+            "evaluate_kimg=20",
+            "sample_kimg=40",
+        ]
+        for s in (1, 2, 3)
+        for data in ("digits",)
+        for name, how in FAMILIES.items()
+        for kind, labels in CONDITIONS.items()
     },
     "learning_rates": {  # the claim of MSG-GAN's section 4.3: one setting serves where ProGAN has to be tuned
         f"{model} lr={lr} seed=1": [
@@ -213,6 +228,21 @@ def figures(folder: Path, name: str, overrides: list[str]) -> dict[str, Any]:
     }
 
 
+def medians(figures: dict[str, dict[str, Any]]) -> list[str]:
+    """A Markdown table of the medians over the seeds: a row for each name without its seed, a column for each metric at the end
+    of the run; "-" where a run does not log it."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    for name, found in figures.items():
+        rows.setdefault(name.partition(" seed=")[0], []).append(found["last"])
+    columns = sorted({k for runs in rows.values() for run in runs for k in run if "/" not in k})
+    lines = [f"| {' | '.join(['median over the seeds', *columns])} |", "|---" * (len(columns) + 1) + "|"]
+    for name, runs in rows.items():
+        values = [[run[c] for run in runs if c in run] for c in columns]
+        cells = [f"{statistics.median(found):.3g}" if found else "-" for found in values]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return lines
+
+
 def half_floor(overrides: list[str]) -> dict[str, float]:
     """The Fréchet distance of one random half of the reals to the other: mean and range over 20 halvings."""
     program = (
@@ -258,6 +288,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{args.study}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print("half of the reals to the other:", result["half_floor"])
+    print("\n".join(medians(figures)))
     for name, row in figures.items():
         print(
             name,

@@ -50,6 +50,17 @@ def test_every_run_of_the_studies_composes(monkeypatch: pytest.MonkeyPatch, tmp_
         compose_checked(list(overrides))
 
 
+def test_the_table_of_medians_has_a_row_for_each_name_without_its_seed() -> None:
+    last = [{"valid_digits": v, "train/D/accuracy": 0.5} for v in (0.1, 0.5, 0.2)] + [{"recognised_digits": 0.9}]
+    names = ["a seed=1", "a seed=2", "a seed=3", "b c seed=1"]
+    assert studies.medians({name: {"last": row} for name, row in zip(names, last, strict=True)}) == [
+        "| median over the seeds | recognised_digits | valid_digits |",
+        "|---|---|---|",
+        "| a | - | 0.2 |",
+        "| b c | 0.9 | - |",
+    ]
+
+
 def test_every_strategy_task_and_loss_of_the_balance_study_composes() -> None:
     cells = balance_study.cells(seeds=1)
     usual = {"task": "digits", "loss": "non_saturating", "strategy": "none"}

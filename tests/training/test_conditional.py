@@ -15,7 +15,7 @@ from seesaw.training.build import build
 from seesaw.training.preflight import build_checked, compose_checked
 
 SMALL = ["data.labels=true", "logger=none", "metrics=none", "precision=exact", "trainer=cpu", "batch_size=8", "log_kimg=0.016",
-         "sample_kimg=10", "checkpoint_kimg=10"]  # fmt: skip
+         "sample_kimg=10", "checkpoint_kimg=10", "schedule=constant"]  # fmt: skip
 IMAGES = ["data=digits", "data.resolution=16"]
 TINY = [f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64")]
 FAMILIES = {
@@ -76,7 +76,7 @@ def test_a_run_resumes_bit_for_bit_and_samples_a_class(family: str, way: str, tm
     pictures = []
     for name in ("1", "3"):
         out = tmp_path / f"{name}.png"
-        assert seesaw(["sample", str(tmp_path / "cut"), "--class", name, "--n", "4", "--out", str(out)]) == 0
+        assert seesaw(["sample", str(tmp_path / "cut"), "--class", name, "--count", "4", "--out", str(out)]) == 0
         pictures.append(out.read_bytes())
     assert pictures[0] != pictures[1]
 
