@@ -16,6 +16,7 @@ from PIL import Image
 
 from seesaw.cli import main as cli
 from seesaw.cli.stylize import composed
+from seesaw.config.advice import complete
 from seesaw.config.command_line import refuse_lists, refuse_twice, with_home
 from seesaw.config.options import config_dir, groups
 from seesaw.config.renamed import RENAMED, renamed
@@ -28,7 +29,7 @@ OWN = ROOT / "tests" / "extension"
 
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
-NAMES = ("train", "prepare", "sample", "evaluate", "compare", "stylize", "search")
+NAMES = ("train", "advise", "prepare", "sample", "evaluate", "compare", "stylize", "search")
 START = re.compile(rf"(?:^|\s)(?:(train)\.py|(seesaw)(?= (?:{'|'.join(NAMES)})\b)|(make) train)(?=\s|$)")
 
 NOT_CHECKED = {
@@ -108,7 +109,7 @@ def check_train(words: list[str]) -> None:
         overrides = first_job(overrides)
     if "--config-dir" in words:
         overrides.append(f"hydra.searchpath=[file://{OWN / 'conf'}]")
-    compose_checked(overrides)
+    compose_checked(complete(overrides))
 
 
 def check_seesaw(words: list[str]) -> None:
@@ -116,7 +117,9 @@ def check_seesaw(words: list[str]) -> None:
     numbers = ["10000" if word == "COUNT" else word for word in words]
     options = cli.parser().parse_args(numbers)
     if words[0] == "prepare":
-        compose_checked(with_home(options.overrides))
+        compose_checked(complete(with_home(options.overrides)))
+    elif words[0] == "advise":
+        compose_checked(complete(["data=folder", *with_home(options.overrides)]))
     elif words[0] == "stylize":
         cfg, choices = composed(options.content, options.style, options.size, options.iterations, options.overrides)
         checked(cfg, options.overrides, choices)

@@ -103,5 +103,7 @@ def test_the_lines_say_what_was_chosen_and_why(tmp_path: Path) -> None:
     overrides = make(tmp_path / "set", (28, "L"), (64, "L"))
     cfg, _ = compose(overrides)
     lines = advise(cfg, overrides).lines()
-    assert lines[0].startswith("data.root: 4 images of 28 to 64 px, median 46 (shorter side), 50% of them enlarged, grey. No ")
+    assert lines[0].startswith(
+        "data.root: 4 images of 28 to 64 px, median 46 (shorter side), 50% of them enlarged, grey. No "
+    )
     assert "  data.channels=1" in "\n".join(lines)
