@@ -1,6 +1,7 @@
 """`seesaw advise data.root=…`: what a set of one's own images is like, what training would choose for it, and what that takes."""
 
 import argparse
+import math
 import textwrap
 from collections import Counter
 from typing import Any
@@ -170,14 +171,16 @@ def cost_lines(overrides: list[str], images: int) -> list[str]:
 def gamma_text(config: dict[str, Any]) -> str:
     """The configuration's gamma beside both heuristics."""
     from seesaw.config.advice import stylegan2_gamma, stylegan3_gamma
+    from seesaw.functional.resolution import size_of
 
-    side, batch = config["data"]["resolution"], config["batch_size"]
+    resolution, batch = config["data"]["resolution"], config["batch_size"]
+    side = math.prod(size_of(resolution)) ** 0.5
     two, three = stylegan2_gamma(side, batch), stylegan3_gamma(side)
     r1 = config.get("penalty", {}).get("r1")
     own = f"{r1['gamma']:g}; " if r1 and isinstance(r1.get("gamma"), int | float) else ""
     ratio = max(two, three) / min(two, three)
     return (
-        f"{own}at {side} px and batch {batch} StyleGAN2-ADA's rule gives {two:.3g} and StyleGAN3's table (of batch 32) "
+        f"{own}at {resolution} px and batch {batch} StyleGAN2-ADA's rule gives {two:.3g} and StyleGAN3's table (of batch 32) "
         f"{three:.3g}, {ratio:.2g} times apart: try x4 and /4 too"
     )
 

@@ -1,4 +1,4 @@
-"""The command `seesaw train | rerun | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion`."""
+"""The command `seesaw`: train, rerun, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion."""
 
 import argparse
 import sys

@@ -16,6 +16,7 @@ from seesaw.config.command_line import key_of
 from seesaw.config.compose import compose
 from seesaw.config.options import config_dir, groups
 from seesaw.data.survey import Survey, survey
+from seesaw.functional.resolution import Resolution, size_of
 
 SETS = ("seesaw.data.sources.folder.Folder",)
 """The sets of users."""
@@ -33,6 +34,10 @@ TRIED_BATCH = 16
 FEW, MANY = 2_000, 30_000
 """Below `FEW` images augmentation is fixed (Zhao et al. 2020, arXiv 2006.10738, tried it on 100 images and more), below `MANY`
 adaptive (Karras et al. 2020, arXiv 2006.06676, on some thousands). The borders are ours."""
+
+
+KINDS = {1: "grey", 3: "with colours", 4: "with colours and alpha"}
+"""The number of channels in words."""
 
 
 class Choice(NamedTuple):
@@ -108,19 +113,23 @@ def complete(overrides: list[str], varied: Iterable[str] = ()) -> list[str]:
 
 def first_choices(found: Survey, given: set[str], cfg: DictConfig) -> list[Choice]:
     """All choices but those that depend on them; also what is given already."""
-    side = (
-        cfg.data.resolution
-        if "data.resolution" in given and isinstance(cfg.data.resolution, int)
-        else resolution(found)
-    )
+    side = cfg.data.resolution if "data.resolution" in given else resolution(found)
     return [
-        model(side),
+        model(longer_side(side)),
         *channels(found),
         *([Choice(f"data.resolution={side}", f"the power of two nearest to the median of the shorter sides, {found.side} px")]
           if side != TRIED else []),
         *augmentation(found.images),
-        *metric(found.images),
+        *metric(found.images, found.channels if "data.channels" not in given else cfg.data.channels),
     ]  # fmt: skip
+
+
+def longer_side(resolution: Resolution) -> int:
+    """The longer side of a resolution; `TRIED` where it is none, which the checks report."""
+    try:
+        return max(size_of(resolution))
+    except ValueError:
+        return TRIED
 
 
 def model(side: int) -> Choice:
@@ -135,12 +144,13 @@ def model(side: int) -> Choice:
 
 
 def channels(found: Survey) -> list[Choice]:
-    """Grey where no image has colours."""
-    grey = found.prepared[1] == 1 if found.prepared else found.grey
-    return [Choice("data.channels=1", "no image has colours")] if grey else []
+    """Grey where no image has colours, and as many as arrays or a prepared set have."""
+    if found.channels == 1:
+        return [Choice("data.channels=1", "no image has colours")]
+    return [Choice(f"data.channels={found.channels}", "the set has as many")] if found.channels != 3 else []
 
 
-def resolution(found: Survey) -> int:
+def resolution(found: Survey) -> Resolution:
     """That of a prepared set, else the power of two from 16 to `TRIED` nearest to the median of the shorter sides, by ratio."""
     if found.prepared:
         return found.prepared[0]
@@ -156,12 +166,15 @@ def augmentation(images: int) -> list[Choice]:
     return [Choice(f"augment={name}", why)] if name in groups(config_dir()).get("augment", []) else []
 
 
-def metric(images: int) -> list[Choice]:
-    """The kernel distance that fits the machine; it is unbiased for few images, which FID is not."""
+def metric(images: int, channels: int) -> list[Choice]:
+    """The kernel distance that fits the machine and the images; it is unbiased for few images, which FID is not."""
     from seesaw.metrics.auto import INSTALL, installed
 
     if images < 2:
         return [Choice("metrics=none", "a distance takes two images")]
+    if channels not in (1, 3):
+        why = f"a kernel distance by a small network that learns on the set, since no other knows {channels} channels"
+        return [Choice("metrics=self_supervised", why)]
     if installed():
         return [Choice("metrics=efflite0", "a kernel distance by ImageNet features, unbiased for few images")]
     why = f"a kernel distance by a small network that learns on the set; {INSTALL} brings better features"
@@ -174,8 +187,11 @@ def gamma(cfg: DictConfig, given: set[str]) -> list[Choice]:
         return []
     if cfg.model.get("recipe") is None or cfg.model.recipe.get("gamma") is None:
         return []
-    side, batch = cfg.data.resolution, cfg.batch_size
-    if not (isinstance(side, int) and isinstance(batch, int)) or batch < 1 or (side, batch) == (TRIED, TRIED_BATCH):
+    try:
+        side, batch = math.prod(size_of(cfg.data.resolution)) ** 0.5, cfg.batch_size
+    except ValueError:
+        return []
+    if not isinstance(batch, int) or batch < 1 or (side, batch) == (TRIED, TRIED_BATCH):
         return []
     value = scaled(cfg.penalty.r1.gamma, side, batch)
     why = (
@@ -184,17 +200,17 @@ def gamma(cfg: DictConfig, given: set[str]) -> list[Choice]:
     return [Choice(f"penalty.r1.gamma={value:.3g}", why)]
 
 
-def scaled(value: float, side: int, batch: int) -> float:
+def scaled(value: float, side: float, batch: int) -> float:
     """A gamma tried at `TRIED` px and `TRIED_BATCH`, for other ones."""
     return value * (side / TRIED) ** 2 * TRIED_BATCH / batch
 
 
-def stylegan2_gamma(side: int, batch: int) -> float:
+def stylegan2_gamma(side: float, batch: int) -> float:
     """0.0002 resolution^2 / batch: `--cfg=auto` of StyleGAN2-ADA (Karras et al. 2020)."""
     return 0.0002 * side**2 / batch
 
 
-def stylegan3_gamma(side: int) -> float:
+def stylegan3_gamma(side: float) -> float:
     """StyleGAN3's table (docs/configs.md; batch 32): 0.5 at 128 px, four times as much with each doubling."""
     return 0.5 * (side / 128) ** 2
 
@@ -204,9 +220,9 @@ def describe(found: Survey) -> str:
     sides = found.sides
     size = f"{found.side} px" if min(sides) == max(sides) else f"{min(sides)} to {max(sides)} px, median {found.side}"
     images = "1 image" if found.images == 1 else f"{found.images:,} images"
-    small = sum(side < resolution(found) for side in sides) / len(sides)
+    small = sum(side < min(size_of(resolution(found))) for side in sides) / len(sides)
     enlarged = f", {small:.0%} of them enlarged" if small >= 0.01 else ""
-    return f"{images} of {size} (shorter side){enlarged}, {'grey' if found.grey else 'with colours'}"
+    return f"{images} of {size} (shorter side){enlarged}, {KINDS.get(found.channels, f'{found.channels} channels')}"
 
 
 def command(program: str, overrides: Iterable[str]) -> str:

@@ -13,10 +13,13 @@ from statistics import median
 import numpy as np
 from PIL import ExifTags, Image
 
-from seesaw.data.prepare.decode import FORMATS, MOST_PIXELS, RARE, SMALLEST_SIDE
+from seesaw.data.prepare.decode import FORMATS, MODES, RARE
+from seesaw.data.prepare.limits import check_size
+from seesaw.data.prepare.planes import NPY, array_shape
 from seesaw.data.prepare.tree import Tree, labelled_by_folder, open_tree
 from seesaw.data.prepare.write import prepared_at
 from seesaw.errors import UserError
+from seesaw.functional.resolution import Resolution, size_of
 
 MOST_HEADS = 10_000
 """At most so many heads are read, evenly spaced over the sorted names: two seconds."""
@@ -60,7 +63,7 @@ class Survey:
     heads: dict[str, tuple[Size, str]]
     bad: dict[str, str] = field(default_factory=dict)
     classes: int = 0
-    prepared: tuple[int, int] | None = None
+    prepared: tuple[Resolution, int] | None = None
 
     @property
     def sides(self) -> list[int]:
@@ -82,6 +85,14 @@ class Survey:
         """Whether no image has colours, by its mode. Grey images that are stored as RGB count as coloured."""
         return set(self.modes) <= set(GREY)
 
+    @property
+    def channels(self) -> int:
+        """Those of the prepared set or the arrays; of pictures 1 where none has colours, else 3."""
+        if self.prepared:
+            return self.prepared[1]
+        most = self.modes.most_common(1)[0][0]
+        return int(most.split()[0]) if most.endswith("channels") else 1 if self.grey else 3
+
 
 def survey(root: str) -> tuple[Survey, Tree | None]:
     """Look at the images of `data.root`: a folder, a zip, or a prepared set.
@@ -95,7 +106,8 @@ def survey(root: str) -> tuple[Survey, Tree | None]:
     index = prepared_at(root)
     if index is not None:
         how, n = index["decoding"], index["total"] - len(index["bad"])
-        size, mode = (how["resolution"],) * 2, "L" if how["channels"] == 1 else "RGB"
+        height, width = size_of(how["resolution"])
+        size, mode = (width, height), MODES.get(how["channels"], f"{how['channels']} channels")
         heads = {"": (size, mode)}
         classes = len(index["class_names"] or ())
         return Survey(root, n, heads, {}, classes, (how["resolution"], how["channels"])), None
@@ -135,20 +147,21 @@ def head(content: bytes, name: str) -> tuple[Size, str]:
     """Width and height, upright, and mode of an image by its first bytes.
 
     Raises:
-        ValueError: training would skip the image for its size.
+        BadImage: training would skip the image for its size.
         Exception: any error of Pillow's.
     """
     suffix = Path(name).suffix.lower()
+    if suffix == NPY:
+        channels, height, width = array_shape(content)
+        check_size(width, height)
+        return (width, height), f"{channels} channels"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow's about large images
         with Image.open(io.BytesIO(content), formats=(*FORMATS, *([RARE[suffix]] if suffix in RARE else []))) as image:
             width, height = image.size
             turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
             mode = "RGBA" if image.mode == "P" and image.has_transparency_data else image.mode
-    if min(width, height) < SMALLEST_SIDE:
-        raise ValueError(f"{width}x{height} pixels, {SMALLEST_SIDE} a side are needed")
-    if width * height > MOST_PIXELS:
-        raise ValueError(f"{width}x{height} pixels, {MOST_PIXELS:,} are read at most")
+    check_size(width, height)
     return ((height, width) if turned else (width, height)), mode
 
 

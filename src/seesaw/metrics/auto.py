@@ -36,7 +36,7 @@ def choose(channels: int = 3) -> Choice:
     if channels not in InceptionExtractor.channels:
         return Choice(
             "self_supervised",
-            "metrics=auto: kernel_self_supervised, by a small network that learns on the reals, since networks that ship or are known "
+            "metrics=auto: kernel_self_supervised, by a small network that learns on the reals, since those that are known "
             f"here take images of 1 or 3 channels, and these have {channels}; metrics=none measures nothing",
         )
     path = hub_path()

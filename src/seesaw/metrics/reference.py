@@ -86,8 +86,7 @@ def reference_key(reals: Reals, extractor: Extractor) -> str:
     """The name of the cache file: a hash of the reals' content and size and of all that makes their features."""
     shape = tuple(reals.gather(torch.zeros(1, dtype=torch.int64)).shape[1:])
     parts = (reals.identity, len(reals), shape, extractor.name, extractor.weights_hash, extractor.resize, KEPT)
-    parts += (row_width(extractor),)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((*parts, row_width(extractor))).encode()).hexdigest()[:16]
 
 
 def kept_indices(n: int) -> Tensor:

@@ -35,11 +35,11 @@ MODES, REMOVED = 8, (0, 2, 4, 6)
 
 
 def to_input(images: Tensor) -> Tensor:
-    """uint8 (B, 1 or 3, H, W) to float32 (B, 3, 32, 32) in [-1, 1]: grey is repeated; bilinear, antialiased where it shrinks."""
+    """uint8 (B, C, H, W) to float32 (B, C, 32, 32) in [-1, 1], grey repeated to C = 3; bilinear, antialiased where it shrinks."""
     x = images.to(torch.float32) / 127.5 - 1
     if x.shape[-2:] != (RESOLUTION, RESOLUTION):
         x = F.interpolate(x, size=(RESOLUTION, RESOLUTION), mode="bilinear", align_corners=False, antialias=True)
-    return x.expand(-1, 3, -1, -1)
+    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
@@ -48,31 +48,31 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class RotationNet(nn.Module):
-    """Four rotations from float (B, 3, 32, 32) in [-1, 1]."""
+    """Four rotations from float (B, channels, 32, 32) in [-1, 1]."""
 
     dim = 64
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 3) -> None:
         super().__init__()
-        self.body = nn.Sequential(_block(3, 24), _block(24, 40), _block(40, 64), nn.Flatten())
+        self.body = nn.Sequential(_block(channels, 24), _block(24, 40), _block(40, 64), nn.Flatten())
         self.hidden = nn.Sequential(nn.Linear(64 * 4 * 4, self.dim, bias=False), nn.BatchNorm1d(self.dim))
         self.head = nn.Linear(self.dim, 4)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, 3, 32, 32) in [-1, 1] to (B, 64), not negative: the layer before the logits, after its ReLU."""
+        """(B, channels, 32, 32) in [-1, 1] to (B, 64), not negative: the layer before the logits, after its ReLU."""
         return self.hidden(self.body(x)).relu()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, 32, 32) in [-1, 1] to logits (B, 4)."""
+        """(B, channels, 32, 32) in [-1, 1] to logits (B, 4)."""
         return self.head(self.features(x))
 
 
 def learn(x: Tensor, seed: int = 0, steps: int = STEPS) -> RotationNet:
-    """Train on x (N, 3, 32, 32) in [-1, 1] by AdamW with a cosine decay. On one thread, so that the weights depend on nothing but
+    """Train on x (N, C, 32, 32) in [-1, 1] by AdamW with a cosine decay. On one thread, so that the weights depend on nothing but
     x and the processor; no global random generator moves."""
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net, draw = RotationNet(), torch.Generator().manual_seed(seed)
+        net, draw = RotationNet(x.shape[1]), torch.Generator().manual_seed(seed)
         optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         y = torch.arange(4).repeat_interleave(BATCH)

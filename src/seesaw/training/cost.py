@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seesaw.errors import UserError
+from seesaw.functional.resolution import size_of
 from seesaw.gan.module import GAN
 from seesaw.training.preflight import build_checked
 
@@ -56,7 +57,7 @@ def measure(config: dict[str, Any], images: int) -> Cost:
     model, data, _ = build_checked(config, 1)
     if not isinstance(model, GAN):
         raise UserError("time and memory are measured for GANs alone; choose one by model=…")
-    shape = (data.batch_size_at(model.growth.last_change), data.channels, data.resolution, data.resolution)
+    shape = (data.batch_size_at(model.growth.last_change), data.channels, *size_of(data.resolution))
     model.growth.advance(model.growth.last_change, [model.G, model.D, model.view], [])
     optimizers = {player: model.make_optimizer[player](model.weights[player]) for player in "GD"}
     reals = torch.rand(shape) * 2 - 1

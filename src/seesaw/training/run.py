@@ -221,7 +221,7 @@ def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
     return trackers
 
 
-def fit_run(run: OpenRun, model: Experiment, data: pl.LightningDataModule, trackers: list[Tracker]) -> float | None:
+def fit_run(run: OpenRun, model: Experiment, data: ImageData, trackers: list[Tracker]) -> float | None:
     """Fit, and whatever happens leave a status, curves and closed trackers behind."""
     folder, evaluation, status, stop = run.folder, run.evaluation, run.status, GracefulStop(run.config["kimg"])
     code, state, more = 1, "failed", {}

@@ -52,15 +52,34 @@ def read_array(content: bytes, channels: int) -> np.ndarray:
     return planes
 
 
-def _parsed(content: bytes) -> np.ndarray:
-    """The array of a .npy file by its header and the bytes behind it: nothing is unpickled or allocated by its word."""
-    file = io.BytesIO(content)
+def array_shape(content: bytes) -> tuple[int, int, int]:
+    """Channels, height and width by the header of a .npy file: of three axes the channels' is the shorter of first and last.
+
+    Raises:
+        BadImage: it is no array of two or three axes.
+    """
+    shape, _, _ = _header(io.BytesIO(content))
+    if len(shape) == 2:
+        return (1, *shape)
+    if len(shape) != 3:
+        raise BadImage(f"an array of {len(shape)} axes; two or three are read")
+    return (shape[2], *shape[:2]) if shape[2] <= shape[0] else (shape[0], *shape[1:])
+
+
+def _header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether columns come first, and kind of the numbers by the header of a .npy file."""
     try:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_columns, dtype = read(file)
+        return read(file)
     except Exception as error:  # of bytes that are no header, almost any error comes
         raise BadImage(f"no array of NumPy ({' '.join(str(error).split())[:80]})") from error
+
+
+def _parsed(content: bytes) -> np.ndarray:
+    """The array of a .npy file by its header and the bytes behind it: nothing is unpickled or allocated by its word."""
+    file = io.BytesIO(content)
+    shape, by_columns, dtype = _header(file)
     if dtype.hasobject:
         raise BadImage("an array of Python's objects, which are never unpickled")
     if math.prod(shape) * dtype.itemsize != len(content) - file.tell():

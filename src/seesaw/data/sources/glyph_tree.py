@@ -67,7 +67,7 @@ class GlyphTree(Tree):
         made = (VERSION, features.version("freetype2"), font.digest, letter, k, astuple(self.how))
         return int.from_bytes(hashlib.sha256(repr(made).encode()).digest()[:8], "big")
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         """The image as a BMP file, which takes no time to pack."""
         font, letter, k = self.drawn[name]
         key = hashlib.sha256(repr((self.how.seed, font.family, font.style, letter, k)).encode()).digest()

@@ -13,6 +13,7 @@ from seesaw.data.prepare.write import Plan, prepare
 from seesaw.data.sources.fonts import ALPHABETS, Alphabet, Fonts, find_fonts
 from seesaw.data.sources.glyph_tree import Colours, Drawing, GlyphTree
 from seesaw.data.sources.image_files import ImageFiles
+from seesaw.functional.resolution import size_of
 
 LEAST_SIDE = 128
 """Pixels at which letters are drawn at least, twice the resolution otherwise: hinting for small sizes would bend them."""
@@ -63,7 +64,7 @@ class Glyphs(ImageFiles):
         self.alphabet, self.letters, self.count = alphabet, ALPHABETS[alphabet], count
         self.font_folder = root
         self.decoding = Decoding(self.resolution, self.channels, "none")
-        self.drawing = Drawing(max(2 * self.resolution, LEAST_SIDE), colours, variation, glyph_seed)
+        self.drawing = Drawing(max(2 * max(size_of(self.resolution)), LEAST_SIDE), colours, variation, glyph_seed)
 
     @cached_property
     def fonts(self) -> Fonts:

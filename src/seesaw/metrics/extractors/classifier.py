@@ -1,5 +1,7 @@
 """The small classifier whose features stand in for Inception's on the small grey sets."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -51,9 +53,9 @@ class SmallClassifier(nn.Module):
     def look(self, x: Tensor) -> Tensor:
         """(B, 1, 32, 32) in [-1, 1] to (B, 96): over the image, the means of the channels of the first two layers after
         their ReLU, then their standard deviations."""
-        (*first, half), (*second, _) = self.body[0], self.body[1]
-        shallow = nn.Sequential(*first)(x)
-        seen = (shallow, nn.Sequential(*second)(half(shallow)))
+        one, two = cast(nn.Sequential, self.body[0]), cast(nn.Sequential, self.body[1])
+        shallow = one[:-1](x)
+        seen = (shallow, two[:-1](one[-1](shallow)))
         return torch.cat([t.mean((2, 3)) for t in seen] + [t.std((2, 3)) for t in seen], 1)
 
     def forward(self, x: Tensor) -> Tensor:

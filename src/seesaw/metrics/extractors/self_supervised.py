@@ -94,9 +94,10 @@ class SelfSupervisedExtractor(Frozen):
         return Verdict(**(found | {"without": tuple(found["without"])})).objection
 
     def load(self) -> RotationNet:
-        net = RotationNet()
         _ = self.path
-        net.load_state_dict(self.learned["weights"])
+        weights = self.learned["weights"]
+        net = RotationNet(weights["body.0.0.weight"].shape[1])
+        net.load_state_dict(weights)
         return net
 
     @cached_property
