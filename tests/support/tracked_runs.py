@@ -26,11 +26,11 @@ class Ended:
         if url:
             environment |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40}
         command = [sys.executable, str(PROGRAM), when, fault, *SMALL, *overrides]
-        with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
+        with open(folder / "out", "w", encoding="utf-8") as out, open(folder / "err", "w", encoding="utf-8") as err:
             self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
             self.code = self.process.wait(120)
         ended = time.time()
-        self.out, self.err = (folder / "out").read_text(), (folder / "err").read_text()
+        self.out, self.err = ((folder / name).read_text(encoding="utf-8") for name in ("out", "err"))
         self.images = [row["images"] for row in read_metrics(folder / "run" / "metrics.csv")]
         status = folder / "run" / "status.json"
         self.seconds = ended - status.stat().st_mtime if status.exists() else 0.0

@@ -1,5 +1,6 @@
 """How runs end: signals, time limits, kills; what is saved, and the status."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from seesaw.cli.train import main
+from seesaw.training.callbacks.stop import GracefulStop
 from seesaw.training.loggers.csv_log import read_metrics
 from seesaw.training.loggers.tracker import RunInfo
 from seesaw.training.run_folder import read_status
@@ -82,6 +84,42 @@ def test_a_signal_before_the_first_batch_leaves_the_right_status(
     status = read_status(tmp_path / "run")
     assert (status["state"], status["exit_code"]) == ("interrupted", 128 + number)
     assert "Traceback" not in capsys.readouterr().err
+
+
+END = ["schedule=constant", "precision=exact", "threads=1", "metrics=none", "logger=csv", "kimg=0.08", "log_kimg=0.064"]
+
+
+@pytest.mark.usefixtures("no_curves")
+@pytest.mark.parametrize("how", ["signal in the last batch", "killed behind the last checkpoint"])
+def test_a_run_that_is_ended_at_its_length_has_its_last_row_and_is_finished(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing would be left to do for the run that goes on, and the last window be lost for good."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL, *END, "run_dir=whole"]) == 0
+    with monkeypatch.context() as patch:
+        if how.startswith("signal"):
+            inner = GracefulStop.on_train_batch_end
+
+            def struck(self: GracefulStop, trainer: Any, module: Any, *args: Any) -> None:
+                self.received_signal = signal.SIGTERM if module.images_shown >= self.images else 0
+                inner(self, trainer, module, *args)
+
+            patch.setattr(GracefulStop, "on_train_batch_end", struck)
+        else:
+            patch.setattr("seesaw.gan.module.GAN.flush_statistics", lambda *_, **__: None)
+            patch.setattr("seesaw.training.run.report_end", lambda *_: (_ for _ in ()).throw(SystemExit(137)))
+        assert main([*SMALL, *END, "run_dir=cut"]) == (143 if how.startswith("signal") else 137)
+    if not how.startswith("signal"):
+        status = json.loads((tmp_path / "cut/status.json").read_text()) | {"state": "running"}
+        (tmp_path / "cut/status.json").write_text(json.dumps(status))
+        assert len(read_metrics(tmp_path / "cut/metrics.csv")) < len(read_metrics(tmp_path / "whole/metrics.csv"))
+    assert main([*SMALL, *END, "run_dir=cut", "resume=auto"]) == 0
+    assert [row["images"] for row in read_metrics(tmp_path / "cut/metrics.csv")] == [64, 80]
+    status = read_status(tmp_path / "cut")
+    assert (status["state"], status["exit_code"], status["images_shown"]) == ("finished", 0, 80)
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def test_a_trainer_that_cannot_be_made_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

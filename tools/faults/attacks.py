@@ -112,7 +112,9 @@ def pickled_weights(site: Site, command: list[str]) -> list[str]:
 
 def pickled_arrays(site: Site, name: str) -> list[str]:
     """A prepared set in the cache with an array of Python objects."""
-    data = ["data=folder", f"data.root={site.images}", "data.resolution=8", "cache_dir=mine"]
+    for label in ("a", "b"):
+        shutil.copytree(site.images, site.here / "classes" / label)
+    data = ["data=folder", "data.root=classes", "data.labels=true", "data.resolution=8", "cache_dir=mine"]
     done = Running(site.here.parent / "preparing", ["prepare", *data], here=site.here).wait()
     assert done.code == 0, done.err
     (file,) = (site.here / "mine").rglob(name)

@@ -139,15 +139,17 @@ def full_prepare(site: Site, command: str) -> None:
 
 def full_sweep(site: Site) -> None:
     """The records of a sweep's jobs find no room: each job is named, and the sweep has failed."""
-    filler = fill(site.disk)
     sweep = ("train", "-m", *COMMON, *MLP, "kimg=0.064", "seed=1,2", f"cache_dir={site.cache}")
     place = f"hydra.sweep.dir={site.disk / 'sweep'}"
-    ended = site.call(*sweep, place)
+    ended = site.call(*sweep, place, before=partial(fill_at, site.disk, *RECORDS, 1))
     site.problems += ended.problems(1)
     if "2 of 2 jobs failed" not in ended.err or FULL not in ended.err:
         site.problems.append(f"no report of the jobs: {ended.err[-300:]}")
-    filler.unlink()
+    (site.disk / "filler").unlink(missing_ok=True)
     site.done(*sweep, place)
+
+
+RECORDS = ("seesaw.sweeps.multirun", "SweepCallback", "on_job_start")
 
 
 def full_study(site: Site) -> None:

@@ -20,25 +20,26 @@ from seesaw.training.run_folder import read_status
 
 COMMON = (
     "precision=exact", "threads=1", "trainer=cpu", "logger=none", "kimg=0.4", "log_kimg=0.032", "sample_kimg=0.128",
-    "checkpoint_kimg=0.064", "evaluate_kimg=0.144", "batch_size=16",
+    "checkpoint_kimg=0.064",
 )  # fmt: skip
-MLP = ("model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", "metrics.n=64")
-DCGAN = ("model=dcgan_small", "model.G.width=4", "model.D.width=4", "data.resolution=16", "metrics.n=64")
+GAN = ("evaluate_kimg=0.144", "batch_size=16")
+MEASURED = (*GAN, "metrics.n=64")
+MLP = ("model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", *MEASURED)
+DCGAN = ("model=dcgan_small", "model.G.width=4", "model.D.width=4", "data.resolution=16", *MEASURED)
 NARROW = (
     *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64")),
     "data.resolution=16",
-    "metrics.n=64",
+    *MEASURED,
 )
 FAMILIES: dict[str, tuple[str, ...]] = {
     "mlp": MLP,
-    "mlp_points": ("model=mlp_points", "data=gaussians_ring", "metrics.n=64"),
+    "mlp_points": ("model=mlp_points", "data=gaussians_ring", *MEASURED),
     "dcgan_small": DCGAN,
-    "dcgan, folder": ("model=dcgan", *DCGAN[1:4], "data=folder", "data.root=IMAGES", "metrics=none"),
+    "dcgan, folder": ("model=dcgan", *DCGAN[1:4], "data=folder", "data.root=IMAGES", "metrics=none", *GAN),
     "progan_small": ("model=progan_small", *NARROW, "model.growth.fade=96", "model.growth.stabilise=64"),
     "msggan_small": ("model=msggan_small", *NARROW),
     "style_transfer": ("model=style_transfer", "data.content=IMAGES/0.png", "data.style=IMAGES/1.png", "data.size=64",
-                       "model.scales=2", "kimg=0.02", "log_kimg=0.002", "checkpoint_kimg=0.003", "sample_kimg=0.005",
-                       "batch_size=1"),
+                       "model.scales=2", "kimg=0.02", "log_kimg=0.002", "checkpoint_kimg=0.003", "sample_kimg=0.005"),
 }  # fmt: skip
 """Overrides of a small run of each family; IMAGES is a folder of pictures."""
 

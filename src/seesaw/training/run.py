@@ -78,7 +78,8 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock, ended_by_signals():
         former = former_progress(cfg, job, folder)
         # The checkpoint counts, not the status: a failed run may have got further.
-        if folder.checkpoint is not None and former.images_shown >= round(config["kimg"] * 1000):
+        done = folder.checkpoint is not None and former.images_shown >= round(config["kimg"] * 1000)
+        if done and not lacks_its_end(folder):
             reached = f"{folder.checkpoint} has reached {config['kimg']:g} kimg"
             print(f"{reached}; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
@@ -127,6 +128,12 @@ def refuse_overtaken(folder: RunFolder) -> None:
     """UserError where another process has trained in the folder since this one found no checkpoint in it."""
     if folder.checkpoint is None and (folder.path / "checkpoints" / "last.ckpt").exists():
         raise UserError(f"{folder.path}: another process has trained here meanwhile; give the command again")
+
+
+def lacks_its_end(folder: RunFolder) -> bool:
+    """Whether the run was killed or interrupted behind its last checkpoint: its last row and status are still to be written."""
+    own = folder.checkpoint is not None and folder.checkpoint.parent.parent == folder.path
+    return own and read_status(folder.path).get("state") in ("running", "interrupted")
 
 
 def best_of(folder: RunFolder) -> float | None:
@@ -230,15 +237,17 @@ def fit_run(run: OpenRun, model: Experiment, data: ImageData, trackers: list[Tra
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         ended = stop.state(model.images_shown, model.converged)
         model.flush_statistics(finished=ended != "interrupted")
-        code, state = 0 if stop.signal is None else 128 + stop.signal, ended
+        code, state = 0 if stop.signal is None or ended == "finished" else 128 + stop.signal, ended
         report_end(run, state, model.images_shown / 1000)
         if stop.signal is not None:
-            raise SystemExit(code)
+            raise SystemExit(128 + stop.signal)
         return None if evaluation.best is None else evaluation.best[0]
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns a second Ctrl-C into exit code 1
         early = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) and end.code > 128 else None
-        code, state = early or 128 + (stop.signal or signal.SIGINT), "interrupted"
-        raise SystemExit(code) from None
+        ends = early or 128 + (stop.signal or signal.SIGINT)
+        if state != "finished":  # else it came in the last batch or behind it, and ends the process alone
+            code, state = ends, "interrupted"
+        raise SystemExit(ends) from None
     except Exception as error:
         more = {"reason": f"{type(error).__name__}: {error}"}
         if status.writes:

@@ -59,13 +59,15 @@ class GracefulStop(BatchCallback):
         self.received_signal, self.any_rank_stopped = 0, LateMaximum()
 
     def state(self, images_shown: int, converged: bool = False) -> str:
-        """How a run stands when its training has ended: pruned, finished, or interrupted by a signal or a time limit."""
+        """How a run stands when its training has ended: pruned, finished (also where a signal came in the last batch), or
+        interrupted by a signal or a time limit."""
         if self.pruned:
             return "pruned"
-        whole = converged or images_shown >= self.images
-        return "finished" if self.signal is None and whole else "interrupted"
+        return "finished" if converged or images_shown >= self.images else "interrupted"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if int(pl_module.images_shown) >= self.images:  # type: ignore[arg-type]  # killed after the last checkpoint
+            trainer.should_stop = True
         if threading.current_thread() is threading.main_thread():
             # nohup ignores SIGHUP; a shell's background jobs ignore SIGINT, and are interrupted by it on purpose
             handled = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
