@@ -22,7 +22,7 @@ def band_filters() -> list[Tensor]:
     """
     h = torch.tensor(SYM2, dtype=torch.float64)
     power = convolved(h, h.flip(0)) / 2
-    low, bands = torch.ones(1, dtype=torch.float64), []
+    low, bands = torch.ones(1, dtype=torch.float64), list[Tensor]()
     for octave in range(BANDS - 1):
         dilated = torch.zeros((len(power) - 1) * 2**octave + 1, dtype=torch.float64)
         dilated[:: 2**octave] = power

@@ -129,8 +129,9 @@ def draw(
 def at_probability(parts: Sequence[ProbabilityAugmentation], p: float | None) -> Iterator[None]:
     """With p in the place of theirs."""
     before = [part.now.clone() for part in parts]
-    for part in parts if p is not None else ():
-        part.now.fill_(p)
+    if p is not None:
+        for part in parts:
+            part.now.fill_(p)
     try:
         yield
     finally:
