@@ -49,7 +49,7 @@ ZERO = {
     "trainer": {}, "metrics": {}, "callbacks": {}, "dynamics": {}, "loss": {},
     "augment": {
         **dict.fromkeys(("blit", "geom", "color", "filter", "noise", "cutout"), "a part left out"),
-        "start": "off at first", "end": "off at last",
+        "p": "off",
     },
 }  # fmt: skip
 """Group -> argument -> what 0 means."""

@@ -89,7 +89,7 @@ class ProbabilityAugmentation(Augmentation):
         self.signs.zero_()
         self.count.zero_()
 
-    def report(self) -> Mapping[str, float | Tensor]:
+    def report(self) -> dict[str, Tensor]:
         return {"augment/p": self.now} | ({"augment/r_t": self.r_t} if self.p is None else {})
 
     def get_extra_state(self) -> dict[str, Any]:
