@@ -94,8 +94,8 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         opened = OpenRun(folder, config, job, here, evaluation, status)
         trackers = open_trackers(opened, shown) if here.rank == 0 else []
         describe_data(data, config["kimg"])
-        begun = {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
-        status.update("running", shown, **begun, **started, **evaluation.status(reals))
+        begun = started | {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
+        status.update("running", shown, **begun, **evaluation.status(reals))
         return fit_run(opened, model, data, trackers)
 
 

@@ -9,7 +9,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
-from seesaw.data.holdout import Part
+from seesaw.data.holdout import Part, check_part
 from seesaw.errors import UserError
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
@@ -103,18 +103,15 @@ class Evaluate(BatchCallback):
         if not evaluate_kimg > 0:
             raise ValueError(f"evaluate_kimg must be above 0, not {evaluate_kimg}")
         self.evaluator = Evaluator(extractor, measures, n, batch_size)
-        names = self.evaluator.higher_is_better
-        if primary not in names:
+        if primary not in (names := self.evaluator.higher_is_better):
             raise ValueError(f"primary must be one of {', '.join(names)}, not {primary!r}")
         self.higher_is_better = all_names(names, raw)
         """Direction of every logged value, by its name without eval/."""
         self.primary = primary
         self.every = max(round(evaluate_kimg * 1000), 1)
         self.end = float("inf") if kimg is None else round(kimg * 1000)
-        if against not in ("train", "held_out"):
-            raise ValueError(f"against must be train or held_out, not {against!r}")
-        self.against: Part = against
-        self.cache_dir, self.raw, self.batch_size, self.latent_seed = cache_dir, raw, batch_size, latent_seed
+        self.cache_dir, self.raw, self.against = cache_dir, raw, check_part(against)
+        self.batch_size, self.latent_seed = batch_size, latent_seed
         self.drift, self.shard = Drift(), (0, 1)
         self.evaluated_at = 0
         self.last: dict[str, float] = {}
