@@ -79,6 +79,13 @@ def check_share(share: float | None) -> float | None:
     return share
 
 
+def check_part(name: Part) -> Part:
+    """The name of a part of a set. Raises ValueError where it is none."""
+    if name not in ("train", "held_out"):
+        raise ValueError(f"against must be train or held_out, not {name!r}")
+    return name
+
+
 def is_held_out(key: str, share: float) -> bool:
     """Whether the image or the group with this key is held out: a function of both alone, so that it does not depend on the other
     images, on their order or on the seed, and a larger share holds out the same images and more."""

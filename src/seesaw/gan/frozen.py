@@ -3,8 +3,6 @@ image keep the weights that they came with."""
 
 from torch import nn
 
-from seesaw.nets.layers.depth import Layer
-
 
 def trainable(D: nn.Module, freeze_d: int) -> list[nn.Parameter]:
     """D's parameters without those of the first `freeze_d` layers, which are frozen: nothing computes gradients for them.
@@ -26,7 +24,7 @@ def trainable(D: nn.Module, freeze_d: int) -> list[nn.Parameter]:
         raise ValueError(
             f"freeze_d={freeze_d} needs a D with the method layers_from_image, and {type(D).__name__} has none"
         )
-    layers: list[Layer] = D.layers_from_image()  # type: ignore[operator]
+    layers: list[list[nn.Parameter]] = D.layers_from_image()  # type: ignore[operator]
     if freeze_d >= len(layers):
         raise ValueError(
             f"freeze_d must be below the number of D's layers, {len(layers)}, or nothing would be trained, not {freeze_d}"

@@ -34,10 +34,9 @@ def differences(saved: dict[str, Any], cfg: DictConfig, of_a_place: Iterable[str
         if last in (saved.get(group) or {}) and last in (now.get(group) or {}):
             now[group][last] = literal(saved[group][last])
     present = without_unused(resolved(now))
-    nodes = {
-        group: _with_defaults(saved.get(group), present.get(group)) for group in ("model", "data") if group in saved
-    }
-    later = {name: fld.default for name, fld in OPTIONS.items() if fld.default is None}
+    nodes = {group: _with_defaults(saved[group], present.get(group)) for group in ("model", "data") if group in saved}
+    later = {name: None for name, fld in OPTIONS.items() if fld.default is None and name in present}
+    later = {name: default for name, default in later.items() if name not in MAY_DIFFER}
     left, right = flat(later | saved | nodes), flat(present)
     right = {k: v for k, v in right.items() if k.partition(".")[0] in saved or k.partition(".")[0] not in MAY_DIFFER}
     keys = [k for k in sorted(left | right) if left.get(k, "absent") != right.get(k, "absent")]

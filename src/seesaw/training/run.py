@@ -92,12 +92,11 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             return None
         lock.create()
         refuse_overtaken(folder)
-        status = Status(folder.path, writes=here.rank == 0)
-        opened = OpenRun(folder, config, job, here, evaluation, status)
+        opened = OpenRun(folder, config, job, here, evaluation, Status(folder.path, writes=here.rank == 0))
         trackers = open_trackers(opened, former) if here.rank == 0 else []
         describe_data(data, config["kimg"])
-        begun = {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
-        status.update("running", former.images_shown, **begun, **started, **evaluation.status(reals))
+        begun = started | {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
+        opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))
         return fit_run(opened, model, data, trackers)
 
 

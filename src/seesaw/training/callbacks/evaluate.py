@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seesaw.config.renamed import gated_name
 from seesaw.config.values import did_you_mean
-from seesaw.data.holdout import Part
+from seesaw.data.holdout import Part, check_part
 from seesaw.errors import UserError
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
@@ -108,8 +108,7 @@ class Evaluate(BatchCallback):
         if not evaluate_kimg > 0:
             raise ValueError(f"evaluate_kimg must be above 0, not {evaluate_kimg}")
         self.evaluator = Evaluator(extractor, measures, n, batch_size)
-        names = self.evaluator.higher_is_better
-        if primary not in names:
+        if primary not in (names := self.evaluator.higher_is_better):
             today = gated_name(primary)
             hint = (
                 f"; valid images alone count today, as {today}" if today in names else did_you_mean(primary, names, 0)
@@ -120,10 +119,8 @@ class Evaluate(BatchCallback):
         self.primary = primary
         self.every = max(round(evaluate_kimg * 1000), 1)
         self.end = float("inf") if kimg is None else round(kimg * 1000)
-        if against not in ("train", "held_out"):
-            raise ValueError(f"against must be train or held_out, not {against!r}")
-        self.against: Part = against
-        self.cache_dir, self.raw, self.batch_size, self.latent_seed = cache_dir, raw, batch_size, latent_seed
+        self.cache_dir, self.raw, self.against = cache_dir, raw, check_part(against)
+        self.batch_size, self.latent_seed = batch_size, latent_seed
         self.drift, self.shard = Drift(), (0, 1)
         self.evaluated_at = 0
         self.last: dict[str, float] = {}
