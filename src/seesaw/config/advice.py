@@ -24,8 +24,8 @@ KEYS = ("model", "data.channels", "data.resolution", "augment", "metrics", "pena
 """What is chosen, in the order of printing."""
 
 SIDE = 64
-"""The resolution in pixels that the gamma of `dcgan_photos` is meant for, and the largest that is chosen: on a CPU a step takes four
-times as long with each doubling."""
+"""The resolution in pixels that the gamma of `dcgan_photos` is meant for, and the largest that is chosen: on a CPU a step takes
+four times as long with each doubling."""
 
 BATCH = 16
 """The batch size that it is meant for."""

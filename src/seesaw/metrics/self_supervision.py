@@ -124,6 +124,14 @@ class Verdict(NamedTuple):
     without: tuple[float, ...]
 
     @property
+    def label(self) -> str:
+        """All distances in a line."""
+        removed = ", ".join(map(str, REMOVED[1:]))
+        row = ", ".join(f"{value:.3g}" for value in self.without[1:])
+        parts = f"half of the reals {self.half:.3g}, blurred {self.blurred:.3g}, noise {self.noise:.3g}"
+        return f"{parts}; without {removed} of {MODES} clusters {row}"
+
+    @property
     def objection(self) -> str:
         """Why the distance is of no use; empty where it is accepted."""
         values = ", ".join(f"{value:.3g}" for value in (self.half, self.blurred, self.noise))
