@@ -19,7 +19,7 @@ from seesaw.metrics.reference import Reals
 
 RESOLUTION = 32
 STEPS, BATCH, LEARNING_RATE = 240, 24, 2e-3
-"""Of the training, which takes as long for any number of images: well below a minute on one core (docs/own_images.md)."""
+"""Of the training, which takes as long for any number of images: less than a minute of a core (docs/own_images.md)."""
 
 MOST = 5_000
 """At most so many reals are learned from, evenly spaced; the test takes the first `TESTED` of a shuffle of these."""
