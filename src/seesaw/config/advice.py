@@ -24,12 +24,12 @@ SETS = ("seesaw.data.sources.folder.Folder",)
 KEYS = ("model", "data.channels", "data.resolution", "augment", "metrics", "penalty.r1.gamma")
 """What is chosen, in the order of printing."""
 
-TRIED = 64
-"""The resolution in pixels at which `dcgan_photos` and its gamma were tried (docs/own_images.md), and the largest that is chosen:
-on a CPU a step takes four times as long with each doubling."""
+SIDE = 64
+"""The resolution in pixels that the gamma of `dcgan_photos` is meant for, and the largest that is chosen: on a CPU a step takes
+four times as long with each doubling."""
 
-TRIED_BATCH = 16
-"""The batch size of those trials."""
+BATCH = 16
+"""The batch size that it is meant for."""
 
 FEW, MANY = 2_000, 30_000
 """Below `FEW` images augmentation is fixed (Zhao et al. 2020, arXiv 2006.10738, tried it on 100 images and more), below `MANY`
@@ -118,18 +118,18 @@ def first_choices(found: Survey, given: set[str], cfg: DictConfig) -> list[Choic
         model(longer_side(side)),
         *channels(found),
         *([Choice(f"data.resolution={side}", f"the power of two nearest to the median of the shorter sides, {found.side} px")]
-          if side != TRIED else []),
+          if side != SIDE else []),
         *augmentation(found.images),
         *metric(found.images, found.channels if "data.channels" not in given else cfg.data.channels),
     ]  # fmt: skip
 
 
 def longer_side(resolution: Resolution) -> int:
-    """The longer side of a resolution; `TRIED` where it is none, which the checks report."""
+    """The longer side of a resolution; `SIDE` where it is none, which the checks report."""
     try:
         return max(size_of(resolution))
     except ValueError:
-        return TRIED
+        return SIDE
 
 
 def model(side: int) -> Choice:
@@ -139,7 +139,7 @@ def model(side: int) -> Choice:
             "model=msggan_small", f"{side} px are more than a DCGAN takes; this one trains on a CPU, if slowly"
         )
     return Choice(
-        "model=dcgan_photos", "a DCGAN with R1 that was tried on 300 photographs; images are also seen mirrored"
+        "model=dcgan_photos", "a narrow DCGAN with R1 for a CPU; images are also seen mirrored (data.flip=false: not)"
     )
 
 
@@ -151,10 +151,10 @@ def channels(found: Survey) -> list[Choice]:
 
 
 def resolution(found: Survey) -> Resolution:
-    """That of a prepared set, else the power of two from 16 to `TRIED` nearest to the median of the shorter sides, by ratio."""
+    """That of a prepared set, else the power of two from 16 to `SIDE` nearest to the median of the shorter sides, by ratio."""
     if found.prepared:
         return found.prepared[0]
-    return min(max(1 << round(math.log2(found.side)), 16), TRIED)
+    return min(max(1 << round(math.log2(found.side)), 16), SIDE)
 
 
 def augmentation(images: int) -> list[Choice]:
@@ -182,7 +182,7 @@ def metric(images: int, channels: int) -> list[Choice]:
 
 
 def gamma(cfg: DictConfig, given: set[str]) -> list[Choice]:
-    """R1's gamma by resolution and batch: the tried value, scaled as StyleGAN2-ADA's heuristic is, by resolution^2 / batch."""
+    """R1's gamma by resolution and batch: that of the model, scaled as StyleGAN2-ADA's heuristic is, by resolution^2 / batch."""
     if {"penalty", "penalty.r1.gamma"} & given or "r1" not in (cfg.get("penalty") or {}):
         return []
     if cfg.model.get("recipe") is None or cfg.model.recipe.get("gamma") is None:
@@ -191,18 +191,16 @@ def gamma(cfg: DictConfig, given: set[str]) -> list[Choice]:
         side, batch = math.prod(size_of(cfg.data.resolution)) ** 0.5, cfg.batch_size
     except ValueError:
         return []
-    if not isinstance(batch, int) or batch < 1 or (side, batch) == (TRIED, TRIED_BATCH):
+    if not isinstance(batch, int) or batch < 1 or (side, batch) == (SIDE, BATCH):
         return []
     value = scaled(cfg.penalty.r1.gamma, side, batch)
-    why = (
-        f"{cfg.penalty.r1.gamma:g} was tried at {TRIED} px in batches of {TRIED_BATCH}; scaled by resolution^2 / batch"
-    )
+    why = f"{cfg.penalty.r1.gamma:g} is meant for {SIDE} px and batch {BATCH}; scaled by resolution^2 / batch"
     return [Choice(f"penalty.r1.gamma={value:.3g}", why)]
 
 
 def scaled(value: float, side: float, batch: int) -> float:
-    """A gamma tried at `TRIED` px and `TRIED_BATCH`, for other ones."""
-    return value * (side / TRIED) ** 2 * TRIED_BATCH / batch
+    """A gamma meant for `SIDE` px and `BATCH`, for other ones."""
+    return value * (side / SIDE) ** 2 * BATCH / batch
 
 
 def stylegan2_gamma(side: float, batch: int) -> float:

@@ -19,7 +19,7 @@ from seesaw.metrics.reference import Reals
 
 RESOLUTION = 32
 STEPS, BATCH, LEARNING_RATE = 240, 24, 2e-3
-"""Of the training, which takes as long for any number of images: well below a minute on one core (docs/own_images.md)."""
+"""Of the training, which takes as long for any number of images: less than a minute of a core (docs/own_images.md)."""
 
 MOST = 5_000
 """At most so many reals are learned from, evenly spaced; the test takes the first `TESTED` of a shuffle of these."""
@@ -122,6 +122,14 @@ class Verdict(NamedTuple):
     blurred: float
     noise: float
     without: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        """All distances in a line."""
+        removed = ", ".join(map(str, REMOVED[1:]))
+        row = ", ".join(f"{value:.3g}" for value in self.without[1:])
+        parts = f"half of the reals {self.half:.3g}, blurred {self.blurred:.3g}, noise {self.noise:.3g}"
+        return f"{parts}; without {removed} of {MODES} clusters {row}"
 
     @property
     def objection(self) -> str:

@@ -1,6 +1,7 @@
 """The features of a network that learned on the reals themselves, for sets without a network of their own."""
 
 import hashlib
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seesaw.errors import UserError
+from seesaw.metrics.clock import in_words
 from seesaw.metrics.extractors.base import Frozen
 from seesaw.metrics.reference import Reals
 from seesaw.metrics.self_supervision import (
@@ -83,8 +85,11 @@ class SelfSupervisedExtractor(Frozen):
 
     def _learn(self, images: Tensor, path: Path) -> dict[str, Any]:
         print("metrics: a small network learns on the reals, once and up to a minute", flush=True)
+        began = time.perf_counter()
         net = learn(to_input(images), self.seed)
-        kept = {"weights": net.state_dict(), "verdict": judge(net, images, self.seed)._asdict()}
+        seconds, verdict = time.perf_counter() - began, judge(net, images, self.seed)
+        print(f"metrics: learned in {in_words(seconds)}; kernel distances of its test: {verdict.label}", flush=True)
+        kept = {"weights": net.state_dict(), "verdict": verdict._asdict()}
         atomic_write(path, lambda file: torch.save(kept, file), "choose another place by cache_dir=…")
         return kept
 
