@@ -258,7 +258,7 @@ def test_every_option_of_the_group_builds(name: str) -> None:
     assert not set(more) & set(node)
     assert "batch_size" in node  # else build would pass the training's
     assert (callback.cache_dir, callback.every) == ("there", 3000)
-    primaries = {"fid": "fid", "efflite0": "kid_efflite0"}
+    primaries = {"fid": "fid", "efflite0": "kid_efflite0", "self_supervised": "kernel_self_supervised"}
     primaries |= {k: f"reverse_kl_{k}" for k in ("gaussians_ring", "gaussians_grid")}
     assert callback.primary == primaries.get(name, f"frechet_{name}")
     assert not callback.higher_is_better[callback.primary]
