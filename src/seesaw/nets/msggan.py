@@ -161,14 +161,8 @@ class Discriminator(nn.Module):
             blocks.append(nn.Sequential(*layers, conv3(before + extra, width), conv3(width, after), nn.AvgPool2d(2)))
         self.blocks = nn.ModuleList(blocks)
         first = sizes[0]
-        self.last = nn.Sequential(
-            MinibatchStddev(group),
-            conv3(combines[0].out + 1, first),
-            EqualConv2d(first, first, scales.base),
-            nn.LeakyReLU(0.2),
-            EqualConv2d(first, 1, 1),
-            nn.Flatten(0),
-        )
+        last = [MinibatchStddev(group), conv3(combines[0].out + 1, first), EqualConv2d(first, first, scales.base)]
+        self.last = nn.Sequential(*last, nn.LeakyReLU(0.2), EqualConv2d(first, 1, 1), nn.Flatten(0))
         layer = partial(EqualLinear, first, gain=1.0)
         self.classes, self.head = classes, ClassHead(layer, classes, condition, pack)
         if spectral_norm:

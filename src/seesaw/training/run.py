@@ -80,8 +80,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         # The checkpoint counts, not the status: a failed run may have got further.
         done = folder.checkpoint is not None and former.images_shown >= round(config["kimg"] * 1000)
         if done and not lacks_its_end(folder):
-            reached = f"{folder.checkpoint} has reached {config['kimg']:g} kimg"
-            print(f"{reached}; nothing is left to do (a larger kimg goes on)")
+            print(f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
         model, data, shapes = build_checked(config, here.world_size)
         started = begin_weights(model, config, folder)

@@ -1,7 +1,7 @@
 """Metrics while a model trains."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -108,13 +108,8 @@ class Evaluate(BatchCallback):
         if not evaluate_kimg > 0:
             raise ValueError(f"evaluate_kimg must be above 0, not {evaluate_kimg}")
         self.evaluator = Evaluator(extractor, measures, n, batch_size)
-        if primary not in (names := self.evaluator.higher_is_better):
-            today = gated_name(primary)
-            hint = (
-                f"; valid images alone count today, as {today}" if today in names else did_you_mean(primary, names, 0)
-            )
-            raise ValueError(f"primary must be one of {', '.join(names)}, not {primary!r}{hint}")
-        self.higher_is_better = all_names(names, raw)
+        check_primary(primary, self.evaluator.higher_is_better)
+        self.higher_is_better = all_names(self.evaluator.higher_is_better, raw)
         """Direction of every logged value, by its name without eval/."""
         self.primary = primary
         self.every = max(round(evaluate_kimg * 1000), 1)
@@ -287,6 +282,14 @@ class Evaluate(BatchCallback):
         self.protocol, self.best_metric = state_dict["protocol"], state_dict["best_metric"]
         self.drift.before = state_dict["images"]
         self.best = None if state_dict["best"] is None else (state_dict["best"][0], state_dict["best"][1])
+
+
+def check_primary(primary: str, names: Collection[str]) -> None:
+    """Raise ValueError where `primary` is none of the metrics; a former name is answered by today's."""
+    if primary not in names:
+        today = gated_name(primary)
+        hint = f"; valid images alone count today, as {today}" if today in names else did_you_mean(primary, names, 0)
+        raise ValueError(f"primary must be one of {', '.join(names)}, not {primary!r}{hint}")
 
 
 def all_names(metrics: Mapping[str, bool], raw: bool) -> dict[str, bool]:
