@@ -29,9 +29,11 @@ COLUMNS: Renames = (
     (r"(loss|lr|updates|grad_norm)/.+", r"train/\g<0>"),
     (r"[GD](_\w+)?/.+", r"train/\g<0>"),
     (r"loss|iteration|size", r"train/\g<0>"),
+    (r"(modes|confident|reverse_kl)_(?!gaussians).+", ""),
     (r"(fid|kid|frechet|kernel|modes|confident|high_quality|reverse_kl|mode_kl|drift)(_\w+)?", r"eval/\g<0>"),
 )
-"""Pattern of a whole column of the base's metrics.csv, and the column of the working tree. The first match counts."""
+"""Pattern of a whole column of the base's metrics.csv, and the column of the working tree. The first match counts. An empty name is
+that of a metric which another definition has replaced (valid_…), so it is left out."""
 
 
 class Configuration(NamedTuple):

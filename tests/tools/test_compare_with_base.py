@@ -55,6 +55,14 @@ def test_equal_runs_have_no_difference_under_the_new_names(tmp_path: Path) -> No
     assert result.only_new == ("eval/fid",)
 
 
+def test_metrics_that_another_definition_has_replaced_are_left_out(tmp_path: Path) -> None:
+    replaced = ("modes_digits", "confident_digits", "reverse_kl_stacked_digits")
+    base = write_run(tmp_path / "base", f"{HEADER},{','.join(replaced)}", tuple(f"{row},9,9,9" for row in ROWS), weights())
+    new = write_run(tmp_path / "new", NEW_HEADER, NEW_ROWS, weights())
+    assert compare_with_base.compare_runs(base, new).differences == []
+    assert base_configurations.renamed("modes_gaussians_ring", base_configurations.COLUMNS) == "eval/modes_gaussians_ring"
+
+
 @pytest.mark.parametrize(
     ("state", "difference"),
     [
