@@ -32,8 +32,8 @@ COLUMNS: Renames = (
     (r"(modes|confident|reverse_kl)_(?!gaussians).+", ""),
     (r"(fid|kid|frechet|kernel|modes|confident|high_quality|reverse_kl|mode_kl|drift)(_\w+)?", r"eval/\g<0>"),
 )
-"""Pattern of a whole column of the base's metrics.csv, and the column of the working tree. The first match counts. An empty name is
-that of a metric which another definition has replaced (valid_…), so it is left out."""
+"""Pattern of a whole column of the base's metrics.csv, and the column of the working tree. The first match counts. An empty
+name stands for a metric that another definition has replaced (valid_…), which is left out."""
 
 
 class Configuration(NamedTuple):
