@@ -10,7 +10,7 @@ import torch
 
 from seesaw.errors import UserError
 from seesaw.functional.rng import reseed
-from seesaw.util import atomic_write, key
+from seesaw.util import MAX_NODES, atomic_write, check_size, key
 
 
 def test_keys_are_stable_and_distinct() -> None:
@@ -64,3 +64,19 @@ def test_unwritable_place_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / f".x.tmp{os.getpid()}.txt").symlink_to("/dev/full")
     with pytest.raises(UserError, match="the disk is full"):
         atomic_write(tmp_path / "x.txt", "text")
+
+
+def test_configurations_that_multiply_or_contain_themselves_are_refused_at_once() -> None:
+    check_size({"a": [1, {"b": (2, 3)}], "c": {}})
+    check_size(list(range(MAX_NODES - 1)))
+    with pytest.raises(ValueError, match="more than 100,000 values"):
+        check_size(list(range(MAX_NODES)))
+    shared: list[object] = [1] * 10
+    for _ in range(30):  # 10^31 values, which no walk ends
+        shared = [shared] * 10
+    with pytest.raises(ValueError, match="more than 100,000 values"):
+        check_size({"a": shared})
+    itself: dict[str, object] = {}
+    itself["a"] = itself
+    with pytest.raises(ValueError, match="more than 60 levels"):
+        check_size(itself)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import zipfile
@@ -21,6 +22,9 @@ LUMA = (0.299, 0.587, 0.114)
 
 TEMPORARY = re.compile(r"\..*\.tmp(\d+)(\.[^.]*)?")
 """The name of a temporary file of `atomic_write`, with the number of its process."""
+
+MAX_DEPTH, MAX_NODES = 60, 100_000
+"""Levels and values of a configuration, above which it is not read. Real ones have below 10 levels and 300 values."""
 
 DISK_ERRORS = {
     errno.ENOSPC: "the disk is full",
@@ -92,6 +96,22 @@ def is_damaged(path: Path) -> bool:
 def disk_error(error: OSError) -> str:
     """Why a file could not be written, in words."""
     return DISK_ERRORS.get(error.errno or 0, error.strerror or type(error).__name__)
+
+
+def check_size(node: object) -> None:
+    """ValueError where nested mappings and lists are too deep or hold too much: aliases of YAML, and shared objects of a
+    checkpoint, can contain themselves and multiply."""
+    level: list[object] = [node]
+    seen = 0
+    for _ in range(MAX_DEPTH + 1):
+        seen += len(level)
+        if seen > MAX_NODES:
+            raise ValueError(f"it holds more than {MAX_NODES:,} values")
+        below = (n.values() if isinstance(n, dict) else n for n in level if isinstance(n, dict | list | tuple))
+        level = list(itertools.islice(itertools.chain.from_iterable(below), MAX_NODES + 1))
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def is_full_disk(error: BaseException | None) -> bool:

@@ -125,3 +125,13 @@ def test_a_checkpoint_of_another_version_is_refused(written: object, words: str,
     torch.save(content if written is None else content | {"format": written}, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match=f"other.ckpt {words}"):
         load(tmp_path / "other.ckpt")
+
+
+def test_a_configuration_that_multiplies_is_refused(tmp_path: Path) -> None:
+    """Shared objects stay shared in the file: some hundred bytes would be walked for ever."""
+    shared: object = [1] * 10
+    for _ in range(12):
+        shared = [shared] * 10
+    torch.save(CONTENT | {"config": {"seed": shared}}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="its configuration cannot be read: it holds more than 100,000 values"):
+        load(tmp_path / "last.ckpt")

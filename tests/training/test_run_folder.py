@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seesaw.errors import UserError
 from seesaw.training.differences import differences, literal
-from seesaw.training.run_folder import Job, Status, checkpoint_of, decide, read_status, write
+from seesaw.training.run_folder import Job, Status, checkpoint_of, decide, read_status, saved_config, write
 
 JOB = Job(choices={"model": "dcgan", "data": "digits", "balance": "none"})
 
@@ -219,3 +219,11 @@ def test_a_place_that_cannot_be_written_gives_one_sentence(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written: .*; choose another place by run_dir="):
         write(tmp_path / "file" / "config.yaml", "x")
+
+
+def test_a_configuration_that_multiplies_is_refused(tmp_path: Path) -> None:
+    """Aliases of YAML: 700 bytes would be walked for ever when the run goes on."""
+    lines = (f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else '1'] * 10)}]\n" for i in range(12))
+    (tmp_path / "config.yaml").write_text("".join(lines), encoding="utf-8")
+    with pytest.raises(UserError, match=r"config.yaml cannot be read, so the run cannot go on"):
+        saved_config(tmp_path)

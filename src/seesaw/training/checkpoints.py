@@ -9,7 +9,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 from seesaw.config.renamed import with_moved_targets
 from seesaw.config.values import shown
 from seesaw.errors import UserError
-from seesaw.util import atomic_write, is_damaged
+from seesaw.util import atomic_write, check_size, is_damaged
 
 FORMAT = 2
 """The layout of checkpoints and of the configuration inside. 1: up to commit fe0cea8, without the key `format`."""
@@ -53,6 +53,10 @@ def load(path: Path) -> dict[str, Any]:
     config, progress = (checkpoint.get(key) if isinstance(checkpoint, dict) else None for key in ("config", "progress"))
     if not isinstance(config, dict) or not isinstance(progress, dict) or type(progress.get("images_shown")) is not int:
         raise UserError(f"{path} is not a checkpoint of seesaw: it holds no configuration")
+    try:
+        check_size(config)
+    except ValueError as error:
+        raise UserError(f"{path}: its configuration cannot be read: {error}") from error
     written = checkpoint.get("format", 1)
     if type(written) is not int or written > FORMAT:
         newer = f"format {shown(written)}; this one reads {FORMAT}"

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from seesaw.config.renamed import with_moved_targets
 from seesaw.errors import UserError
 from seesaw.training.differences import MAY_DIFFER, OF_A_PLACE, differences, flat
-from seesaw.util import atomic_write, no_link
+from seesaw.util import atomic_write, check_size, no_link
 
 MOST_KEYS = 3
 """How many differing keys a refusal names."""
@@ -194,6 +194,7 @@ def saved_config(path: Path) -> dict[str, Any]:
         saved = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         if not isinstance(saved, dict) or not isinstance(saved.get("model", {}), dict):
             raise ValueError("it holds no mapping of options")
+        check_size(saved)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(
             f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}"

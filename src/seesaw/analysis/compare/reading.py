@@ -20,6 +20,7 @@ from seesaw.config.renamed import with_moved_targets
 from seesaw.config.values import did_you_mean
 from seesaw.errors import UserError
 from seesaw.training.lock import is_held, was_locked
+from seesaw.util import MAX_DEPTH, MAX_NODES
 
 EVAL = "eval/"
 """Prefix of the columns of metrics."""
@@ -29,8 +30,6 @@ MARKS = ("config.yaml", "metrics.csv", "status.json", "job.json")
 """A folder that holds one of these is a run; a job of a sweep that failed early may have left only the last two."""
 DIVERGED = re.compile(r"training diverged|the distance is -?(nan|inf)")
 """The reason of a run that failed because its numbers were not finite any more (seesaw.gan.checks, seesaw.sweeps.search)."""
-MAX_DEPTH, MAX_NODES = 60, 100_000
-"""Levels and values of a configuration, above which it is not read. Real ones have below 10 levels and 300 values."""
 
 
 @dataclass(frozen=True)
