@@ -115,6 +115,18 @@ class Combine(nn.Module):
         return self.linear(joined) if self.kind == "cat_lin" else joined
 
 
+def blocks_of(sizes: list[int], combines: list[Combine], stddev: bool, group: int | None) -> nn.ModuleList:
+    """D's blocks; block k goes from scale k + 1 to k, of `sizes` channels coarse to fine. `stddev`: each starts with a minibatch
+    standard deviation over `group` samples."""
+    blocks: list[nn.Module] = []
+    for k, width in enumerate(sizes[1:], start=1):
+        before = sizes[-1] if k == len(sizes) - 1 else combines[k].out
+        layers = [MinibatchStddev(group)] if stddev else []
+        after = combines[k - 1].trunk
+        blocks.append(nn.Sequential(*layers, conv3(before + int(stddev), width), conv3(width, after), nn.AvgPool2d(2)))
+    return nn.ModuleList(blocks)
+
+
 class Discriminator(nn.Module):
     """All scales -> a logit. The finest image enters by a 1x1 convolution, the others by `combine` before their block.
 
@@ -152,14 +164,7 @@ class Discriminator(nn.Module):
         self.from_rgb = EqualConv2d(channels * pack, sizes[-1], 1)
         combines = [Combine(combine, channels * pack, width) for width in sizes[:-1]]  # coarse to fine
         self.combines = nn.ModuleList(combines)
-        extra = int(stddev == "every")
-        blocks: list[nn.Module] = []
-        for k, width in enumerate(sizes[1:], start=1):  # block k goes from scale k to k - 1
-            before = sizes[-1] if k == len(sizes) - 1 else combines[k].out
-            layers = [MinibatchStddev(group)] if extra else []
-            after = combines[k - 1].trunk
-            blocks.append(nn.Sequential(*layers, conv3(before + extra, width), conv3(width, after), nn.AvgPool2d(2)))
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = blocks_of(sizes, combines, stddev == "every", group)
         first = sizes[0]
         last = [MinibatchStddev(group), conv3(combines[0].out + 1, first), EqualConv2d(first, first, scales.base)]
         self.last = nn.Sequential(*last, nn.LeakyReLU(0.2), EqualConv2d(first, 1, 1), nn.Flatten(0))
