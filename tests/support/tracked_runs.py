@@ -29,7 +29,8 @@ class Ended:
         environment |= {"NETRC": str(folder / "none"), "SEESAW_CACHE": str(folder / "cache")}
         if url:
             environment |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40}
-        command = [sys.executable, str(PROGRAM), when, fault, *SMALL, *overrides]
+        self.arguments = [when, fault, *SMALL, *overrides]
+        command = [sys.executable, str(PROGRAM), *self.arguments]
         with open(folder / "out", "w", encoding="utf-8") as out, open(folder / "err", "w", encoding="utf-8") as err:
             self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
             try:
