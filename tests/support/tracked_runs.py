@@ -17,6 +17,10 @@ SHORT = ("logger.wandb.init_timeout=3", "logger.wandb.finish_timeout=3")
 LIMIT = 3 + 20  # finish_timeout and 20 s: the promise of 60 s where it is 40
 
 
+MOST_SECONDS = 240
+"""A run that takes longer hangs, and is killed."""
+
+
 class Ended:
     """A faulty run: its exit code, lines of both outputs, rows, and seconds from the end of training to the process's."""
 
@@ -25,13 +29,19 @@ class Ended:
         environment |= {"NETRC": str(folder / "none"), "SEESAW_CACHE": str(folder / "cache")}
         if url:
             environment |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40}
-        command = [sys.executable, str(PROGRAM), when, fault, *SMALL, *overrides]
+        self.arguments = [when, fault, *SMALL, *overrides]
+        command = [sys.executable, str(PROGRAM), *self.arguments]
         with open(folder / "out", "w", encoding="utf-8") as out, open(folder / "err", "w", encoding="utf-8") as err:
             self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
-            self.code = self.process.wait(120)
+            try:
+                self.code = self.process.wait(MOST_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.code = self.process.wait()
         ended = time.time()
         self.out, self.err = ((folder / name).read_text(encoding="utf-8") for name in ("out", "err"))
-        self.images = [row["images"] for row in read_metrics(folder / "run" / "metrics.csv")]
+        table = folder / "run" / "metrics.csv"
+        self.images = [row["images"] for row in read_metrics(table)] if table.exists() else []
         status = folder / "run" / "status.json"
         self.seconds = ended - status.stat().st_mtime if status.exists() else 0.0
 

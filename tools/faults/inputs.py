@@ -1,8 +1,8 @@
 """Generated command lines with a mistake in them: each ends with exit code 0, or 1 and one sentence."""
 
-import os
 import random
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from pathlib import Path
 from command_lines import TRAINING, Command, Ended, forked
 from odd_inputs import inputs, wrong
 
-from faults.processes import Case, pictures
+from faults.processes import MOST_SECONDS, Case, pictures
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 AT_ONCE = 100
@@ -44,8 +44,9 @@ def alone(folder: Path, command: Command) -> Ended:
     folder.mkdir(parents=True)
     arguments = [sys.executable, str(TRAIN), *command]
     with open(folder / "out", "w", encoding="utf-8") as out, open(folder / "err", "w", encoding="utf-8") as err:
-        code = subprocess.run(
-            arguments, cwd=folder, stdout=out, stderr=err, env=dict(os.environ), timeout=300
-        ).returncode
+        try:
+            code = subprocess.run(arguments, cwd=folder, stdout=out, stderr=err, timeout=MOST_SECONDS).returncode
+        except subprocess.TimeoutExpired:  # it was killed
+            code = -signal.SIGKILL
     texts = [(folder / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err")]
     return Ended(code, *texts, True, folder)

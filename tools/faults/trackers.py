@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import shlex
 import socket
 from collections.abc import Iterator
 from functools import partial
@@ -75,4 +76,5 @@ def cases(scratch: Path, count: int, draw: random.Random) -> Iterator[Case]:
         problems, lines = run.problems(), run.err.splitlines()
         if len(lines) > 1 or not all(words in line for line in lines) or (words != QUIET and not lines):
             problems.append(f"standard error: {lines}")
-        yield Case(name, tuple(problems), " ".join(map(str, run.process.args)), {"faults": 1})
+        command = shlex.join(["python", "tests/support/faulty_run.py", *run.arguments])
+        yield Case(name, tuple(problems), command, {"faults": 1})
