@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +135,31 @@ def test_auto_without_a_folder_finds_the_newest_run_that_agrees() -> None:
     assert decide(config(resume="auto", batch_size=3), JOB).checkpoint is None
 
 
-def test_auto_passes_over_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+MULTIPLIED = "a: &a [1, 1]\n" + "".join(f"{chr(k)}: &{chr(k)} [*{chr(k - 1)}, *{chr(k - 1)}]\n" for k in range(98, 123))
+"""2^26 values in 26 lines."""
+ODD = [
+    "- a\n",
+    "model: [",
+    "[" * 3000,
+    "\x80",
+    "model: 3\n",
+    f"model: {{}}\n{MULTIPLIED}",
+    "model: &m {lr: 0.1, end: *m}\n",
+]
+
+
+def test_auto_passes_over_what_cannot_be_read() -> None:
+    """Also a pipe, which would be waited for, and a link that leads nowhere."""
     folder = begun(Path("runs/dcgan-digits-none-s1-a"), config())
-    for number, text in enumerate(["- a\n", "model: [", "[" * 3000, "\x80", "model: 3\n"]):
-        odd = begun(Path(f"runs/dcgan-digits-none-s1-odd{number}"), config())
-        (odd / "config.yaml").write_bytes(text.encode("latin-1"))
+    odd = [
+        begun(Path(f"runs/dcgan-digits-none-s1-odd{number}"), config()) / "config.yaml"
+        for number in range(len(ODD) + 2)
+    ]
+    for file, text in zip(odd, ODD, strict=False):
+        file.write_bytes(text.encode("latin-1"))
+    for file, make in zip(odd[-2:], (os.mkfifo, lambda path: path.symlink_to("nowhere")), strict=True):
+        file.unlink()
+        make(file)
     assert decide(config(resume="auto"), JOB).path == folder
 
 
@@ -153,6 +175,24 @@ def test_auto_resolves_the_configuration_of_the_newest_run_alone(monkeypatch: py
     )
     assert decide(config(resume="auto"), JOB).path.name == "dcgan-digits-none-s1-19"
     assert len(resolved) == 2, "for the search, and for the refusal of differences"
+
+
+@pytest.mark.parametrize("other", [{"batch_size": 0}, {"model": {"lr": 0, "end": "${kimg}"}}])
+def test_auto_finds_one_among_a_thousand_of_one_name(other: dict[str, Any]) -> None:
+    """A second of work for 5,000, of which each has its own value of an option or of an argument of the model."""
+    oldest = begun(Path("runs/dcgan-digits-none-s1-oldest"), config())
+    os.utime(oldest / "config.yaml", (1, 1))
+    text = yaml.safe_dump(OmegaConf.to_container(config(**other), resolve=True))
+    for number in range(1000):
+        folder = Path(f"runs/dcgan-digits-none-s1-{number:04d}")
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "checkpoints" / "last.ckpt").touch()
+        changed = re.sub("(batch_size|lr): 0", rf"\1: {number + 9}", text)
+        (folder / "config.yaml").write_text(changed, encoding="utf-8")
+    decide(config(resume="auto", batch_size=7), JOB)  # what is imported is not counted
+    begin = time.process_time()
+    assert decide(config(resume="auto"), JOB).path == oldest
+    assert time.process_time() - begin < 1
 
 
 def test_a_run_from_before_an_option_goes_on() -> None:

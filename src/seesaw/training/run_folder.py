@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from seesaw.config.renamed import with_moved_targets
 from seesaw.errors import UserError
-from seesaw.training.differences import MAY_DIFFER, OF_A_PLACE, differences, flat
-from seesaw.util import atomic_write, check_size, no_link
+from seesaw.training.differences import MAY_DIFFER, OF_A_PLACE, differences
+from seesaw.training.saved_config import Sieve, saved_config, text_of
+from seesaw.util import atomic_write, no_link
 
 MOST_KEYS = 3
 """How many differing keys a refusal names."""
@@ -159,49 +158,21 @@ def new_folder(prefix: str) -> Path:
 def latest(cfg: DictConfig, job: Job) -> Path | None:
     """The newest run of the same name and configuration, for resume=auto without run_dir. A folder whose configuration cannot
     be read is passed over."""
-    written = {
-        f.parent: f.stat().st_mtime for f in Path("runs").glob(f"{glob.escape(job.prefix(cfg.seed))}-*/config.yaml")
-    }
-    settled = {
-        key: value for key, value in flat(OmegaConf.to_container(cfg, resolve=False)).items() if _is_settled(key, value)
-    }
+    files = Path("runs").glob(f"{glob.escape(job.prefix(cfg.seed))}-*/config.yaml")
+    written = {f.parent: f.lstat().st_mtime for f in files}
+    sieve = Sieve(dict(OmegaConf.to_container(cfg, resolve=False)))  # type: ignore[arg-type]
     for folder in sorted(written, key=lambda folder: written[folder], reverse=True):
-        if (folder / "checkpoints" / "last.ckpt").is_file() and _same(folder, cfg, settled):
+        if (folder / "checkpoints" / "last.ckpt").is_file() and _same(folder, cfg, sieve):
             return folder
     return None
 
 
-def _is_settled(key: str, value: Any) -> bool:
-    """Whether a leaf of an unresolved configuration has its final value, and must be equal in a run that goes on."""
-    return key.partition(".")[0] not in (*MAY_DIFFER, "model", "data") and "${" not in str(value)
-
-
-def _same(path: Path, cfg: DictConfig, settled: dict[str, Any]) -> bool:
-    """Whether the run in the folder has this configuration. What is settled is compared first: to resolve takes a tenth of a
-    second."""
+def _same(path: Path, cfg: DictConfig, sieve: Sieve) -> bool:
+    """Whether the run in the folder has this configuration."""
     try:
-        saved = saved_config(path)
-        left = flat(saved)
-        return all(left.get(key, value) == value for key, value in settled.items()) and not differences(saved, cfg, ())
-    except UserError:  # unreadable, or of an earlier version
+        return sieve.may_be(text_of(path)) and not differences(saved_config(path), cfg, ())
+    except (UserError, OSError, ValueError):  # unreadable, or of an earlier version
         return False
-
-
-def saved_config(path: Path) -> dict[str, Any]:
-    """config.yaml of a run folder. UserError where it cannot be read, or an earlier version wrote it."""
-    try:
-        text = (path / "config.yaml").read_text(encoding="utf-8")
-        saved = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        if not isinstance(saved, dict) or not isinstance(saved.get("model", {}), dict):
-            raise ValueError("it holds no mapping of options")
-        check_size(saved)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{path / 'config.yaml'} cannot be read, so the run cannot go on: {type(error).__name__}"
-        ) from error
-    if "recipe" in saved.get("model", {}):
-        raise UserError(f"{path} was begun by an earlier version of seesaw; commit fe0cea8 goes on with it")
-    return dict(with_moved_targets(saved))
 
 
 def begun_alike(cfg: DictConfig, path: Path) -> bool:
