@@ -13,7 +13,7 @@ from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.frechet import Frechet
 from seesaw.metrics.modes import Modes
 from seesaw.training.callbacks.evaluate import Evaluate
-from seesaw.training.curves import SPEED, TRAINING, curves, draw, lines_of, panels
+from seesaw.training.curves import HELD_OUT, SPEED, TRAINING, curves, draw, lines_of, panels
 from seesaw.training.loggers.csv_log import CSVLog
 from seesaw.training.loggers.tracker import RunInfo
 
@@ -23,7 +23,7 @@ STATUS = {
     "panels": {"kernel_digits": {"title": "kernel distance", "scale": "log"}, "drift": {"title": "drift", "scale": "log"},
                "modes_digits": {"title": "modes found", "scale": "zero"}},
 }  # fmt: skip
-TITLES = [panel.title for panel in (*TRAINING, *SPEED)]
+TITLES = [panel.title for panel in (*TRAINING, *HELD_OUT, *SPEED)]
 
 
 def write(tmp_path, names, rows=30):
@@ -56,6 +56,16 @@ def test_each_metric_has_a_panel_the_primary_first_with_its_direction():
         "eval/modes_digits": "modes_digits", "eval/modes_digits_raw": "raw",
     }  # fmt: skip
     assert "raw" in found[1].dashed
+
+
+def test_augmentation_and_held_out_images_have_panels_and_no_second_ones():
+    scores = [f"eval/{score}_{part}" for score in ("accuracy", "logits") for part in ("train", "held_out")]
+    found = panels(["kimg", "train/augment/p", "train/augment/r_t", *scores, "eval/drift"], STATUS)
+    shown = [panel for panel in found if set(panel.lines) & {"train/augment/p", "train/augment/r_t", *scores}]
+    assert [panel.title for panel in shown] == ["augmentation", "D's accuracy on images", "D's mean logit of images"]
+    assert [label for panel in shown for label, _ in panel.lines.values()] == [
+        "p", "r_t", "trained on", "held out", "trained on", "held out",
+    ]  # fmt: skip
 
 
 def test_the_status_of_an_evaluation_is_what_the_panels_read(tmp_path):

@@ -111,12 +111,15 @@ def test_a_run_records_where_it_began_and_does_not_read_it_again(
     assert seesaw(["sample", "new"]) == 0
 
 
-def test_a_larger_progan_takes_all_scales_and_starts_the_new_one_anew(here: Path) -> None:
-    config = compose_checked([*PROGAN, "data.resolution=16"])
+@pytest.mark.parametrize(("small", "large", "first"), [("16", "32", 16), ("16x24", "32x48", 24)])
+def test_a_larger_progan_takes_all_scales_and_starts_the_new_one_anew(
+    here: Path, small: str, large: str, first: int
+) -> None:
+    config = compose_checked([*PROGAN, f"data.resolution={small}"])
     source = saved(write_run(here / "run", config))
-    larger = compose_checked([*PROGAN, "data.resolution=32", "seed=9"])
+    larger = compose_checked([*PROGAN, f"data.resolution={large}", "seed=9"])
     fresh = nets(build(larger)[0])
-    model, started = begun(here / "run", *PROGAN, "data.resolution=32", "seed=9", "model.growth.first=16")
+    model, started = begun(here / "run", *PROGAN, f"data.resolution={large}", "seed=9", f"model.growth.first={first}")
     own = nets(model)
     kept = {name for name in own if name in source and not name.endswith(("_extra_state", ".alpha"))}
     assert kept == {name for name in source if name.partition(".")[0] in ("G", "D", "G_ema")} - {
@@ -128,12 +131,13 @@ def test_a_larger_progan_takes_all_scales_and_starts_the_new_one_anew(here: Path
         *("G.blocks.2.1.0", "G.blocks.2.3.0", "G.to_rgb.3"), *("D.from_rgb.3.0", "D.blocks.2.0.0", "D.blocks.2.1.0"),
     ]  # fmt: skip
     assert "start anew" in started.message()
-    assert (model.growth.level(0), model.growth.level(10**9)) == (16, 32)
+    assert (model.growth.level(0), model.growth.level(10**9)) == (16, 32)  # heights
 
 
-def test_a_smaller_progan_leaves_the_finer_scales_out(here: Path) -> None:
-    source = saved(write_run(here / "run", compose_checked([*PROGAN, "data.resolution=32"])))
-    model, started = begun(here / "run", *PROGAN, "data.resolution=16")
+@pytest.mark.parametrize(("small", "large"), [("16", "32"), ("16x24", "32x48")])
+def test_a_smaller_progan_leaves_the_finer_scales_out(here: Path, small: str, large: str) -> None:
+    source = saved(write_run(here / "run", compose_checked([*PROGAN, f"data.resolution={large}"])))
+    model, started = begun(here / "run", *PROGAN, f"data.resolution={small}")
     assert started.anew == []
     assert torch.equal(model.G.to_rgb[0].weight, source["G.to_rgb.0.weight"])
 

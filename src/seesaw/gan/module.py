@@ -31,7 +31,7 @@ from seesaw.gan.schedules import ScheduleModule, find_schedules
 from seesaw.gan.step import Game, Setup
 from seesaw.gan.terms import Term
 from seesaw.gan.views import SingleScale
-from seesaw.types import Batch, Pyramid, Schedule, UserError, at
+from seesaw.types import Batch, Logits, Pyramid, Schedule, UserError, at
 
 
 class GAN(Experiment):
@@ -298,7 +298,8 @@ class GAN(Experiment):
                 labels = None if y is None else y[rows].to(self.device)
                 for wrapper in self.wrappers:
                     pyramid, labels = wrapper(pyramid, labels)
-                logits.append(at_least_float32(self.D(pyramid, labels)))
+                given = self.D(pyramid, labels)
+                logits.append(at_least_float32(given.adversarial if isinstance(given, Logits) else given))
         finally:
             self.D.train(training)
         return {name: value.item() for name, value in found[0][1].scores(torch.cat(logits)).items()}

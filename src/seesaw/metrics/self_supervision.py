@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seesaw.functional.distances import kernel_distance
+from seesaw.functional.pixels import to_8_bit
 from seesaw.metrics.reference import Reals
 
 RESOLUTION = 32
@@ -187,6 +188,6 @@ def clusters(images: Tensor, seed: int) -> Tensor:
 
 
 def spread(reals: Reals) -> Tensor:
-    """At most `MOST` of the reals, evenly spaced: uint8 (N, C, H, W) on the CPU."""
+    """At most `MOST` of the reals, evenly spaced: uint8 (N, C, H, W) on the CPU, of 16 bits the upper 8."""
     n = len(reals)
-    return reals.gather(torch.linspace(0, n - 1, min(n, MOST), dtype=torch.float64).long()).cpu()
+    return to_8_bit(reals.gather(torch.linspace(0, n - 1, min(n, MOST), dtype=torch.float64).long()).cpu())

@@ -48,6 +48,10 @@ def _players(prefix: str) -> dict[str, tuple[str, str]]:
     return {f"{prefix}/D": ("D", _D), f"{prefix}/G": ("G", _G)}
 
 
+def _parts(prefix: str) -> dict[str, tuple[str, str]]:
+    return {f"{prefix}_train": ("trained on", _REAL), f"{prefix}_held_out": ("held out", _FAKE)}
+
+
 TRAINING = (
     Panel("content loss", {"train/loss/content": ("", _G)}, "log"),
     Panel("style loss", {"train/loss/style": ("", _D)}, "log"),
@@ -57,6 +61,7 @@ TRAINING = (
     Panel(
         "D's mean logit", {"train/D/logits_real": ("real", _REAL), "train/D/logits_fake": ("fake", _FAKE)}, level=0.0
     ),
+    Panel("augmentation", {"train/augment/p": ("p", _OTHER), "train/augment/r_t": ("r_t", _D)}, level=0.0),
     Panel("gradient norm", _players("train/grad_norm"), "log"),
     Panel("learning rate", _players("train/lr"), "log", dashed=("G",)),
     Panel("updates so far", _players("train/updates"), "zero", dashed=("G",)),
@@ -64,6 +69,12 @@ TRAINING = (
     Panel("skipped in each window", _players("balance/skipped")),
 )
 """Panels of training that stand first."""
+
+HELD_OUT = (
+    Panel("D's accuracy on images", _parts("eval/accuracy"), "zero", level=0.5),
+    Panel("D's mean logit of images", _parts("eval/logits"), level=0.0),
+)
+"""Panels of D in evaluation mode on images that are trained on, and on those held out."""
 
 SPEED = (
     Panel("images per second", {"train/images_per_sec": ("", _OTHER)}, "zero"),
@@ -102,7 +113,7 @@ def curves(run_dir: Path | str) -> Path | None:
 
 
 def panels(columns: Iterable[str], status: Mapping[str, Any]) -> list[Panel]:
-    """The panels of a run in their order: training, a panel for each scheduled number and each metric, speed.
+    """The panels of a run in their order: training, held-out images, one for each scheduled number and each metric, speed.
 
     Args:
         columns: of metrics.csv.
@@ -112,10 +123,11 @@ def panels(columns: Iterable[str], status: Mapping[str, Any]) -> list[Panel]:
     scheduled = [
         Panel(name.removeprefix(SCHEDULE), {name: ("", _OTHER)}) for name in columns if name.startswith(SCHEDULE)
     ]
-    names = [name.removeprefix(EVAL) for name in columns if name.startswith(EVAL)]
+    of_parts = {name for panel in HELD_OUT for name in panel.lines}
+    names = [name.removeprefix(EVAL) for name in columns if name.startswith(EVAL) and name not in of_parts]
     of_average = [name for name in names if name.removesuffix("_raw") not in names or not name.endswith("_raw")]
     of_average.sort(key=lambda name: name != status.get("metric"))  # the primary one first
-    return [*TRAINING, *scheduled, *(_of_metric(name, names, status) for name in of_average), *SPEED]
+    return [*TRAINING, *HELD_OUT, *scheduled, *(_of_metric(name, names, status) for name in of_average), *SPEED]
 
 
 def _of_metric(name: str, names: Sequence[str], status: Mapping[str, Any]) -> Panel:

@@ -1,5 +1,6 @@
 """What D sees: reals, and fakes of a run, on their way through the balance parts' transforms and the augmentations."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,11 +68,11 @@ def preview_configuration(
     levels: Sequence[float] | None, seed: int, out: Path, overrides: Sequence[str], packages: Sequence[str]
 ) -> str:
     """Write the picture of a configuration that is not trained: reals, before and after. Arguments as `preview_run`'s, but for
-    `overrides`, which are as `python train.py` takes them."""
+    `overrides`, which are as `python train.py` takes them. A growing model shows its last scale, fully grown."""
     more = [f"packages=[{','.join(packages)}]"] if packages else []
     model, data, _ = build_checked(compose_checked([*overrides, *more]), devices=1)
     gan = checked(model)
-    gan.growth.advance(gan.growth.last_change, [gan.G, gan.G_ema, gan.D, gan.view], [])
+    gan.growth.advance(sys.maxsize, [gan.G, gan.G_ema, gan.D, gan.view], [])
     return draw(gan, {"reals": view_of(gan, data.prepare(), seed)}, 0, levels, seed, out)
 
 

@@ -4,6 +4,7 @@ The checkpoint may come from a stranger: `seesaw.training.checkpoints.load` exec
 names is built, and of its weights only plain tensors of the right shapes are taken.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from seesaw.config.assemble import assemble
 from seesaw.errors import UserError
 from seesaw.experiment import Experiment
+from seesaw.functional.resolution import size_of
 from seesaw.functional.staged import Staged
 from seesaw.gan.module import GAN
 from seesaw.training.build import construct
@@ -37,14 +39,14 @@ class Source(NamedTuple):
         weights: of the players and G's average, by name.
         images_shown: real images that they had been shown.
         classes: the names of the classes that they take; empty without labels.
-        resolution: of its images; 0 where it is not known.
+        pixels: of its images; 0 where it is not known.
     """
 
     path: Path
     weights: dict[str, Tensor]
     images_shown: int
     classes: tuple[str, ...]
-    resolution: int
+    pixels: int
 
 
 class Started(NamedTuple):
@@ -80,7 +82,7 @@ def start_from(model: Experiment, config: dict[str, Any]) -> Started:
     own = {name: value for name, value in model.state_dict().items() if name not in of_the_stage(model)}
     own = {name: value for name, value in own.items() if name.partition(".")[0] in NETS and isinstance(value, Tensor)}
     free = of_the_classes(config, source.classes)
-    wrong = misfits(own, source, free, config["data"]["resolution"])
+    wrong = misfits(own, source, free, pixels_of(config["data"]["resolution"]))
     if wrong:
         more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
         raise UserError(
@@ -121,9 +123,17 @@ def read_source(path: Path) -> Source:
     named = (
         tuple(map(str, names)) if isinstance(names, list) and len(names) == number else tuple(map(str, range(number)))
     )
-    resolution = data.get("resolution")
     shown = checkpoint["progress"]["images_shown"]
-    return Source(path, weights, shown, named, resolution if type(resolution) is int else 0)
+    return Source(path, weights, shown, named, pixels_of(data.get("resolution")))
+
+
+def pixels_of(resolution: Any) -> int:
+    """The pixels of images of this resolution, a number or HxW: with the base grid equal, as weights require, more pixels are
+    more scales. 0 where it is no resolution, as in a stranger's checkpoint."""
+    try:
+        return math.prod(size_of(resolution))
+    except ValueError:
+        return 0
 
 
 def of_the_stage(model: nn.Module) -> set[str]:
@@ -159,9 +169,9 @@ def shapes_with(config: dict[str, Any], classes: int) -> Shapes:
     return shapes | {f"G_ema{name[1:]}": shape for name, shape in shapes.items() if name[0] == "G"}
 
 
-def misfits(own: Mapping[str, Tensor], source: Source, free: set[str], resolution: int) -> list[str]:
+def misfits(own: Mapping[str, Tensor], source: Source, free: set[str], pixels: int) -> list[str]:
     """Why the weights do not fit: one part of a sentence for each name. Scales that only one of the two has are passed over."""
-    larger, smaller = resolution > source.resolution > 0, 0 < resolution < source.resolution
+    larger, smaller = pixels > source.pixels > 0, 0 < pixels < source.pixels
     wrong = []
     for name, value in own.items():
         there = source.weights.get(name)

@@ -115,6 +115,16 @@ def test_it_measures_with_its_weights_in_the_protocol(reals: ImageSet, tmp_path:
     assert near.protocol.label().startswith(f"self_supervised ({extractor.weights_hash}), bilinear antialiased to 32 px")
 
 
+@pytest.mark.usefixtures("_quick")
+def test_of_sixteen_bits_it_learns_the_upper_eight(reals: ImageSet, tmp_path: Path) -> None:
+    deep = ImageSet((reals.images.to(torch.int32) * 257).to(torch.uint16), "deep")
+    one, other = SelfSupervisedExtractor(), SelfSupervisedExtractor()
+    one.learn_from(reals, tmp_path)
+    other.learn_from(deep, tmp_path)
+    assert other.weights_hash == one.weights_hash
+    assert other.learned["verdict"] == one.learned["verdict"]
+
+
 def test_few_images_are_refused(reals: ImageSet, tmp_path: Path) -> None:
     few = ImageSet(reals.images[:63], "few")
     with pytest.raises(UserError, match=r"learns on at least 64 images, and there are 63: give metrics=none"):

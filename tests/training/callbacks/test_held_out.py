@@ -48,6 +48,20 @@ def test_runs_log_both_parts_whatever_the_cadence_and_a_resumed_run_goes_on_exac
     assert all(torch.equal(left[name], right[name]) for name in left if isinstance(left[name], torch.Tensor))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("data.resolution=16x24",),
+        ("data.labels=true", "penalty=[r1,auxiliary]", "model.D.condition=auxiliary", "balance=pac"),
+    ],
+)
+def test_images_that_are_no_squares_and_a_d_with_class_logits_are_judged_too(
+    here: Path, options: tuple[str, ...]
+) -> None:
+    assert main([*RUN, *options, "kimg=0.032", "metrics=none", "evaluate_kimg=0.032", "run_dir=run"]) == 0
+    assert read_metrics(here / "run/metrics.csv")[-1].keys() >= SCORES
+
+
 def test_another_share_on_resume_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*RUN, "kimg=0.064", "metrics=none", "run_dir=run"]) == 0
     assert main([*RUN, "metrics=none", "run_dir=run", "resume=auto", "kimg=1", "data.holdout=0.3"]) == 1

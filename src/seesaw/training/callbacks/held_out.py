@@ -47,12 +47,12 @@ class HeldOutAccuracy(BatchCallback):
         held_out: ImageSet | None = getattr(data, "held_out", None)
         if held_out is None:
             return {}
-        resolution = data.growth.level(pl_module.images_shown) or held_out.shape[-1]
+        height = data.growth.level(pl_module.images_shown) or held_out.shape[-2]
         found: dict[str, float] = {}
         for name, images in (("train", data.reals), ("held_out", held_out)):
             chosen = self.chosen(len(images), min(len(data.reals), len(held_out), MOST))
             y = images.labels(chosen) if pl_module.classes else None
-            scores = pl_module.score_reals(images.level(resolution).gather(chosen), y)
+            scores = pl_module.score_reals(images.level(height).gather(chosen), y)
             found |= {f"{PREFIX}{score}_{name}": value for score, value in scores.items()}
         return found
 
