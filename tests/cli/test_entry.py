@@ -87,7 +87,7 @@ NAMES = {
         "data.root='nowhere' does not exist (looked for '/",
         "give the folder or the zip",
     ],
-    "data.resolution=48": ["data: resolution must be one of 8, 16", "not 48"],
+    "data.resolution=34": ["data: resolution is 34; its sides must be from 8 to 1024 pixels, and a base grid of 3 to 16 a side"],
     "balance=ttur balance=skip_d": ["balance is given twice", "give balance=[ttur,skip_d]"],
     "model=mlp seed=1 model=dcgan": ["model is given twice, model=mlp and model=dcgan: give it once"],
     "resume=nowhere.ckpt": [
@@ -169,7 +169,7 @@ VALUES = {
     ("dry_run=true", "model.D.channels=5"): ["seesaw: model.D: ", "to have 5 channels, but got 1", "images of 1x32x32"],
     ("model=dcgan", "data=gaussians_ring"): ["model.G: resolution is 1;", "there is model=mlp_points"],
     ("model.G.width=0",): ["model.G: width is 0; it must be at least 1"],
-    ("data.resolution=512",): ["model.G: resolution is 512; it must be a power of two from 16 to 256"],
+    ("data.resolution=512",): ["model.G: resolution is 512; its sides must be from 16 to 256 pixels"],
 }
 
 
@@ -258,7 +258,7 @@ def with_command(folder: Path) -> dict[str, str]:
                 "completion",
             },
         ),
-        ("seesaw train model=dc", {"model=dcgan", "model=dcgan_small"}),
+        ("seesaw train model=dc", {"model=dcgan", "model=dcgan_small", "model=dcgan_photos"}),
         ("seesaw train model=mlp loss=hi", {"loss=hinge"}),
         ("seesaw prepare data=fo", {"data=folder"}),
         ("seesaw sample ru", set()),
@@ -278,7 +278,7 @@ def test_the_installed_command_completes_in_bash(line: str, expected: set[str], 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_the_installed_command_completes_in_fish(tmp_path: Path) -> None:
-    lines = {"seesaw pre": "prepare", "seesaw train model=mlp loss=hi": "loss=hinge"}
+    lines = {"seesaw prep": "prepare", "seesaw train model=mlp loss=hi": "loss=hinge"}
     script = "seesaw completion fish | source; " + "; ".join(f"complete -C '{line}'" for line in lines)
     done = subprocess.run(
         ["fish", "-c", script], capture_output=True, text=True, env=with_command(tmp_path), cwd=tmp_path, timeout=120
@@ -308,7 +308,7 @@ def test_the_installed_command_completes_in_zsh(tmp_path: Path) -> None:
         assert shows(b"READY2")
         os.write(ours, b"seesaw train model=dcgan_s\t")
         assert shows(b"model=dcgan_small")
-        os.write(ours, b"\x15seesaw pre\t")
+        os.write(ours, b"\x15seesaw prep\t")
         assert shows(b"seesaw prepare")
     finally:
         running.kill()

@@ -53,7 +53,7 @@ def test_what_is_given_is_never_replaced(tmp_path: Path) -> None:
     assert "model=msggan_small" in chosen([*overrides, "data.resolution=512"])
 
 
-@pytest.mark.parametrize("more", ["model=mlp", "experiment=radford2015", "model@model=mlp"])
+@pytest.mark.parametrize("more", ["model=mlp", "experiment=radford2015"])
 def test_no_choice_beside_a_model_or_an_experiment(more: str, tmp_path: Path) -> None:
     overrides = [*make(tmp_path / "set", (64, "RGB")), more]
     assert complete(overrides) == overrides

@@ -60,7 +60,7 @@ def texts() -> Iterator[tuple[str, str]]:
 def test_interpolations_read_options_recommendations_and_facts_alone() -> None:
     """Top-level options, facts of the data, the model's recommendations, packing, and R1's numbers in r1_r2."""
     known = re.compile(
-        r"kimg|data\.\w+|(oc\.select:)?model\.recipe\.[\w.]+(,.*)?|oc\.env:.*|oc\.select:balance\.pac\.m,1|now:.*|hydra\.job\.num"
+        r"kimg|data\.\w+|(oc\.select:)?model\.recipe\.[\w.]+(,.*)?|oc\.env:.*|oc\.select:(balance\.pac\.m,1|data\.classes,0)|now:.*|hydra\.job\.num"
     )
     others = {(file, text) for file, text in texts() if not known.fullmatch(text)}
     assert others == {("penalty/r1_r2.yaml", "penalty.r1.gamma"), ("penalty/r1_r2.yaml", "penalty.r1.interval")}
@@ -277,7 +277,7 @@ def classes(tmp_path: Path) -> Path:
 
 
 def test_with_labels_the_class_folders_are_counted_and_named(classes: Path) -> None:
-    folder = ["data=folder", f"data.root={classes}", "data.resolution=16", "+model.G.classes=${data.classes}"]
+    folder = ["data=folder", f"data.root={classes}", "data.resolution=16"]
     cfg, _ = compose([*folder, "data.labels=true"])
     config = resolved(cfg)
     assert (config["data"]["classes"], config["data"]["class_names"]) == (2, ["cat", "dog"])
@@ -288,13 +288,15 @@ def test_with_labels_the_class_folders_are_counted_and_named(classes: Path) -> N
     assert resolved(compose(["data=cifar10"])[0])["data"]["classes"] == 0  # whose file has 10
     assert len(resolved(compose(["data=cifar10", "data.labels=true"])[0])["data"]["class_names"]) == 10
     (classes / "cat" / "0.png").rename(classes / "0.png")
-    assert "has no class folders" in refused(*folder[:3], "data.labels=true")
+    assert "has no class folders" in refused(*folder, "data.labels=true")
 
 
 @pytest.mark.parametrize("model", GANS)
-def test_a_model_without_labels_refuses_them(model: str) -> None:
+def test_every_model_takes_labels_and_one_without_classes_refuses_them(model: str) -> None:
     config = compose_checked([*small(model), "data.labels=true"])
     assert config["data"]["classes"] == (8 if model == "mlp_points" else 10)
+    assert build_checked(config, devices=1)[0].classes == config["data"]["classes"]
+    config["model"]["G"]["classes"] = config["model"]["D"]["classes"] = 0
     with pytest.raises(UserError) as caught:
         build_checked(config, devices=1)
     assert str(caught.value) == (

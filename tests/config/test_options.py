@@ -28,7 +28,7 @@ def test_every_argument_that_the_run_gives_the_trainer_is_refused_to_the_user(
     monkeypatch.setattr("seesaw.training.run.construct", lambda node, where, packages: parts[where])
     job = Job({"model": "dcgan", "data": "digits", "balance": "none"})
     run = OpenRun(RunFolder(tmp_path), composed("trainer=cpu"), job, RankInfo(0, 1), NoMetrics(), Status(tmp_path))
-    make_trainer(run, GracefulStop(1), [])
+    make_trainer(run, GracefulStop(1), [], 0)
     assert set(given) <= set(DECIDED)
     assert check_trainer({"trainer": {"_target_": "x", "devices": 1, "precision": 16, "logger": False}}) == [
         "trainer.precision: the run sets it; give precision=auto or precision=exact",

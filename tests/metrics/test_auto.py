@@ -96,10 +96,10 @@ def test_features_learned_on_the_reals_where_nothing_else_is_there(
     assert "\n" not in found.message
 
 
-def test_nothing_for_channels_that_no_network_has_seen(hub: Path) -> None:
+def test_channels_that_no_network_has_seen_are_learned_from(hub: Path) -> None:
     (hub / INCEPTION_FILE).touch()
     found = choose(5)
-    assert (found.option, found.warns) == ("none", True)
+    assert found.option == "self_supervised"
     assert "these have 5" in found.message
 
 

@@ -143,9 +143,9 @@ def test_how_often_a_trial_is_measured_and_what_is_better_come_from_its_metrics(
     modes = dataclasses.replace(plan, overrides=[*plan.overrides, "metrics.primary=valid_modes_digits", "kimg=0.2"])
     assert check_corners(modes) == Measured(7, higher_is_better=True)
     auto = dataclasses.replace(plan, overrides=[*SMALL[:-1], "metrics=auto"])
-    monkeypatch.setattr("seesaw.metrics.auto.choose", lambda: Choice("fid", "chosen"))
+    monkeypatch.setattr("seesaw.metrics.auto.choose", lambda channels: Choice("fid", "chosen"))
     assert check_corners(auto) == Measured(2, higher_is_better=False)
-    monkeypatch.setattr("seesaw.metrics.auto.choose", lambda: Choice("none", "nothing", warns=True))
+    monkeypatch.setattr("seesaw.metrics.auto.choose", lambda channels: Choice("none", "nothing"))
     with pytest.warns(Notice, match="nothing"), pytest.raises(UserError, match="metrics=none measures none"):
         check_corners(auto)
 

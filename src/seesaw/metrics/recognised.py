@@ -20,15 +20,17 @@ class Recognised(Metric):
 
     Args:
         classes: number of classes of the labels; 0: the run has none, and nothing is logged.
+        known: number of classes of the classifier; where the labels have another number, nothing is logged. None: it is asked for
+            when the reals are known, and a run whose labels do not fit is refused.
     """
 
     needs = KnowsModes
     title = "recognised as the requested class"
     scale = "zero"
 
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.higher_is_better: bool | Mapping[str, bool] = True if classes else {}
+    def __init__(self, classes: int, known: int | None = None) -> None:
+        self.classes = classes if known in (None, classes) else 0
+        self.higher_is_better: bool | Mapping[str, bool] = True if self.classes else {}
 
     def bind(self, reals: Reals, extractor: Extractor) -> None:
         """Raise UserError where the classifier knows another number of classes."""

@@ -27,7 +27,7 @@ BOUNDS = {
 
 def check_optimizers(config: dict[str, Any]) -> None:
     """UserError with the key where an optimiser refuses its arguments; Lightning would make it only within the run."""
-    for name, node in assemble(config)["model"].get("optimizer", {}).items():
+    for name, node in assemble(config).get("model", config).get("optimizer", {}).items():
         where = f"optimizer.{name}"
         make = construct(node, where, config["packages"])
         try:

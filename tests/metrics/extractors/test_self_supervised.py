@@ -141,7 +141,7 @@ def test_auto_ends_with_it_and_falls_back_to_nothing_with_one_warning(
 ) -> None:
     verdict = Verdict(0.1, 0.2 if accepted else 0.05, 0.9, (0.1, 0.2, 0.3, 0.4))
     monkeypatch.setattr(self_supervised, "judge", lambda *args: verdict)
-    monkeypatch.setattr(auto, "choose", lambda: Choice("self_supervised", "chosen"))
+    monkeypatch.setattr(auto, "choose", lambda channels: Choice("self_supervised", "chosen"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         config: Any = compose_checked([*RUN, "metrics=auto", f"cache_dir={tmp_path}"], choose_auto_metrics)

@@ -29,7 +29,6 @@ class PointsExtractor:
     """
 
     dim = 2
-    channels = (2,)
     resize = "points as they are"
 
     def __init__(self, kind: Literal["ring", "grid"], size: int, scale: float, std: float) -> None:

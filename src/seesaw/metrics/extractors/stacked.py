@@ -21,7 +21,6 @@ class StackedExtractor:
     """
 
     dim, look_dim = 3 * SmallClassifier.dim, 3 * SmallClassifier.look_dim
-    channels = (3,)
 
     def __init__(self, name: Literal["digits", "mnist"]) -> None:
         if name not in ("digits", "mnist"):
