@@ -134,4 +134,4 @@ def test_each_job_of_a_sweep_chooses_for_its_set(root: Path, no_curves: None) ->
         yaml.safe_load(Path(f"sweep/{k}/config.yaml").read_text(encoding="utf-8"))["data"]["resolution"]
         for k in range(4)
     ]
-    assert sorted(resolutions) == [16, 16, 64, 64]
+    assert sorted(resolutions) == [16, 16, 32, 32]

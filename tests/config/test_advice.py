@@ -29,11 +29,11 @@ def chosen(overrides: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("kinds", "expected"),
     [
-        ([(64, "RGB")], []),
-        ([(500, "RGB")], []),
+        ([(64, "RGB")], ["data.resolution=32", "penalty.r1.gamma=0.0625"]),
+        ([(500, "RGB")], ["data.resolution=32", "penalty.r1.gamma=0.0625"]),
         ([(28, "L")], ["data.channels=1", "data.resolution=32", "penalty.r1.gamma=0.0625"]),
         ([(5, "RGB")], ["data.resolution=16", "penalty.r1.gamma=0.0156"]),
-        ([(64, "L"), (64, "RGBA")], []),
+        ([(64, "L"), (64, "RGBA")], ["data.resolution=32", "penalty.r1.gamma=0.0625"]),
     ],
 )
 def test_size_and_channels_decide(kinds: list[tuple[int, str]], expected: list[str], tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_augmentation_by_count_where_the_group_has_the_option(monkeypatch: pytes
 
 
 def test_resolution_is_the_nearest_power_of_two() -> None:
-    sides = {15: 16, 22: 16, 23: 32, 28: 32, 45: 32, 46: 64, 4000: 64, 4: 16}
+    sides = {15: 16, 22: 16, 23: 32, 28: 32, 45: 32, 46: 32, 4000: 32, 4: 16}
     for side, expected in sides.items():
         assert resolution(Survey("", 1, {"a": ((side, 2 * side), "RGB")})) == expected
     assert resolution(Survey("", 1, {"": ((128, 128), "RGB")}, prepared=(128, 3))) == 128
@@ -107,3 +107,4 @@ def test_the_lines_say_what_was_chosen_and_why(tmp_path: Path) -> None:
         "data.root: 4 images of 28 to 64 px, median 46 (shorter side), 50% of them enlarged, grey. No "
     )
     assert "  data.channels=1" in "\n".join(lines)
+    assert "first look; data.resolution=64 takes about four times as long" in "\n".join(lines)

@@ -25,8 +25,10 @@ KEYS = ("model", "data.channels", "data.resolution", "augment", "metrics", "pena
 """What is chosen, in the order of printing."""
 
 SIDE = 64
-"""The resolution in pixels that the gamma of `dcgan_photos` is meant for, and the largest that is chosen: on a CPU a step takes
-four times as long with each doubling."""
+"""The resolution in pixels that the gamma of `dcgan_photos` is meant for, and that of a set for which none is chosen."""
+
+LARGEST = 32
+"""The largest resolution that is chosen: on a CPU a step takes about four times as long with each doubling."""
 
 BATCH = 16
 """The batch size that it is meant for."""
@@ -117,8 +119,7 @@ def first_choices(found: Survey, given: set[str], cfg: DictConfig) -> list[Choic
     return [
         model(longer_side(side)),
         *channels(found),
-        *([Choice(f"data.resolution={side}", f"the power of two nearest to the median of the shorter sides, {found.side} px")]
-          if side != SIDE else []),
+        *([Choice(f"data.resolution={side}", why_resolution(found))] if side != SIDE else []),
         *augmentation(found.images),
         *metric(found.images, found.channels if "data.channels" not in given else cfg.data.channels),
     ]  # fmt: skip
@@ -151,10 +152,24 @@ def channels(found: Survey) -> list[Choice]:
 
 
 def resolution(found: Survey) -> Resolution:
-    """That of a prepared set, else the power of two from 16 to `SIDE` nearest to the median of the shorter sides, by ratio."""
+    """That of a prepared set, else the power of two from 16 to `LARGEST` nearest to the median of the shorter sides, by ratio."""
     if found.prepared:
         return found.prepared[0]
-    return min(max(1 << round(math.log2(found.side)), 16), SIDE)
+    return min(max(nearest_power(found.side), 16), LARGEST)
+
+
+def nearest_power(side: float) -> int:
+    """The power of two nearest to a number of pixels, by ratio."""
+    return int(1 << round(math.log2(side)))
+
+
+def why_resolution(found: Survey) -> str:
+    """Why `resolution` is what it is."""
+    if found.prepared:
+        return "the resolution of the prepared set"
+    if nearest_power(found.side) > LARGEST:
+        return "enough for a first look; data.resolution=64 takes about four times as long"
+    return f"the power of two nearest to the median of the shorter sides, {found.side} px"
 
 
 def augmentation(images: int) -> list[Choice]:
