@@ -89,6 +89,10 @@ def small(option: str, root: Path) -> list[str]:
     overrides = [*SMALL, f"{group}={name}"]
     if group == "data" or (group == "metrics" and (CONF / "data" / f"{name}.yaml").exists()):
         overrides += [f"data={name}", *make_set(name, root)]
+    if name.endswith("_by_class"):
+        overrides += [f"data={name.removesuffix('_by_class')}", *make_set(name.removesuffix("_by_class"), root), "data.labels=true"]
+    if option == "penalty/auxiliary":
+        overrides += ["data.labels=true", "model.D.condition=auxiliary"]
     if group == "experiment":
         overrides += make_set(SETS[name], root) if name in SETS else ["data.channels=1"]
     if "gaussians" in name or name == "mlp_points":

@@ -141,6 +141,6 @@ def test_own_classes_are_not_built_unless_the_command_line_names_the_package(run
 
 
 def test_a_model_without_labels_refuses_them(runs: Path) -> None:
-    done = train(CHOSEN[0], *CHOSEN[2:], "model=dcgan", "dry_run=true")
+    done = train(CHOSEN[0], *CHOSEN[2:], "model=dcgan", "model.G.classes=0", "model.D.classes=0", "dry_run=true")
     assert done.code == 1
     assert "takes no labels" in done.err

@@ -242,12 +242,13 @@ def with_command(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("seesaw pre", {"prepare"}),
+        ("seesaw pre", {"prepare", "preview"}),
         (
             "seesaw ",
             {
                 "train",
                 "rerun",
+                "advise",
                 "prepare",
                 "sample",
                 "preview",

@@ -79,8 +79,9 @@ def overrides(option: str, folder: Path) -> list[str]:
     if "gaussians" in name or name == "mlp_points":
         out += ["model=mlp_points", *([f"data={name}"] if group == "metrics" else [])]
         return out + (["data=gaussians_ring"] if name == "mlp_points" else [])
-    if group == "metrics" and (config_dir() / "data" / f"{name}.yaml").exists():
-        out.append(f"data={name}")
+    own = name.removesuffix("_by_class")
+    if group == "metrics" and (config_dir() / "data" / f"{own}.yaml").exists():
+        out += [f"data={own}", *(["data.labels=true"] if own != name else [])]
     if group == "data" and "root:" in (config_dir() / "data" / f"{name}.yaml").read_text():
         out.append(f"data.root={folder}")
     if group != "data":

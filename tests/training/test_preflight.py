@@ -18,7 +18,6 @@ MISTAKES = {
     "+optimizer.canvas=3": "optimizer.canvas: 3 is no part of optimizer",
     "+optimizer.G.lrr=1": "optimizer.G.lrr: torch.optim.Adam has no such argument",
     "model.ema_half_life=-1": "model: ema_half_life is -1; it must be at least 0",
-    "data.labels=true": "data.labels=true, and this model takes no labels",
     "loss=wasserstein": "loss=wasserstein has no least value",
     "optimizer.G.eps=-1": "optimizer.G.eps: -1 is out of range",
     "model.D.resolution=32": "model.D: ",

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seesaw.functional.pixels import to_8_bit
 from seesaw.functional.ranks import world_size
 from seesaw.metrics.clock import in_words, seconds_of
 from seesaw.metrics.evaluator import MOST, Evaluator
@@ -53,8 +54,9 @@ def estimate(
     n = min(len(reals), MOST) if evaluator.n is None else evaluator.n
     tried = min(TRIED, evaluator.batch_size, n, len(reals))
     indices = torch.arange(tried)
-    rows_of(evaluator.extractor, reals.gather(indices))  # the first batch pays for loading and for choosing kernels
-    real = seconds_of(lambda: rows_of(evaluator.extractor, reals.gather(indices)))
+    some = to_8_bit(reals.gather(indices))
+    rows_of(evaluator.extractor, some)  # the first batch pays for loading and for choosing kernels
+    real = seconds_of(lambda: rows_of(evaluator.extractor, to_8_bit(reals.gather(indices))))
     made = seconds_of(lambda: [chunk.cpu() for chunk in sample(tried)])
     known = is_cached(reals, evaluator.extractor, cache_dir)
     ours = tried * world_size()  # processes share the images; the first one computes the metrics

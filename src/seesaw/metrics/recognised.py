@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from seesaw.errors import UserError
+from seesaw.functional.pixels import to_8_bit
 from seesaw.metrics.extractors.base import Extractor, KnowsModes
 from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric
@@ -37,7 +38,7 @@ class Recognised(Metric):
         if not self.classes:
             return
         assert isinstance(extractor, KnowsModes)  # the evaluator has checked it
-        one = Features(extractor(reals.gather(torch.zeros(1, dtype=torch.int64))).cpu(), extractor)
+        one = Features(extractor(to_8_bit(reals.gather(torch.zeros(1, dtype=torch.int64)))).cpu(), extractor)
         if (modes := one.assignment.modes) != self.classes:
             raise UserError(
                 f"the share of samples that are recognised needs the set's own classifier: {extractor.name} knows {modes} "

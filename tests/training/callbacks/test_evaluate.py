@@ -246,7 +246,7 @@ def test_interval_out_of_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
 def test_every_option_of_the_group_builds(name: str) -> None:
-    data = {"side": 5, "spacing": 2.0, "modes": 8, "radius": 1.0, "std": 0.1}  # of the sets of points
+    data = {"side": 5, "spacing": 2.0, "modes": 8, "radius": 1.0, "std": 0.1, "classes": 10}  # of the sets of points, and labels
     node = OmegaConf.create({"metrics": OmegaConf.load(CONF / f"{name}.yaml"), "data": data}).metrics
     more = (
         {} if name in ("none", "auto") else {"evaluate_kimg": 3.0, "kimg": 9.0, "cache_dir": "there"}

@@ -15,6 +15,9 @@ PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dyna
 """The groups that a model takes, or does not."""
 FIRST = ("model", "data", *PARTS)
 """The groups in the order in which names list them."""
+OF_LABELS = ("seesaw.metrics.recognised.Recognised",)
+"""Metrics that stand in every file of their group since 0.3.0, and measure where data.labels=true alone."""
+
 ABSENT = "-"
 """The value, as text, of a key that a configuration does not have."""
 MISSING = object()
@@ -39,8 +42,9 @@ def matters(node: dict[str, Any], path: str = "") -> dict[str, Any]:
     kept = {}
     for key, value in node.items():
         name = f"{path}.{key}" if path else key
-        if key not in LEAVES and name not in PLACES:
-            kept[key] = matters(value, name) if isinstance(value, dict) else value
+        if key in LEAVES or name in PLACES or (isinstance(value, dict) and value.get("_target_") in OF_LABELS):
+            continue
+        kept[key] = matters(value, name) if isinstance(value, dict) else value
     return kept
 
 
