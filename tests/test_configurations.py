@@ -90,7 +90,8 @@ def small(option: str, root: Path) -> list[str]:
     if group == "data" or (group == "metrics" and (CONF / "data" / f"{name}.yaml").exists()):
         overrides += [f"data={name}", *make_set(name, root)]
     if name.endswith("_by_class"):
-        overrides += [f"data={name.removesuffix('_by_class')}", *make_set(name.removesuffix("_by_class"), root), "data.labels=true"]
+        data = name.removesuffix("_by_class")
+        overrides += [f"data={data}", *make_set(data, root), "data.labels=true"]
     if option == "penalty/auxiliary":
         overrides += ["data.labels=true", "model.D.condition=auxiliary"]
     if group == "experiment":

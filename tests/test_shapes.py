@@ -91,7 +91,8 @@ def test_every_phase_fits_at_every_scale(family: str, shape: str) -> None:
 def test_five_channels_train_resume_and_sample(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """metrics=auto takes features learned on the set, which has too few images here; Inception refuses; the picture has the channels side by side."""
+    """metrics=auto takes features learned on the set, which has too few images here; Inception refuses; the picture has the
+    channels side by side."""
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
     options = ["model=mlp", *FAMILIES["mlp"], *arrays(tmp_path / "set")]
     with pytest.warns(Notice, match="metrics=self_supervised measures nothing here, .*it has 12 images, and 64 are needed"):

@@ -41,12 +41,17 @@ ZERO = {
     },
     "model": {
         "ema_half_life": "the generator itself", "dropout": "none", "stabilise": "fades follow each other",
+        "freeze_d": "no layer is frozen", "embedding": "one-hot",
         "weight": "turned off", "average": "the canvas itself", "tolerance": "never early", "style": "a layer left out",
     },
-    "data": {"max_bad": "no bad file allowed", "points_seed": "a key", "stack_seed": "a key"},
+    "data": {
+        "max_bad": "no bad file allowed", "variation": "all letters alike", "points_seed": "a key", "stack_seed": "a key",
+        "glyph_seed": "a key",
+    },
+    "metrics": {"seed": "a key"},
     "debug": {"wait": "no batch passed over", "warmup": "no batch thrown away"},
     "logger": {"init_timeout": "does not wait", "finish_timeout": "does not wait"},
-    "trainer": {}, "metrics": {}, "callbacks": {}, "dynamics": {}, "loss": {},
+    "trainer": {}, "callbacks": {}, "dynamics": {}, "loss": {},
     "augment": {
         **dict.fromkeys(("blit", "geom", "color", "filter", "noise", "cutout"), "a part left out"),
         "p": "off",
@@ -56,7 +61,8 @@ ZERO = {
 
 NEGATIVE = {
     "balance": {"resume_below": "an advantage below 0: until G wins"},
-    "data": {"points_seed": "a key", "stack_seed": "a key"},
+    "data": {"points_seed": "a key", "stack_seed": "a key", "glyph_seed": "a key"},
+    "metrics": {"seed": "a key"},
 }
 """Group -> argument -> what -1 means."""
 
@@ -119,7 +125,7 @@ def refusal(config: dict[str, Any], group: str) -> str:
         elif group in ("schedule", "model"):
             build(config)
         elif group == "optimizer":
-            check_optimizers({"packages": [], "optimizer": config["optimizer"]})
+            check_optimizers(config)
             construct(config["optimizer"], "optimizer")
         elif group in ("metrics", "data", "debug"):
             construct(assemble(config)["data" if group == "debug" else group], "data" if group == "debug" else group)
@@ -195,6 +201,23 @@ def test_each_option_of_a_run_has_a_range(name: str) -> None:
     for value in (bad, -1, math.nan, math.inf, 1e30, 10**30):
         (sentence,) = check_options(config | {name: value}, known)
         assert sentence.startswith(f"{name}: "), sentence
+
+
+OF_NULL = {
+    "data=digits": {"data.limit": (0, 1.5), "data.holdout": (0, 1)},
+    "model=progan_small": {"model.growth.first": (0, 6, 1024)},
+}
+"""Choice -> option that is null in its file -> values beside those of `VALUES` that it refuses."""
+
+
+@pytest.mark.parametrize("choice", OF_NULL)
+def test_options_that_are_null_have_a_range(choice: str, tmp_path: Path) -> None:
+    option = choice.replace("=", "/")
+    config = resolved(compose(overrides(option, tmp_path))[0])
+    for name, more in OF_NULL[choice].items():
+        path = tuple(name.split("."))
+        for value in (*VALUES, *more):
+            assert re.search(rf"\b{path[-1]}\b", refusal(put(config, path, value), path[0])), (name, value)
 
 
 def test_own_classes_may_mean_infinity_and_nobody_nan() -> None:
