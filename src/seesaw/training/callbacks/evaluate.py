@@ -13,6 +13,7 @@ from seesaw.config.renamed import gated_name
 from seesaw.config.values import did_you_mean
 from seesaw.data.holdout import Part, check_part
 from seesaw.errors import UserError
+from seesaw.functional.pixels import to_8_bit
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
 from seesaw.metrics.estimate import estimate
@@ -173,7 +174,7 @@ class Evaluate(BatchCallback):
         if download or not (isinstance(extractor, Frozen) and extractor.must_download):
             extractor.prepare(torch.device("cpu"))
             try:
-                extractor(reals.gather(torch.zeros(2, dtype=torch.int64)))
+                extractor(to_8_bit(reals.gather(torch.zeros(2, dtype=torch.int64))))
             except (ValueError, RuntimeError) as error:
                 raise UserError(
                     f"metrics: {extractor.name} does not take the images of {reals.description}: {str(error).splitlines()[0]}; "
