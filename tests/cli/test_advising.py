@@ -56,6 +56,15 @@ def test_advice_fits_a_terminal_and_ends_with_a_command_that_composes(
     assert config["kimg"] == 1
 
 
+def test_advice_on_arrays_compares_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for k in range(4):
+        np.save(tmp_path / f"{k}.npy", np.random.default_rng(k).random((32, 48, 5), dtype=np.float32))
+    assert main(["advise", f"data.root={tmp_path}", "model=mlp", "data.channels=5", "data.resolution=8", "kimg=1"]) == 0
+    text = capsys.readouterr().out
+    assert "modes        5 channels 4" in text
+    assert "near-copies  not looked for: no file is a picture that can be compared" in text
+
+
 def test_advice_on_a_zip_with_a_model_given_chooses_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with zipfile.ZipFile("set.zip", "w") as archive:
         for file in root.iterdir():

@@ -104,7 +104,7 @@ def test_each_scheduled_number_has_a_panel():
 def drawn():
     """Title -> every panel, those of metrics with the longest name of a set, averaged and raw, in a third of a sheet."""
     name = "high_quality_gaussians_grid"
-    chosen, found = [*TRAINING, *SPEED, *of_run([f"eval/{name}", f"eval/{name}_raw"], {}), *of_run(["eval/drift"])], {}
+    chosen, found = [*TRAINING, *HELD_OUT, *SPEED, *of_run([f"eval/{name}", f"eval/{name}_raw"], {}), *of_run(["eval/drift"])], {}
     for first in range(0, len(chosen), 9):
         figure = Figure(figsize=(12, 8), dpi=100, layout="constrained")
         axes = [figure.add_subplot(3, 3, k) for k in range(1, 10)]

@@ -121,12 +121,14 @@ def aspects(sizes: list[tuple[int, int]]) -> str:
 
 def sample_lines(found: Any) -> list[str]:
     """Near-duplicates, and grey images that are stored with colours."""
+    if not found.images:
+        return line("near-copies", "not looked for: no file is a picture that can be compared")
     text = f"none among {found.images:,} images compared"
     if found.pairs:
         one, other = found.pairs[0]
         text = f"{len(found.pairs):,} pairs among {found.images:,} images compared, such as {one} and {other}"
     lines = line("near-copies", text)
-    if found.grey == found.images > 0:
+    if found.grey == found.images:
         lines += line("", "all of these are grey, though stored with colours: data.channels=1 trains faster")
     return lines
 

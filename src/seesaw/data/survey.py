@@ -212,7 +212,9 @@ def looks(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 def near_duplicates(names: list[str], thumbnails: np.ndarray, hashes: np.ndarray) -> list[tuple[str, str]]:
     """The pairs whose hashes, bool (N, 64), and thumbnails, uint8 (N, 8, 8, 3), nearly agree. Colours decide too, since all plain
     surfaces have one hash."""
-    pairs = []
+    pairs: list[tuple[str, str]] = []
+    if not names:
+        return pairs
     flat = thumbnails.reshape(len(names), -1).astype(np.int16)
     for k in range(len(names) - 1):
         close = np.flatnonzero((hashes[k + 1 :] != hashes[k]).sum(1) <= MOST_BITS) + k + 1
