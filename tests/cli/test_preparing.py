@@ -60,7 +60,7 @@ def test_training_finds_the_same_set(root: Path, no_curves: None) -> None:
         (["data=foldr"], "data=foldr: there is no such option in the group data; did you mean 'folder'?"),
         (["data=folder", "data.rot=x"], "data.rot: there is no 'rot' in data; did you mean 'root'?"),
         (["data=folder", "data.root=absent"], "data.root='absent' does not exist"),
-        (["data=folder", "data.root=.", "data.resolution=wide"], "data.resolution: 'wide' is not allowed; give an integer"),
+        (["data=folder", "data.root=.", "data.resolution=wide"], "data: resolution is wide; it must be a number of pixels, or"),
         (["data=folder", "data.root=.", "data.crop=round"], "data.crop: 'round' is not allowed; give one of"),
         (["--jobs", "0", "data=digits"], "--jobs is 0; it must be at least 1"),
     ],

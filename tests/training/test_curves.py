@@ -62,9 +62,9 @@ def test_augmentation_and_held_out_images_have_panels_and_no_second_ones():
     scores = [f"eval/{score}_{part}" for score in ("accuracy", "logits") for part in ("train", "held_out")]
     found = panels(["kimg", "train/augment/p", "train/augment/r_t", *scores, "eval/drift"], STATUS)
     shown = [panel for panel in found if set(panel.lines) & {"train/augment/p", "train/augment/r_t", *scores}]
-    assert [panel.title for panel in shown] == ["augmentation", "D's accuracy on images", "D's mean logit of images"]
+    assert [panel.title for panel in shown] == ["augmentation", "D's accuracy, eval", "D's logits, eval"]
     assert [label for panel in shown for label, _ in panel.lines.values()] == [
-        "p", "r_t", "trained on", "held out", "trained on", "held out",
+        "p", "r_t", "train", "held out", "train", "held out",
     ]  # fmt: skip
 
 

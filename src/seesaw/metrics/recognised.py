@@ -23,6 +23,9 @@ class Recognised(Metric):
         classes: number of classes of the labels; 0: the run has none, and nothing is logged.
         known: number of classes of the classifier; where the labels have another number, nothing is logged. None: it is asked for
             when the reals are known, and a run whose labels do not fit is refused.
+
+    Raises:
+        ValueError: `known` is below 1.
     """
 
     needs = KnowsModes
@@ -30,6 +33,8 @@ class Recognised(Metric):
     scale = "zero"
 
     def __init__(self, classes: int, known: int | None = None) -> None:
+        if known is not None and known < 1:
+            raise ValueError(f"known must be null or at least 1, not {known}")
         self.classes = classes if known in (None, classes) else 0
         self.higher_is_better: bool | Mapping[str, bool] = True if self.classes else {}
 

@@ -49,7 +49,7 @@ def _players(prefix: str) -> dict[str, tuple[str, str]]:
 
 
 def _parts(prefix: str) -> dict[str, tuple[str, str]]:
-    return {f"{prefix}_train": ("trained on", _REAL), f"{prefix}_held_out": ("held out", _FAKE)}
+    return {f"{prefix}_train": ("train", _REAL), f"{prefix}_held_out": ("held out", _FAKE)}
 
 
 TRAINING = (
@@ -71,8 +71,8 @@ TRAINING = (
 """Panels of training that stand first."""
 
 HELD_OUT = (
-    Panel("D's accuracy on images", _parts("eval/accuracy"), "zero", level=0.5),
-    Panel("D's mean logit of images", _parts("eval/logits"), level=0.0),
+    Panel("D's accuracy, eval", _parts("eval/accuracy"), "zero", level=0.5),
+    Panel("D's logits, eval", _parts("eval/logits"), level=0.0),
 )
 """Panels of D in evaluation mode on images that are trained on, and on those held out."""
 

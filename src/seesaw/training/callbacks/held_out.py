@@ -39,8 +39,9 @@ class HeldOutAccuracy(BatchCallback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
         before, self._seen = self._seen, pl_module.images_shown
-        if before // self.every != self._seen // self.every or self._seen >= self.end:
-            pl_module.report(self.scores(trainer.datamodule, pl_module))  # type: ignore[attr-defined]
+        due = before // self.every != self._seen // self.every or self._seen >= self.end
+        if due and (found := self.scores(trainer.datamodule, pl_module)):  # type: ignore[attr-defined]
+            pl_module.report(found)
 
     def scores(self, data: Any, pl_module: Any) -> dict[str, float]:
         """The values by their logged names; empty where there is nothing to compare."""
