@@ -94,11 +94,11 @@ class Gate:
         sqrt((f - m_k)' C_k^-1 (f - m_k)) <= limit
 
     in each view, where k is the classifier's class, m_k and C_k (shrunk, see `fit_classes`) are of the reals that it puts into
-    class k, and the limit is the 0.99 quantile of the reals' own distances, each by Gaussians that were fitted without it, in the
-    second view `MARGIN` times that. The views are the classifier's last features, and the means and deviations of its first
-    layers' channels over the image (Lee et al. 2018, arXiv 1807.03888, sections 2.1 and 2.3: several layers; their covariance is
-    one for all classes, and they weight the layers by a regression where all of ours must agree). Where an image is several that are classified on their own, as stacked
-    digits are, each of them must be valid.
+    class k, and the limit is the 0.99 quantile of the reals' own distances, each by Gaussians that were fitted without it, in
+    the second view `MARGIN` times that. The views are the classifier's last features, and the means and deviations of its first
+    layers' channels over the image (Lee et al. 2018, arXiv 1807.03888, sections 2.1 and 2.3: several layers; their covariance
+    is one for all classes, and they weight the layers by a regression where all of ours must agree). Where an image is several
+    that are classified on their own, as stacked digits are, each of them must be valid.
 
     It takes some 60 different reals a class (`LEAST`): with few of them the limit is too wide, and noise may pass. Two images
     put together may pass: the mean of two garments looks like one. The last features alone did worse: of uniform noise most
