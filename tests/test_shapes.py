@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from saved_states import same
 
 from seesaw.cli.main import main as seesaw
 from seesaw.cli.train import main
@@ -53,16 +54,6 @@ def train(folder: Path, kimg: float, *overrides: str) -> dict[str, Any]:
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     del checkpoint["state_dict"]["meter.statistics._extra_state"]
     return checkpoint
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(v, other[k]) for k, v in one.items())
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
 
 
 @pytest.mark.parametrize(("family", "shape"), [

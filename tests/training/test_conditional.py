@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from saved_states import same
 
 from seesaw.cli.main import main as seesaw
 from seesaw.cli.train import main
@@ -46,16 +47,6 @@ def train(folder: Path, kimg: float, *overrides: str) -> dict[str, Any]:
     checkpoint: dict[str, Any] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     del checkpoint["state_dict"]["meter.statistics._extra_state"]  # it holds the speed
     return checkpoint
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(v, other[k]) for k, v in one.items())
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
 
 
 def cases() -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from saved_states import same
 
 from seesaw.cli.train import main
 
@@ -30,16 +31,6 @@ def train(folder: Path, kimg: float, *overrides: str) -> dict[str, Any]:
         "meter.statistics._extra_state"
     ]  # it holds the speed; its figures are compared in metrics.csv
     return checkpoint
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(v, other[k]) for k, v in one.items())
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -34,7 +34,7 @@ function __seesaw_complete
     seesaw train -sc query=fish 2>/dev/null
 end
 complete -c seesaw -f -n __fish_use_subcommand -a "COMMANDS"
-complete -c seesaw -n "__fish_seen_subcommand_from train prepare search" -a "(__seesaw_complete)"
+complete -c seesaw -n "__fish_seen_subcommand_from train prepare preview search" -a "(__seesaw_complete)"
 """
 
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
