@@ -196,30 +196,30 @@ def for_inference(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> nn.Mo
     return network.to(memory_format=torch.channels_last)
 
 
-class ClassifierExtractor(Frozen):
-    """The 64 last hidden features of the small classifier that ships for this set, and its ten classes.
+class ShippedClassifier(Frozen):
+    """The 64 last hidden features of a small classifier that ships with the package, and its classes.
 
     Args:
-        name: the set that it was trained on (tools/train_classifier.py): digits, fashion_mnist or mnist.
+        name: of its files in weights/ (tools/train_classifier.py).
+        classes: number of classes that it tells apart.
     """
 
     dim, look_dim = SmallClassifier.dim, SmallClassifier.look_dim
     resize = RESIZE
     channels = (1, 3)
 
-    def __init__(self, name: Literal["digits", "fashion_mnist", "mnist"]) -> None:
+    def __init__(self, name: str, classes: int) -> None:
         super().__init__()
-        if name not in ("digits", "fashion_mnist", "mnist"):
-            raise ValueError(f"name must be one of digits, fashion_mnist, mnist, not {name}")
-        self.name: str = name
+        self.name, self.classes = name, classes
 
     @property
     def path(self) -> Path:
         return WEIGHTS / f"{self.name}.pt"
 
     def load(self) -> SmallClassifier:
-        network = SmallClassifier()
-        network.load_state_dict(torch.load(self.path, weights_only=True))
+        weights = torch.load(self.path, weights_only=True)
+        network = SmallClassifier(len(weights["head.bias"]))
+        network.load_state_dict(weights)
         return network.float()
 
     @cached_property
@@ -236,12 +236,23 @@ class ClassifierExtractor(Frozen):
             return self.network.look(to_input(images.to(self.device)))
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Features (N, 64), on any device, to class probabilities (N, 10)."""
+        """Features (N, 64), on any device, to class probabilities (N, classes)."""
         return self.network.head(features.to(self.device)).softmax(1)
 
     def assign(self, fakes: Sampled) -> Assignment:
         """A sample belongs to its most probable class, however improbable: `Features.assignment` applies the gate."""
         mode = fakes.probabilities.max(1).indices
-        return Assignment(
-            mode, torch.ones_like(mode, dtype=torch.bool), SmallClassifier.classes, torch.ones(SmallClassifier.classes)
-        )
+        return Assignment(mode, torch.ones_like(mode, dtype=torch.bool), self.classes, torch.ones(self.classes))
+
+
+class ClassifierExtractor(ShippedClassifier):
+    """The classifier of ten classes that ships for this set.
+
+    Args:
+        name: the set that it was trained on: digits, fashion_mnist or mnist.
+    """
+
+    def __init__(self, name: Literal["digits", "fashion_mnist", "mnist"]) -> None:
+        if name not in ("digits", "fashion_mnist", "mnist"):
+            raise ValueError(f"name must be one of digits, fashion_mnist, mnist, not {name}")
+        super().__init__(name, classes=10)
