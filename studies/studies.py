@@ -57,16 +57,16 @@ FAMILIES = {  # about four minutes each on one core; what they show at equal ima
     "msggan_small": ["model=msggan_small"],
 }
 FONTS = [  # many fonts, so that a generator must learn letters and not files: python tools/fetch_fonts.py
-    "data=glyphs", "data.root=cache/fonts", "data.count=2", "metrics=glyphs", "metrics.n=2000",
+    "data=glyphs", "data.root=cache/fonts", "data.count=2", "metrics=glyphs", "metrics.n=1000",
 ]  # fmt: skip
 TRANSFER = [  # both alphabets have the same fonts; distances are to families of fonts that no run has seen
-    *FONTS, "model=dcgan_small", "model.G.z_dim=32", "metrics.against=held_out", "kimg=40", "evaluate_kimg=4", "sample_kimg=20",
+    *FONTS, "model=dcgan_small", "model.G.z_dim=32", "metrics.against=held_out", "kimg=24", "evaluate_kimg=3", "sample_kimg=12",
 ]  # fmt: skip
 LABELLED = {"digits": ["data=digits"], "glyphs": FONTS}
 BRIEF = {  # two to four minutes on one core with AVX2 alone
-    "dcgan_small": ["model=dcgan_small", "kimg=60"],
-    "progan_small": ["model=progan_small", "kimg=60", "model.growth.fade=4000", "model.growth.stabilise=4000"],
-    "msggan_small": ["model=msggan_small", "kimg=30"],
+    "dcgan_small": ["model=dcgan_small", "kimg=40"],
+    "progan_small": ["model=progan_small", "kimg=48", "model.growth.fade=4000", "model.growth.stabilise=4000"],
+    "msggan_small": ["model=msggan_small", "kimg=20"],
 }
 CONDITIONS = {"unconditional": [], "conditional": ["data.labels=true"]}
 STUDIES: dict[str, dict[str, list[str]]] = {
@@ -100,7 +100,7 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         for name, how in FAMILIES.items()
     },
     "conditional": {  # what labels do at equal images
-        f"{data} {name} {kind} seed={s}": [*which, *how, *labels, f"seed={s}", "evaluate_kimg=10", "sample_kimg=20"]
+        f"{data} {name} {kind} seed={s}": [*which, *how, *labels, f"seed={s}", "evaluate_kimg=8", "sample_kimg=8"]
         for data, which in LABELLED.items()
         for name, how in BRIEF.items()
         for kind, labels in CONDITIONS.items()
