@@ -247,7 +247,7 @@ def test_progan_brings_the_class_to_the_hypersphere_with_the_latent() -> None:
     [
         (lambda: ClassLatent(2, -1), "classes is -1 and embedding 0; both must be at least 0"),
         (lambda: ClassLatent(2, 3, embedding=-2), "embedding -2"),
-        (lambda: ClassLatent(2, 3, "multiply", 4), "condition=multiply has one of z_dim numbers"),
+        (lambda: ClassLatent(2, 3, "multiply", 4), "condition=multiply has one of z_dim = 2 numbers"),
         (lambda: ClassLatent(2, 3, "add"), "condition is 'add'; it must be one of concat, multiply"),
         (lambda: ClassHead(partial(nn.Linear, 5), -3, "projection"), "classes is -3"),
         (

@@ -26,13 +26,13 @@ class ClassLatent(nn.Module):
         z_dim: of the latents.
         classes: number of classes; 0: the latent alone, no weights.
         condition: concat | multiply.
-        embedding: numbers of a learned embedding under concat; 0: one-hot.
+        embedding: numbers of a learned embedding; 0: one-hot under concat. Under multiply 0 or z_dim, which are the same.
 
     Attributes:
         out: numbers that come out.
 
     Raises:
-        ValueError: a number is below 0, the condition has another name, or `multiply` is given a width.
+        ValueError: a number is below 0, the condition has another name, or `multiply` is given another width.
     """
 
     def __init__(self, z_dim: int, classes: int, condition: LatentCondition = "concat", embedding: int = 0) -> None:
@@ -40,9 +40,9 @@ class ClassLatent(nn.Module):
         check_condition(condition, get_args(LatentCondition))
         if classes < 0 or embedding < 0:
             raise ValueError(f"classes is {classes} and embedding {embedding}; both must be at least 0")
-        if condition == "multiply" and embedding:
+        if condition == "multiply" and embedding not in (0, z_dim):
             raise ValueError(
-                f"embedding is {embedding}; condition=multiply has one of z_dim numbers, leave embedding out"
+                f"embedding is {embedding}; condition=multiply has one of z_dim = {z_dim} numbers, leave embedding out"
             )
         self.classes, self.multiply = classes, condition == "multiply"
         self.out = z_dim if self.multiply or not classes else z_dim + (embedding or classes)
