@@ -1,12 +1,16 @@
 """The command `seesaw`: mistakes are one sentence, in the cheap cases before torch is imported."""
 
 import importlib.metadata
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
 
+from seesaw import __main__ as program
 from seesaw.cli.main import main
 from seesaw.cli.train import main as train_main
 from seesaw.errors import UserError
@@ -99,6 +103,23 @@ def test_ctrl_c_ends_a_command_with_130(
     monkeypatch.setattr("seesaw.analysis.compare.compare.compare", interrupt)
     assert main(["compare", "runs"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_ctrl_c_in_the_second_of_the_imports_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installed command begins in a module that imports nothing."""
+
+    class Interrupt(MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name.startswith("seesaw.cli"):
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "seesaw.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupt(), *sys.meta_path])
+    assert program.main() == 130
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"seesaw": f"{program.__name__}:main"}
+    alone = [line for line in Path(program.__file__).read_text().splitlines() if re.match("(import|from) ", line)]
+    assert alone == ["import sys"]
 
 
 def test_the_help_of_sample_shows_its_options(capsys: pytest.CaptureFixture[str]) -> None:

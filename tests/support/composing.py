@@ -18,14 +18,12 @@ def compose_faster() -> None:
 
 
 def compose_from_memory(folder: Path) -> None:
-    """Read every file of a folder of configurations now, for processes that are forked from this one and compose once each.
-    Hydra composes a first time only to read hydra.mode, which is left out where no argument names it."""
+    """Read every file of a folder of configurations now, for processes that are forked from this one and compose once each."""
     from hydra._internal.config_repository import ConfigRepository
-    from hydra._internal.hydra import Hydra
 
     from seesaw.config.compose import compose, resolved
 
-    load, mode, known = ConfigRepository.load_config, Hydra.get_mode, dict[Any, Any]()
+    load, known = ConfigRepository.load_config, dict[Any, Any]()
 
     def load_config(self: Any, config_path: str) -> Any:
         place = (*(source.path for source in self.sources), config_path)
@@ -36,8 +34,5 @@ def compose_from_memory(folder: Path) -> None:
                     self.load_config(str(file.relative_to(folder).with_suffix("")))
         return known[place]
 
-    def get_mode(self: Any, config_name: Any, overrides: list[str]) -> Any:
-        return mode(self, config_name, overrides) if any("hydra" in one for one in overrides) else None
-
-    ConfigRepository.load_config, Hydra.get_mode = load_config, get_mode  # type: ignore[method-assign]
+    ConfigRepository.load_config = load_config  # type: ignore[method-assign]
     resolved(compose([])[0])

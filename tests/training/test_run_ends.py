@@ -130,6 +130,23 @@ def test_a_trainer_that_cannot_be_made_fails_the_run(tmp_path: Path, monkeypatch
     assert (status["state"], status["reason"]) == ("failed", "ZeroDivisionError: division by zero")
 
 
+def test_a_signal_while_the_trackers_are_opened_leaves_a_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None
+) -> None:
+    """A connection may take half a minute; also of a run that goes on, whose progress stays."""
+    monkeypatch.chdir(tmp_path)
+    command = [*SMALL, "run_dir=run", "metrics=none", "logger=none"]
+    for kimg, shown in (("0.032", 0), ("0.032", 32), ("0.064", 32)):
+        with monkeypatch.context() as patch:
+            if (kimg, shown) != ("0.032", 32):
+                patch.setattr("seesaw.training.run.build_loggers", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+            code = main([*command, f"kimg={kimg}", "resume=auto"])
+        status = read_status(tmp_path / "run")
+        ended = ("finished", 0) if code == 0 else ("interrupted", 143)
+        assert (status["state"], status["exit_code"], status["images_shown"]) == (*ended, shown)
+    assert code == 143
+
+
 def test_a_run_that_ended_before_its_first_checkpoint_goes_on_in_trackers_under_the_same_configuration_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ import os
 import sys
 from typing import Any
 
+from seesaw.errors import UserError
+
 
 def prepare_streams(goes_on: bool = False) -> None:
     """Make the three standard streams safe to use.
@@ -77,7 +79,7 @@ class _Output(io.FileIO):
             os.close(nowhere)
             full = error.errno in FULL
             if full and not self.goes_on:
-                raise
+                raise UserError("the disk of the standard output is full") from error
         if self.reports:
             why = "the disk of the standard output is full" if full else "nobody reads the standard output any more"
             sys.stderr.write(f"seesaw: {why}; the run goes on without it\n")

@@ -44,6 +44,7 @@ def call(arguments: list[str]) -> int:
     """Compose, check and run; returns the exit code."""
     import hydra
 
+    from seesaw.config.compose import composed_once
     from seesaw.sweeps.launchers import need_launcher, until_all_end
     from seesaw.sweeps.multirun import SweepCallback, in_sweep, lost, outcome
     from seesaw.training.rerun import with_own_configuration
@@ -61,7 +62,7 @@ def call(arguments: list[str]) -> int:
         sys.argv = [sys.argv[0], *arguments]
         check_arguments(arguments, groups(config_dir()))
         need_launcher(arguments)
-        with until_all_end():
+        with until_all_end(), composed_once(arguments):
             hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
         complete = SweepCallback.signal is None
     except SystemExit as stop:

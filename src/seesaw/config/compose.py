@@ -3,8 +3,9 @@
 Imports no torch. `seesaw.training.preflight` checks the result.
 """
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,27 @@ from seesaw.errors import UserError
 
 RECIPE = re.compile(r"\bmodel\.recipe\.([A-Za-z_][\w.]*)")
 """A number that a file of conf/ takes from the model's recommendations."""
+
+_SWEEP = re.compile(r"\bmode\s*:\s*['\"]?multirun\b", re.IGNORECASE)
+"""hydra.mode of a file that makes each of its runs a sweep."""
+
+
+@contextlib.contextmanager
+def composed_once(arguments: list[str]) -> Iterator[None]:
+    """Around Hydra's main function, which composes a first time for hydra.mode alone: a third of a second. It is left out where
+    neither the arguments, nor a folder that they add, nor a file of conf/ can give it another value than -m does."""
+    from hydra._internal.hydra import Hydra
+
+    added = any("hydra" in argument or argument.startswith(("-c", "--config")) for argument in arguments)
+    if added or any(_SWEEP.search(text) for text in _texts(config_dir())):
+        yield
+        return
+    former = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = former  # type: ignore[method-assign]
 
 
 def compose(overrides: list[str], folders: Iterable[Path] = ()) -> tuple[DictConfig, dict[str, str]]:
@@ -120,11 +142,13 @@ def own_folders() -> list[Path]:
 
 @cache
 def _read_by(folder: Path) -> list[str]:
-    return [
-        key
-        for file in folder.rglob("*.yaml")
-        for key in RECIPE.findall(file.read_text(errors="replace", encoding="utf-8"))
-    ]
+    return [key for text in _texts(folder) for key in RECIPE.findall(text)]
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    """The text of each file of configuration in a folder."""
+    for file in folder.rglob("*.yaml"):
+        yield file.read_text(errors="replace", encoding="utf-8")
 
 
 def _leaves(node: Mapping[Any, Any], path: str = "") -> list[str]:

@@ -92,11 +92,9 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         lock.create()
         refuse_overtaken(folder)
         opened = OpenRun(folder, config, job, here, evaluation, Status(folder.path, writes=here.rank == 0))
-        trackers = open_trackers(opened, former) if here.rank == 0 else []
-        describe_data(data, config["kimg"])
         begun = started | {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
         opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))
-        return fit_run(opened, model, data, trackers)
+        return fit_run(opened, model, data, former)
 
 
 def begin_weights(model: Experiment, config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
@@ -200,8 +198,10 @@ def describe_data(data: ImageData, kimg: float) -> None:
 
 
 def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
-    """Write the configuration and open the trackers: what the first process alone does."""
+    """Write the configuration and open the trackers: what the first process alone does. None in the others."""
     folder, config, job = run.folder, run.config, run.job
+    if run.here.rank != 0:
+        return []
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
     name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides)
@@ -226,11 +226,13 @@ def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
     return trackers
 
 
-def fit_run(run: OpenRun, model: Experiment, data: ImageData, trackers: list[Tracker]) -> float | None:
-    """Fit, and whatever happens leave a status, curves and closed trackers behind."""
+def fit_run(run: OpenRun, model: Experiment, data: ImageData, former: Former) -> float | None:
+    """Open the trackers and fit, and whatever happens leave a status, curves and closed trackers behind."""
     folder, evaluation, status, stop = run.folder, run.evaluation, run.status, GracefulStop(run.config["kimg"])
-    code, state, more = 1, "failed", {}
+    code, state, more, trackers = 1, "failed", {}, list[Tracker]()
     try:
+        trackers = open_trackers(run, former)
+        describe_data(data, run.config["kimg"])
         trainer = make_trainer(run, stop, trackers, set_size(data))
         trainer.fit(model, datamodule=data, ckpt_path=folder.checkpoint, weights_only=True)
         ended = stop.state(model.images_shown, model.converged)
@@ -256,7 +258,8 @@ def fit_run(run: OpenRun, model: Experiment, data: ImageData, trackers: list[Tra
         figures = evaluation.figures()
         if evaluation.protocol:  # as promised, but for figures of before a resume with other metrics
             more["protocol"] = evaluation.protocol
-        status.update(state, model.images_shown, exit_code=code, **figures, **more)
+        shown = max(int(model.images_shown), former.images_shown)  # nothing is loaded before training starts
+        status.update(state, shown, exit_code=code, **figures, **more)
         rank_zero_only(curves)(folder.path)
         for tracker in trackers:
             tracker.summarise(figures)

@@ -1,0 +1,18 @@
+"""The command `seesaw`, also as `python -m seesaw`. What it needs is imported when it runs: a Ctrl-C in that second ends it
+without a trace."""
+
+import sys
+
+
+def main() -> int:
+    """`seesaw.cli.main.main` of this process's arguments; returns the exit code."""
+    try:
+        from seesaw.cli.main import main as command
+
+        return command()
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
