@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ def compose_faster() -> None:
     for module in (omegaconf.base, omegaconf._utils):
         module.parse = parse
     recognise_plain_values()
+    leave_out_what_nothing_needs()
     keep_what_options_make()
 
 
@@ -32,6 +34,29 @@ def recognise_plain_values() -> None:
         module.is_structured_config = lambda value: type(value) not in plain and ask(value)
 
 
+def leave_out_what_nothing_needs() -> None:
+    """Hydra composes a first time only to read hydra.mode, which is left out where no argument names it; it makes a mapping of
+    all choices for each defaults list, which only an interpolation in one reads; and it copies the places of the files deeply."""
+    from hydra._internal import defaults_list
+    from hydra._internal.config_repository import CachingConfigRepository
+    from hydra._internal.hydra import Hydra
+
+    mode, choices = Hydra.get_mode, defaults_list._create_interpolation_map
+
+    def get_mode(self: Any, config_name: Any, overrides: list[str]) -> Any:
+        return mode(self, config_name, overrides) if any("hydra" in one for one in overrides) else None
+
+    def create_interpolation_map(overrides: Any, defaults: list[Any], self_added: bool) -> Any:
+        return choices(overrides, defaults, self_added) if any(one.is_interpolation() for one in defaults) else None
+
+    def begin(self: Any, delegate: Any) -> None:
+        self.delegate, self.cache = copy(delegate), {}
+
+    Hydra.get_mode = get_mode  # type: ignore[method-assign]
+    defaults_list._create_interpolation_map = create_interpolation_map
+    CachingConfigRepository.__init__ = begin  # type: ignore[method-assign]
+
+
 def keep_what_options_make() -> None:
     """Keep the files that Hydra reads, its defaults lists and what it composes of them, by the options chosen; the values of a
     command line are set each time. All of that for this repository's files alone: others may change between two
@@ -41,11 +66,22 @@ def keep_what_options_make() -> None:
 
     loader = config_loader_impl.ConfigLoaderImpl
     load, compose = ConfigRepository.load_config, loader._compose_config_from_defaults_list
+    find, found = ConfigRepository._find_object_source, dict[Any, Any]()
     list_defaults, lists = config_loader_impl.create_defaults_list, dict[Any, Any]()
     files, composed = Kept(), Kept()
 
     def load_config(self: Any, config_path: str) -> Any:
         return files.get(config_path if is_shipped(self) else None, lambda: load(self, config_path))
+
+    def find_object_source(self: Any, config_path: str, object_type: Any) -> Any:
+        """Its place among the sources, which are new objects each time."""
+        if not is_shipped(self):
+            return find(self, config_path, object_type)
+        key = (tuple(source.path for source in self.sources), config_path, object_type)
+        if key not in found:
+            source = find(self, config_path, object_type)
+            found[key] = None if source is None else self.sources.index(source)
+        return None if found[key] is None else self.sources[found[key]]
 
     def create_defaults_list(repo: Any, config_name: Any, overrides_list: list[Any], **options: Any) -> Any:
         def listed(overrides: list[Any]) -> Any:
@@ -66,6 +102,7 @@ def keep_what_options_make() -> None:
         return composed.get(key if is_shipped(repo) else None, lambda: compose(self, defaults=defaults, repo=repo))
 
     ConfigRepository.load_config = load_config  # type: ignore[method-assign]
+    ConfigRepository._find_object_source = find_object_source  # type: ignore[method-assign]
     config_loader_impl.create_defaults_list = create_defaults_list
     loader._compose_config_from_defaults_list = compose_config  # type: ignore[method-assign]
 
@@ -98,14 +135,12 @@ def is_shipped(repo: Any) -> bool:
 
 
 def compose_from_memory(folder: Path) -> None:
-    """Read every file of a folder of configurations now, for processes that are forked from this one and compose once each.
-    Hydra composes a first time only to read hydra.mode, which is left out where no argument names it."""
+    """Read every file of a folder of configurations now, for processes that are forked from this one and compose once each."""
     from hydra._internal.config_repository import ConfigRepository
-    from hydra._internal.hydra import Hydra
 
     from seesaw.config.compose import compose, resolved
 
-    load, mode, known = ConfigRepository.load_config, Hydra.get_mode, dict[Any, Any]()
+    load, known = ConfigRepository.load_config, dict[Any, Any]()
 
     def load_config(self: Any, config_path: str) -> Any:
         place = (*(source.path for source in self.sources), config_path)
@@ -116,8 +151,5 @@ def compose_from_memory(folder: Path) -> None:
                     self.load_config(str(file.relative_to(folder).with_suffix("")))
         return known[place]
 
-    def get_mode(self: Any, config_name: Any, overrides: list[str]) -> Any:
-        return mode(self, config_name, overrides) if any("hydra" in one for one in overrides) else None
-
-    ConfigRepository.load_config, Hydra.get_mode = load_config, get_mode  # type: ignore[method-assign]
+    ConfigRepository.load_config = load_config  # type: ignore[method-assign]
     resolved(compose([])[0])
