@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from composing import compose_faster
-from measuring import measure_faster
+from keeping import keep_what_runs_repeat
 
 from seesaw.config import compose as composition
 
@@ -25,7 +25,7 @@ gc.disable()  # until the tests are collected: of what is imported nothing is fr
 
 def pytest_collection_finish() -> None:
     """Leave all that was imported out of each later garbage collection, and collect less often: an eighth of the suite's time."""
-    measure_faster()
+    keep_what_runs_repeat()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
