@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from composing import compose_faster
+from keeping import keep_what_runs_repeat
 
 from seesaw.config import compose as composition
 
@@ -24,6 +25,7 @@ gc.disable()  # until the tests are collected: of what is imported nothing is fr
 
 def pytest_collection_finish() -> None:
     """Leave all that was imported out of each later garbage collection, and collect less often: an eighth of the suite's time."""
+    keep_what_runs_repeat()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
@@ -51,15 +53,7 @@ def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         yield resolved
 
 
-DRAWING = {
-    "test_run",
-    "test_run_ends",
-    "test_scatter",
-    "test_stylizing",
-    "test_families",
-    "test_promises",
-    "test_curves",
-}
+DRAWING = {"test_run", "test_stylizing", "test_curves"}
 """Modules whose runs draw curves.png."""
 
 
@@ -74,8 +68,7 @@ def curves_where_they_are_looked_at(request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs in this process end without curves.png, which takes longer to draw than they train. Runs of test_run, test_scatter,
-    test_stylizing, test_families and test_promises draw it."""
+    """The same for single tests of these modules."""
     monkeypatch.setattr("seesaw.training.run.curves", lambda folder: None)
 
 

@@ -1,7 +1,11 @@
-"""One of several processes that train toys together. The tests start it as `python ranks.py FOLDER CASE …`, once for each rank,
-with the environment that a launcher would give, and read what it saves; or they call `play` to train alone."""
+"""Several processes that train toys together. The tests start them as `python ranks.py FOLDER CASE …`, with the environment that
+a launcher would give but for the rank, and read what they save; or they call `play` to train alone.
+
+The first process imports everything, which takes seconds, and forks one for each rank.
+"""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -164,5 +168,27 @@ def main(folder: Path, cases: list[str]) -> None:
         torch.save(kept, folder / f"{name}-{rank}.pt")
 
 
+def fork(folder: Path, cases: list[str]) -> int:
+    """`main` in a process for each rank; returns how many of them failed. One that fails ends the others, which wait for it."""
+    children = set[int]()
+    for rank in range(int(os.environ["WORLD_SIZE"])):
+        child = os.fork()
+        if child == 0:
+            os.environ["LOCAL_RANK"] = str(rank)
+            main(folder, cases)
+            sys.stdout.flush()
+            os._exit(0)
+        children.add(child)
+    failed = 0
+    while children:
+        child, status = os.wait()
+        children.remove(child)
+        if status != 0:
+            failed += 1
+            for other in children:
+                os.kill(other, signal.SIGKILL)
+    return failed
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    sys.exit(fork(Path(sys.argv[1]), sys.argv[2:]))

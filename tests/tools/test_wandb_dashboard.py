@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import wandb_dashboard
 import yaml
-from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from seesaw.cli import train as entry
 from seesaw.training.preflight import compose_checked
@@ -101,6 +100,9 @@ def test_a_server_that_does_not_take_it_is_one_sentence(
 
 def test_the_sweep_file_gives_commands_that_compose() -> None:
     """W&B's agent builds the command; what it gives to train.py is what train.py takes."""
+    # Its module takes seconds to import, which every process that collects the tests would need.
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
     sweep = yaml.safe_load((ROOT / "docs" / "wandb_sweep.yaml").read_text())
     assert (ROOT / sweep["program"]).is_file()
     assert create_sweep_command(sweep["command"])[-1] == "${args_no_hyphens}"

@@ -41,7 +41,6 @@ def rows(folder: Path) -> list[dict[str, str]]:
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.usefixtures("no_curves")
 @pytest.mark.parametrize(
     "cut",
     [

@@ -46,6 +46,11 @@ def finished(here: Path) -> Path:
     return here / "whole"
 
 
+@pytest.fixture(autouse=True)
+def _quick(finished: Path, no_curves: None) -> None:
+    """The runs of the tests draw no curves; the finished one does."""
+
+
 def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
     state = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
     return {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
@@ -153,7 +158,6 @@ def test_resume_auto_that_finds_nothing_prints_it(here: Path, capsys: pytest.Cap
     assert "resume=auto" not in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("no_curves")
 def test_a_longer_run_goes_on_under_the_same_wandb_id(here: Path) -> None:
     # A cosine to the end of the run would be another one under another kimg.
     run = [*SMALL, "run_dir=longer", "precision=exact", "schedule=constant", "kimg=0.32", "metrics.n=64"]
@@ -191,7 +195,6 @@ def test_a_run_that_failed_past_its_checkpoint_is_not_finished(here: Path, capfd
     assert (read_status(here / "full")["state"], read_status(here / "full")["kimg"]) == ("finished", 0.48)
 
 
-@pytest.mark.usefixtures("no_curves")
 def test_a_sweep_s_jobs_are_runs_of_their_own_and_a_failure_does_not_stop_it(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

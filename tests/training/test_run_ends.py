@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from seesaw.cli.train import main
+from seesaw.gan.module import GAN
 from seesaw.training.callbacks.stop import GracefulStop
 from seesaw.training.loggers.csv_log import read_metrics
 from seesaw.training.loggers.tracker import RunInfo
@@ -47,14 +48,42 @@ def wait_for(condition: Any, running: subprocess.Popen[str], seconds: float = 90
         time.sleep(0.01)
 
 
+SIGNALS = [(signal.SIGINT, 130), *((n, 128 + n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2))]
+
+
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (signal.SIGINT, 130),
-        *(pytest.param(n, 128 + n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)),
-    ],
+    ("number", "code"), [*SIGNALS[:2], *(pytest.param(*one, marks=pytest.mark.slow) for one in SIGNALS[2:])]
 )
-def test_a_signal_saves_and_ends(number: int, code: int, tmp_path: Path) -> None:
+def test_a_signal_in_the_middle_saves_and_ends(
+    number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the third batch of this process's run."""
+    monkeypatch.chdir(tmp_path)
+    step = GAN.training_step
+
+    def struck(self: GAN, *args: Any) -> None:
+        step(self, *args)
+        if self.images_shown == 48:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(GAN, "training_step", struck)
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
+    try:
+        assert main([*SMALL, "kimg=1000", "run_dir=run", "metrics=none", "logger=none"]) == code
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
+    out, err = capsys.readouterr()
+    assert "go on with resume=auto run_dir=run" in out + err
+    assert "Traceback" not in out + err
+    status = read_status(tmp_path / "run")
+    assert (status["state"], status["exit_code"]) == ("interrupted", code)
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert saved["progress"]["images_shown"] == status["images_shown"] == 48
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_to_a_process_saves_and_ends(number: int, code: int, tmp_path: Path) -> None:
     running = process("kimg=1000", "run_dir=run", "checkpoint_kimg=500", "sample_kimg=500", cwd=tmp_path)
     metrics = tmp_path / "run" / "metrics.csv"
     wait_for(lambda: metrics.exists() and metrics.stat().st_size > 600, running)
@@ -89,7 +118,6 @@ def test_a_signal_before_the_first_batch_leaves_the_right_status(
 END = ["schedule=constant", "precision=exact", "threads=1", "metrics=none", "logger=csv", "kimg=0.08", "log_kimg=0.064"]
 
 
-@pytest.mark.usefixtures("no_curves")
 @pytest.mark.parametrize("how", ["signal in the last batch", "killed behind the last checkpoint"])
 def test_a_run_that_is_ended_at_its_length_has_its_last_row_and_is_finished(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -195,7 +223,7 @@ def test_a_time_limit_saves_and_the_run_is_interrupted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert (
-        main([*SMALL, "kimg=1000", "run_dir=run", "+trainer.max_time={seconds: 1}", "metrics=none", "logger=none"]) == 0
+        main([*SMALL, "kimg=1000", "run_dir=run", "+trainer.max_time={milliseconds: 300}", "metrics=none", "logger=none"]) == 0
     )
     assert "and saved; go on with resume=auto run_dir=run" in capsys.readouterr().out
     status = read_status(tmp_path / "run")
@@ -204,7 +232,6 @@ def test_a_time_limit_saves_and_the_run_is_interrupted(
     assert saved["progress"]["images_shown"] == status["images_shown"] > 0
 
 
-@pytest.mark.usefixtures("no_curves")
 def test_a_time_limit_leaves_the_open_window_for_the_run_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +247,7 @@ def test_a_time_limit_leaves_the_open_window_for_the_run_that_goes_on(
         "logger=csv",
         "checkpoint_kimg=1000",
     ]
-    assert main([*run, "kimg=1000", "run_dir=cut", "sample_kimg=1000", "+trainer.max_time={seconds: 1}"]) == 0
+    assert main([*run, "kimg=1000", "run_dir=cut", "sample_kimg=1000", "+trainer.max_time={milliseconds: 300}"]) == 0
     stopped = read_status(tmp_path / "cut")["kimg"]
     end = [f"kimg={stopped + 0.32:.3f}", "sample_kimg=1000"]
     assert main([*run, *end, "run_dir=cut", "resume=auto"]) == 0

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -85,6 +86,7 @@ AUTOMATIC = {
 OPTIONS: dict[str, Field[Any]] = {f.name: f for f in fields(RunConfig)}
 
 
+@cache
 def config_dir() -> Path:
     """The repository's `conf/` when seesaw is imported from a checkout, else the copy inside the installed wheel."""
     package = Path(__file__).resolve().parents[1]
