@@ -202,8 +202,8 @@ class Game:
         return AdversarialBatch(
             self.setup.fakes.wrap(G), D, reals, z, y,
             view=self.setup.view, into_discriminator=self.setup.into_discriminator, y_fake=y_fake,
-            player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown, pack=self.setup.pack,
-            keep_graph=keep_graph,
+            player=phase.player, grad_of=phase.grad_of, replays=phase.replays, images_shown=self.images_shown,
+            pack=self.setup.pack, keep_graph=keep_graph,
         )  # fmt: skip
 
     def _network(
