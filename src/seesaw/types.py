@@ -47,10 +47,15 @@ class Stage(NamedTuple):
 
 class Batch(NamedTuple):
     """What the data loader gives: `real` uint8 (B, C, H, W), or points as float32 (B, 2, 1, 1), and int64 labels (B,) in
-    [0, classes) where the run has data.labels=true."""
+    [0, classes) where the run has data.labels=true. With sub-batches they lie behind one another along B."""
 
     real: Tensor
     y: Tensor | None = None
+
+    def sub_batches(self, parts: int) -> list[Batch]:
+        """Its sub-batches, as many samples each."""
+        labels = [None] * parts if self.y is None else self.y.chunk(parts)
+        return [Batch(*part) for part in zip(self.real.chunk(parts), labels, strict=True)]
 
 
 @runtime_checkable

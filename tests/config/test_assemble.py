@@ -97,7 +97,7 @@ def test_a_subclass_that_passes_keywords_on_receives_all_groups() -> None:
 def test_one_that_names_its_arguments_receives_these_alone() -> None:
     only = ["model._target_=own_models.Narrow", *(f"~model.{key}" for key in (
         "order", "view", "growth", "ema_half_life", "ema_ramp",
-        "share_fakes", "fake_labels", "freeze_d", "compile"))]  # fmt: skip
+        "fresh_reals", "share_fakes", "fake_labels", "freeze_d", "compile"))]  # fmt: skip
     config = compose_checked([*SMALL, *only, "kimg=3"])
     assert set(config) & set(PARTS) == {"loss", "optimizer"}
     gan: Any

@@ -34,7 +34,7 @@ from seesaw.errors import UserError
 PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dynamics", "monitor")
 """Groups that a constructor of `model`, `data` or `metrics` takes as an argument of the same name."""
 
-BORROWED = {("data", "growth"): "model", ("data", "overfit_batches"): "debug"}
+BORROWED = {("data", "growth"): "model", ("data", "fresh_reals"): "model", ("data", "overfit_batches"): "debug"}
 """(group, argument) -> the group that the argument's node comes from."""
 
 SCHEDULES = frozenset(f"seesaw.gan.schedules.{name}" for name in ("Constant", "Linear", "Cosine", "Plateau"))

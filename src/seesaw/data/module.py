@@ -72,6 +72,8 @@ class Common(TypedDict):
     holdout: share of the images, above 0 and below 1, that is never trained on, chosen by a hash of each one's name or number;
         null: none.
     overfit_batches: number of batches that are repeated for ever (debug=overfit); null: the whole set is used.
+    fresh_reals: whether a batch has a second sub-batch of as many images behind the first, for a model whose players see reals
+        of their own (`seesaw.gan.module.GAN`). Images shown count the first.
     """
 
     resolution: Resolution
@@ -88,6 +90,7 @@ class Common(TypedDict):
     limit: NotRequired[int | None]
     holdout: NotRequired[float | None]
     overfit_batches: NotRequired[int | None]
+    fresh_reals: NotRequired[bool]
 
 
 class Batches(IterableDataset[Batch]):
@@ -123,7 +126,7 @@ class Batches(IterableDataset[Batch]):
             if self.flip:
                 images = mirrored(images, indices >= n)
             yield Batch(images, reals.labels(here) if self.labels else None)
-            shown += len(indices) * self.sampler.world_size
+            shown += len(indices) // self.sampler.sub_batches * self.sampler.world_size
 
 
 def check_labels(reals: ImageSet, classes: int) -> None:
@@ -154,6 +157,7 @@ class ImageData(pl.LightningDataModule, ABC):
     Attributes:
         depth: bits of a pixel and channel, 8 or 16.
         batch_size: the option; a growing model's batches may be smaller, see `batch_size_at`.
+        sub_batches: parts of each batch, as many images each: 2 with `fresh_reals`, else 1.
         classes: number of classes of the labels in the batches; 0: they carry none.
         class_names: one name a class; empty where the batches carry no labels.
 
@@ -180,7 +184,7 @@ class ImageData(pl.LightningDataModule, ABC):
         self.overfit_batches = common.get("overfit_batches")
         if self.overfit_batches is not None and self.overfit_batches < 1:
             raise ValueError(f"overfit_batches must be null or at least 1, not {self.overfit_batches}")
-        self.holdout = check_share(common.get("holdout"))
+        self.holdout, self.sub_batches = check_share(common.get("holdout")), 2 if common.get("fresh_reals") else 1
         growth = common.get("growth")
         self.growth: Growth = NoGrowth() if growth is None else growth
         self._init_labels(common.get("labels", False), common.get("classes", 0), common.get("class_names"))
@@ -304,7 +308,7 @@ class ImageData(pl.LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Endless `Batch`es of this process: uint8 (B, channels, H, W), or uint16 with `depth` 16, and with `labels` int64
-        (B,) in [0, classes), where B is the global batch size divided by the number of processes.
+        (B,) in [0, classes), where B is the global batch size divided by the number of processes, times `sub_batches`.
 
         No workers are started: an index into memory costs less than sending a batch between processes. A batch that goes to
         a GPU is pinned, so that the copy does not stop the host.
@@ -320,6 +324,7 @@ class ImageData(pl.LightningDataModule, ABC):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             overfit_batches=self.overfit_batches,
+            sub_batches=self.sub_batches,
         )
         device = trainer.strategy.root_device
         reals = self.placed(device)

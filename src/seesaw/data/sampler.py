@@ -29,6 +29,9 @@ class EndlessBatches:
     of epochs where it falls so; each rank takes its contiguous slice. So the stream depends on nothing but n and seed,
     and a run that resumes at image number `start` sees the same images as an uninterrupted one.
 
+    With k sub-batches the global batch that begins at i has k times as many indices, and the stream runs k times as fast: sub-batch j
+    holds the numbers k i + j batch_size and the following ones. A rank has its slice of each sub-batch, one after another.
+
     Args:
         n: number of images in the set, at least 1.
         batch_size: images of the global batch, over all ranks; a number or a function of the image number at which the
@@ -37,6 +40,7 @@ class EndlessBatches:
         start: image number at which the stream is entered; this costs O(n) for every `start`.
         rank, world_size: this process and how many there are.
         overfit_batches: number of batches that are repeated for ever, a debugging aid; None: all are used.
+        sub_batches: k, at least 1. Image numbers outside (`start`, those of `batch_size`) count the first sub-batch alone.
 
     Raises:
         ValueError: n, batch_size, start or overfit_batches is out of range, or batch_size does not divide by world_size.
@@ -51,6 +55,7 @@ class EndlessBatches:
         rank: int = 0,
         world_size: int = 1,
         overfit_batches: int | None = None,
+        sub_batches: int = 1,
     ) -> None:
         if n < 1:
             raise ValueError(f"n must be at least 1, not {n}")
@@ -60,7 +65,7 @@ class EndlessBatches:
             raise ValueError(f"overfit_batches must be null or at least 1, not {overfit_batches}")
         self.n, self.batch_size, self.seed, self.start = n, batch_size, seed, start
         self.overfit_batches = overfit_batches
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self.sub_batches = rank, world_size, sub_batches
         self._size_at(start)
 
     def _size_at(self, number: int) -> int:
@@ -77,15 +82,15 @@ class EndlessBatches:
             size = self._size_at(number)
             shard = size // self.world_size
             begin = number if self.overfit_batches is None else number // size % self.overfit_batches * size
-            first = begin + self.rank * shard
             parts: list[Tensor] = []
-            missing = shard
-            while missing:
-                epoch, position = divmod(first, self.n)
-                if epoch != current:
-                    current, order = epoch, permutation(self.n, self.seed, epoch)
-                part = order[position : position + missing]
-                parts.append(part)
-                first, missing = first + len(part), missing - len(part)
+            for j in range(self.sub_batches):
+                first, missing = self.sub_batches * begin + j * size + self.rank * shard, shard
+                while missing:
+                    epoch, position = divmod(first, self.n)
+                    if epoch != current:
+                        current, order = epoch, permutation(self.n, self.seed, epoch)
+                    part = order[position : position + missing]
+                    parts.append(part)
+                    first, missing = first + len(part), missing - len(part)
             yield torch.cat(parts) if len(parts) > 1 else parts[0]
             number += size

@@ -38,14 +38,16 @@ def conv2d(
     stride: Steps = 1,
     padding: Steps = 0,
     second_order: bool = False,
+    groups: int = 1,
 ) -> Tensor:
-    """`torch.nn.functional.conv2d` with zeros at the edges, one group and no dilation.
+    """`torch.nn.functional.conv2d` with zeros at the edges and no dilation.
 
     Args:
         x: (B, C, H, W).
-        weight: (C', C, k, k).
+        weight: (C', C / groups, k, k).
         bias: (C',), or None.
         stride, padding: in pixels.
+        groups: parts of the channels that are convolved apart.
         second_order: prepare for second derivatives. If false, or where no gradients are recorded, it is torch's own
             convolution, the faster one for a single backward pass.
 
@@ -53,17 +55,17 @@ def conv2d(
         (B, C', H', W'), the same numbers in both cases; under autocast in its dtype.
     """
     if not (second_order and torch.is_grad_enabled()):
-        return F.conv2d(x, weight, bias, stride, padding)
+        return F.conv2d(x, weight, bias, stride, padding, 1, groups)
     kind = x.device.type
     known = kind != "meta"  # where shapes alone are tried, there is no autocast
     if known and torch.is_autocast_enabled(kind) and x.dtype != torch.float64:  # as autocast does around torch's own
         dtype = torch.get_autocast_dtype(kind)
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    return _convolve(x, weight, bias, stride, padding)
+    return _convolve(x, weight, bias, stride, padding, groups)
 
 
-def _convolve(x: Tensor, w: Tensor, bias: Tensor | None, stride: Steps, padding: Steps) -> Tensor:
-    out: Tensor = _Convolution.apply(x, w, _probe(w), bias, _probe(bias), stride, padding)
+def _convolve(x: Tensor, w: Tensor, bias: Tensor | None, stride: Steps, padding: Steps, groups: int) -> Tensor:
+    out: Tensor = _Convolution.apply(x, w, _probe(w), bias, _probe(bias), stride, padding, groups)
     return out
 
 
@@ -98,10 +100,11 @@ class _Convolution(torch.autograd.Function):
         bias_probe: Tensor | None,
         stride: Steps,
         padding: Steps,
+        groups: int,
     ) -> Tensor:
         ctx.save_for_backward(x, w)
-        ctx.how = stride, padding
-        return F.conv2d(x, w, bias, stride, padding)
+        ctx.how = stride, padding, groups
+        return F.conv2d(x, w, bias, stride, padding, 1, groups)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -109,15 +112,15 @@ class _Convolution(torch.autograd.Function):
         for_x = _ForInput.apply(g, w, x.shape, *ctx.how) if ctx.needs_input_grad[0] else None
         for_w = _ForWeight.apply(g, x, w.shape, *ctx.how) if _used(ctx, 2) else None
         for_bias = g.sum((0, 2, 3)) if _used(ctx, 4) else None
-        return for_x, for_w, None, for_bias, None, None, None
+        return for_x, for_w, None, for_bias, None, None, None, None
 
 
 class _ForInput(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, g: Tensor, w: Tensor, shape: torch.Size, stride: Steps, padding: Steps) -> Tensor:
+    def forward(ctx: Any, g: Tensor, w: Tensor, shape: torch.Size, stride: Steps, padding: Steps, groups: int) -> Tensor:
         ctx.save_for_backward(g, w)
-        ctx.how = stride, padding
-        return gradients.conv2d_input(shape, w, g, stride, padding)
+        ctx.how = stride, padding, groups
+        return gradients.conv2d_input(shape, w, g, stride, padding, 1, groups)
 
     @staticmethod
     def backward(ctx: Any, x: Tensor) -> Any:
@@ -125,15 +128,15 @@ class _ForInput(torch.autograd.Function):
         wanted = ctx.needs_input_grad
         for_g = _convolve(x, w, None, *ctx.how) if wanted[0] else None
         for_w = _ForWeight.apply(g, x, w.shape, *ctx.how) if wanted[1] else None
-        return for_g, for_w, None, None, None
+        return for_g, for_w, None, None, None, None
 
 
 class _ForWeight(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, g: Tensor, x: Tensor, shape: torch.Size, stride: Steps, padding: Steps) -> Tensor:
+    def forward(ctx: Any, g: Tensor, x: Tensor, shape: torch.Size, stride: Steps, padding: Steps, groups: int) -> Tensor:
         ctx.save_for_backward(g, x)
-        ctx.how = stride, padding
-        return gradients.conv2d_weight(x, shape, g, stride, padding)
+        ctx.how = stride, padding, groups
+        return gradients.conv2d_weight(x, shape, g, stride, padding, 1, groups)
 
     @staticmethod
     def backward(ctx: Any, w: Tensor) -> Any:
@@ -141,4 +144,4 @@ class _ForWeight(torch.autograd.Function):
         wanted = ctx.needs_input_grad
         for_g = _convolve(x, w, None, *ctx.how) if wanted[0] else None
         for_x = _ForInput.apply(g, w, x.shape, *ctx.how) if wanted[1] else None
-        return for_g, for_x, None, None, None
+        return for_g, for_x, None, None, None, None

@@ -61,3 +61,18 @@ def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
     y = noise / (images.shape[2] * images.shape[3]) ** 0.5
     (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
     return at_least_float32(gradient).square().sum(-1).reshape(len(w), -1).mean(1).sqrt()
+
+
+def perturbed(images: Pyramid, sigma: float) -> Pyramid:
+    """x + sigma e at every scale, e standard normal, in float32 at least; drawn from torch's default generators."""
+    wide = [at_least_float32(x.detach()) for x in images]
+    return [x + sigma * torch.randn_like(x) for x in wide]
+
+
+def squared_slope(logits: Tensor, perturbed_logits: Tensor, sigma: float) -> Tensor:
+    """((D(x + sigma e) - D(x)) / sigma)^2 of each logit (B,): over draws its mean tends to ||d D(x) / d x||^2 with sigma to 0.
+
+    With e standard normal its mean is ||g||^2 + sigma^2 ((tr H)^2 + 2 tr H^2) / 4 where D is quadratic, with gradient g and
+    Hessian H, and where D is linear its variance over draws is 2 ||g||^4.
+    """
+    return ((perturbed_logits - logits) / sigma).square()

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from seesaw.functional.dtype import at_least_float32
+from seesaw.functional.rng import random_states, replayed
 from seesaw.types import Fake, Logits, Pyramid
+
+Side = Literal["real", "fake"]
+"""Which of D's images: the reals or G's."""
 
 IntoDiscriminator = Callable[[Pyramid, Tensor | None], tuple[Pyramid, Tensor | None]]
 """Images and labels to what D takes of them: noise, augmentation, packing."""
@@ -27,6 +32,7 @@ class AdversarialBatch:
         y_fake: labels (B,) of the fakes; None: those of the reals.
         player: "G" or "D", whose step this is. Only G's step builds G's graph.
         grad_of: which of "real", "fake" must carry a gradient, for penalties on D's input.
+        replays: which of "real", "fake" some term judges again; see `judge_again`.
         images_shown: the time, for schedules.
         pack: images that D judges together; each penalty on gradients then treats a pack as one sample.
         keep_graph: build G's graph in D's step too, for dynamics that differentiate through a step.
@@ -45,6 +51,7 @@ class AdversarialBatch:
         y_fake: Tensor | None = None,
         player: str,
         grad_of: frozenset[str] = frozenset(),
+        replays: frozenset[str] = frozenset(),
         images_shown: int = 0,
         pack: int = 1,
         keep_graph: bool = False,
@@ -53,6 +60,7 @@ class AdversarialBatch:
         self.y_fake = y if y_fake is None else y_fake
         self._reals, self._view, self._into_discriminator = reals, view, into_discriminator
         self._through_G, self._grad_of = player == "G" or keep_graph, grad_of
+        self._replays, self._drawn_from = replays, dict[str, list[Tensor]]()
 
     @cached_property
     def real(self) -> Pyramid:
@@ -90,16 +98,29 @@ class AdversarialBatch:
     @cached_property
     def judged_real(self) -> Logits:
         """All that D gives for the reals, under their labels."""
+        self._note_draws("real")
         return self.judge(self.real, self.y)
 
     @cached_property
     def judged_fake(self) -> Logits:
         """All that D gives for G's images, under theirs."""
+        self._note_draws("fake")
         return self.judge(self.fake, self.y_fake)
 
     def logits_of(self, images: Pyramid) -> Tensor:
         """D's logits (B,) of any pyramid, under the labels of the reals."""
         return self.judge(images, self.y).adversarial
+
+    def judge_again(self, side: Side, images: Pyramid) -> Tensor:
+        """D's logits (B,) of other images in the place of the reals or the fakes: with their labels, and with the draws of noise,
+        augmentation and dropout that `judged_real` or `judged_fake` had. The phase's `replays` must name the side."""
+        _, y = (self.judged_real, self.y) if side == "real" else (self.judged_fake, self.y_fake)
+        with replayed(self._drawn_from[side], self.z.device):
+            return self.judge(images, y).adversarial
+
+    def _note_draws(self, side: Side) -> None:
+        if side in self._replays:
+            self._drawn_from[side] = random_states(self.z.device)
 
     def judge(self, images: Pyramid, y: Tensor | None) -> Logits:
         """D of any pyramid, through noise, augmentation and packing, float32 under every autocast (float64 in float64)."""

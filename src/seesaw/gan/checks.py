@@ -41,6 +41,17 @@ def check_labels(y: Tensor | None, classes: int) -> None:
         raise UserError("this model takes labels, and the batches have none: give data.labels=true")
 
 
+def check_fresh_reals(fresh_reals: bool, share_fakes: bool, classes: int) -> int:
+    """The sub-batches that a batch of the data has. Raises UserError where G's step would meet the fakes of other labels than its
+    reals have."""
+    if fresh_reals and share_fakes and classes:
+        raise UserError(
+            "model.fresh_reals gives G's step reals with labels of their own, and model.share_fakes the fakes of D's labels: set "
+            "one of them to false"
+        )
+    return 2 if fresh_reals else 1
+
+
 def check_figures(report: Report) -> None:
     """Raises UserError where a mean is not finite: over a window it is so only if every value in it was."""
     bad = [name for name, value in report.values.items() if not math.isfinite(value)]

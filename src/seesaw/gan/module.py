@@ -14,7 +14,7 @@ from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan import sampling
-from seesaw.gan.checks import check_figures, check_labels, check_options, check_weights, infinite_buffers
+from seesaw.gan.checks import check_figures, check_fresh_reals, check_labels, check_options, check_weights, infinite_buffers
 from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
@@ -54,6 +54,9 @@ class GAN(Experiment):
         ema_ramp: the half-life is at most this part of the images shown, in (0, 1]. None: no such limit, a fixed decay.
         micro_batch: samples of a forward pass; the gradients of a batch are summed over its micro-batches. None: the batch.
             Terms that couple samples (BatchNorm, minibatch stddev, path length) then differ from the whole batch's.
+        fresh_reals: G's steps see reals of their own, the second sub-batch of the data; else those of D's. Images shown count
+            D's, so the set passes in half the time. Only a G whose loss looks at reals, a relativistic one, or at their labels
+            is changed by it.
         share_fakes: run G's forward pass once a batch for both steps (`SharedFakes`).
         fake_labels: which labels the fakes of a batch get: `data`, those of its reals, or `even`, all classes equally likely.
         compile: run compiled networks on a GPU in phases without a second-order term (`CompiledNetworks`).
@@ -83,6 +86,7 @@ class GAN(Experiment):
         ema_half_life: Schedule = 10_000.0,
         ema_ramp: float | None = 0.05,
         micro_batch: int | None = None,
+        fresh_reals: bool = False,
         share_fakes: bool = False,
         fake_labels: Literal["data", "even"] = "data",
         compile: bool = False,
@@ -105,6 +109,7 @@ class GAN(Experiment):
         self.meter = Meter(max(int(log_kimg * 1000), 1), gated=bool(self.gates))
         self.fake_labels = make_fake_labels(fake_labels, self.classes)
         fakes = make_fake_cache(self.G, share_fakes, self.phases, micro_batch, self.gates)
+        self.sub_batches = check_fresh_reals(fresh_reals, share_fakes, self.classes)
         self.game_setup = self._setup_game(CompiledNetworks(self.G, self.D, compile), fakes)
 
     def _init_networks(self, G: nn.Module, D: nn.Module, freeze_d: int) -> None:
@@ -165,23 +170,32 @@ class GAN(Experiment):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         check_labels(batch.y, self.classes)
-        reals = to_unit(batch.real, cast(torch.dtype, self.dtype))
+        of_players = Batch(to_unit(batch.real, cast(torch.dtype, self.dtype)), batch.y).sub_batches(self.sub_batches)
         optimizers = dict(zip("GD", self.optimizers(), strict=True))
         self.growth.advance(
             self.images_shown, [self.G, self.G_ema, self.D, self.view], [o.optimizer for o in optimizers.values()]
         )
         for part in self.parts:
             part.advance(self.batches, self.images_shown)
-        game = self.game(reals, batch.y, optimizers)
+        game = self.game(*of_players[0], optimizers, for_g=of_players[-1])
         due = [phase for phase in self.phases.values() if self.batches % phase.interval == 0]
         self.game_setup.fakes.reset(any(phase.player == "G" and game.is_active(phase) for phase in due))
         self.dynamics(game, due)
-        self.end_batch(len(reals) * world_size())
+        self.end_batch(len(of_players[0].real) * world_size())
 
-    def game(self, reals: Tensor, y: Tensor | None, optimizers: Mapping[str, Any], setup: Setup | None = None) -> Game:
-        """Both players before one batch of reals (B, C, H, W) in [-1, 1] with labels (B,) or None."""
-        setup = setup or self.game_setup
-        return Game(setup, reals, y, self.images_shown, self.global_rank, optimizers, self.manual_backward)
+    def game(
+        self,
+        reals: Tensor,
+        y: Tensor | None,
+        optimizers: Mapping[str, Any],
+        setup: Setup | None = None,
+        for_g: Batch | None = None,
+    ) -> Game:
+        """Both players before one batch of reals (B, C, H, W) in [-1, 1] with labels (B,) or None; G before its own, or the same."""
+        seen = {"D": Batch(reals, y), "G": for_g or Batch(reals, y)}
+        return Game(
+            setup or self.game_setup, seen, self.images_shown, self.global_rank, optimizers, self.manual_backward
+        )
 
     def into_discriminator(self, images: Pyramid, y: Tensor | None) -> tuple[Pyramid, Tensor | None]:
         """What happens to reals and fakes on their way into D: the balance parts' transforms, the augmentations, packing."""

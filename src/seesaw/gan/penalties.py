@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seesaw.functional import losses, penalties
-from seesaw.gan.batch import AdversarialBatch
+from seesaw.gan.batch import AdversarialBatch, Side
 from seesaw.gan.schedules import check_range
 from seesaw.gan.terms import Term
 from seesaw.types import Logits, Pyramid, Schedule, UserError, at
@@ -150,6 +150,63 @@ class R2(ZeroCentredPenalty):
 
     def forward(self, batch: AdversarialBatch) -> Tensor:
         return self.penalty(batch.fake_logits, batch.fake, batch.images_shown)
+
+
+class ApproximatePenalty(Penalty):
+    """gamma/2 ((D(x + sigma e) - D(x)) / sigma)^2, e ~ N(0, I): `ZeroCentredPenalty` by a finite difference, one draw a sample.
+
+    Over draws its mean is that of R1 or R2 with the same gamma, but for an error of order sigma^2, and it has noise: where D is
+    linear the standard deviation of one sample's value is 1.4 times the value. Nothing is differentiated twice, so D may be
+    compiled. It takes one more forward pass of D, with the labels and the random draws (noise, augmentation, dropout) of the
+    first. In bfloat16 the difference of two logits carries their rounding, divided by sigma.
+
+    Lin et al. 2025 ("Diffusion adversarial post-training", APT), whose weight lambda on (D(x) - D(x + sigma e))^2 is
+    gamma / (2 sigma^2): theirs of 100 at sigma 0.01 is gamma 0.02. BatchNorm couples samples: all of a batch are perturbed at
+    once. Spectral normalisation makes a step of its power iteration between the two passes, which enters the difference.
+
+    Args:
+        gamma: at least 0, in the unit of R1's; a number or a schedule.
+        sigma: standard deviation of the perturbation, above 0, of pixels in [-1, 1].
+        interval: see `Penalty`.
+    """
+
+    bounds = "data"
+    side: Side
+
+    def __init__(self, gamma: Schedule, sigma: float = 0.01, interval: int = 1) -> None:
+        super().__init__(interval)
+        check_range("gamma", gamma, least=0)
+        check_range("sigma", sigma, above=0)
+        self.gamma, self.sigma = gamma, sigma
+
+    @property
+    def strength(self) -> Schedule:
+        return self.gamma
+
+    def penalty(self, batch: AdversarialBatch, logits: Tensor, images: Pyramid) -> Tensor:
+        """One value per logit, (B,)."""
+        again = batch.judge_again(self.side, penalties.perturbed(images, self.sigma))
+        return at(self.gamma, batch.images_shown) / 2 * penalties.squared_slope(logits, again, self.sigma)
+
+
+class ApproximateR1(ApproximatePenalty):
+    """The penalty on reals."""
+
+    side = "real"
+    replays = frozenset({"real"})
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return self.penalty(batch, batch.real_logits, batch.real)
+
+
+class ApproximateR2(ApproximatePenalty):
+    """The penalty on G's images."""
+
+    side = "fake"
+    replays = frozenset({"fake"})
+
+    def forward(self, batch: AdversarialBatch) -> Tensor:
+        return self.penalty(batch, batch.fake_logits, batch.fake)
 
 
 class PathLength(Penalty):

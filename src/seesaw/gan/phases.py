@@ -49,6 +49,7 @@ class Phase(nn.Module):
         self.gain, self.batch_fraction = gain, batch_fraction
         self.terms = nn.ModuleDict(dict(terms))
         self.grad_of = frozenset().union(*(t.grad_of for t in terms.values()))
+        self.replays = frozenset().union(*(t.replays for t in terms.values()))
         self.second_order = any(t.second_order for t in terms.values())
 
     def forward(self, batch: AdversarialBatch) -> tuple[Tensor, dict[str, Tensor]]:

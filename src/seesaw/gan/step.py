@@ -1,6 +1,6 @@
 """The training step of every GAN, in one screen.
 
-    for each batch of reals x with labels y:
+    for each batch of reals x with labels y (with model.fresh_reals G's phases have an x and y of their own):
         the growth, the balance parts and the augmentation learn the time (images shown)
         due = the phases whose interval divides the number of batches so far
         dynamics(game, due), which by default is
@@ -32,6 +32,7 @@ from seesaw.gan.networks import CompiledNetworks
 from seesaw.gan.parts import Gate, Part
 from seesaw.gan.phases import Phase
 from seesaw.gan.rates import LearningRates
+from seesaw.types import Batch
 from seesaw.util import key
 
 Gradients = list[Tensor | None]
@@ -62,8 +63,7 @@ class Game:
 
     Args:
         setup: what stays the same in all batches.
-        reals: (B, C, H, W) in [-1, 1], this process's rows.
-        y: labels (B,) or None.
+        seen: what the phases of "D" and of "G" see: reals (B, C, H, W) in [-1, 1], this process's rows, and labels (B,) or None.
         images_shown: the time.
         rank: of this process.
         optimizers: of "G" and "D", with a `step` that all processes make together.
@@ -73,14 +73,13 @@ class Game:
     def __init__(
         self,
         setup: Setup,
-        reals: Tensor,
-        y: Tensor | None,
+        seen: Mapping[str, Batch],
         images_shown: int,
         rank: int,
         optimizers: Mapping[str, Any],
         backward: Callable[[Tensor], None],
     ) -> None:
-        self.setup, self.reals, self.y, self.images_shown, self.rank = setup, reals, y, images_shown, rank
+        self.setup, self.seen, self.images_shown, self.rank = setup, seen, images_shown, rank
         self.optimizers, self.backward = optimizers, backward
 
     # The four calls of a dynamics
@@ -150,15 +149,16 @@ class Game:
 
     def _micro_batches(self, phase: Phase, **how: Any) -> Iterator[tuple[AdversarialBatch, float]]:
         """Each micro-batch of a phase with its share of the phase's samples, randomness seeded for it."""
-        n = max(int(len(self.reals) * phase.batch_fraction), 1)
-        z, size = self.latents(phase.name, len(self.reals)), self.setup.micro_batch or n
-        y, y_fake = self.y, self.fake_labels(phase.name)
+        reals, y = self.seen[phase.player]
+        n = max(int(len(reals) * phase.batch_fraction), 1)
+        z, size = self.latents(phase.name, len(reals)), self.setup.micro_batch or n
+        y_fake = self.fake_labels(phase.name, y)
         for k, first in enumerate(range(0, n, size)):
             rows = slice(first, min(first + size, n))
             reseed(key(self.setup.seed, self.images_shown, phase.name, k, self.rank), z.device)
             share = (rows.stop - first) / n
             real, fake = (None if labels is None else labels[rows] for labels in (y, y_fake))
-            yield self.adversarial_batch(phase, self.reals[rows], z[rows], real, fake, **how), share
+            yield self.adversarial_batch(phase, reals[rows], z[rows], real, fake, **how), share
 
     def _losses(self, phase: Phase, keep_graph: bool = False, log: bool = False, **how: Any) -> Iterator[Tensor]:
         """The loss of each micro-batch; they add up to that of the batch."""
@@ -202,8 +202,8 @@ class Game:
         return AdversarialBatch(
             self.setup.fakes.wrap(G), D, reals, z, y,
             view=self.setup.view, into_discriminator=self.setup.into_discriminator, y_fake=y_fake,
-            player=phase.player, grad_of=phase.grad_of, images_shown=self.images_shown, pack=self.setup.pack,
-            keep_graph=keep_graph,
+            player=phase.player, grad_of=phase.grad_of, replays=phase.replays, images_shown=self.images_shown,
+            pack=self.setup.pack, keep_graph=keep_graph,
         )  # fmt: skip
 
     def _network(
@@ -217,16 +217,17 @@ class Game:
         named = dict(zip(names, weights, strict=True))
         return lambda *inputs: torch.func.functional_call(module, named, inputs)
 
-    def fake_labels(self, phase: str) -> Tensor | None:
-        """The labels (B,) of this rank's fakes, keyed as their latents are."""
-        return self.setup.fake_labels(self.y, self._key(phase, "y"), self.rank)
+    def fake_labels(self, phase: str, y: Tensor | None) -> Tensor | None:
+        """The labels (B,) of this rank's fakes beside reals of these labels, keyed as their latents are."""
+        return self.setup.fake_labels(y, self._key(phase, "y"), self.rank)
 
     def _key(self, phase: str, what: str) -> int:
         return key(self.setup.seed, self.images_shown, self.setup.fakes.latent_key(phase), what)
 
     def latents(self, phase: str, n: int) -> Tensor:
         """This rank's rows of the global batch's latents (n, z_dim), keyed by the time and, where it has its own, the phase."""
-        device, dtype, seed = self.reals.device, self.reals.dtype, self._key(phase, "z")
+        like = self.seen["D"].real
+        device, dtype, seed = like.device, like.dtype, self._key(phase, "z")
         generator = torch.Generator(device).manual_seed(seed)
         z = torch.randn(n * world_size(), self.setup.z_dim, generator=generator, device=device, dtype=dtype)
         return z[self.rank * n : (self.rank + 1) * n]

@@ -149,7 +149,7 @@ def has_bfloat16(accelerator: str) -> bool:
 def passes(data: ImageData, kimg: float) -> str:
     """`, 56 passes over the set`: how often a run of that length shows each image. Nothing for what is no set of images."""
     size = set_size(data)
-    return f", {brief_count(kimg * 1000 / size)} passes over the set" if size else ""
+    return f", {brief_count(kimg * 1000 * data.sub_batches / size)} passes over the set" if size else ""
 
 
 def set_size(data: ImageData) -> int:

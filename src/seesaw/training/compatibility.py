@@ -12,7 +12,7 @@ from seesaw.errors import Notice, UserError
 from seesaw.functional.spectral import is_bounded
 from seesaw.gan.losses import RelativisticPairedD, WassersteinD
 from seesaw.gan.module import GAN
-from seesaw.gan.penalties import R1, R2, AuxiliaryD, GradientPenalty, Penalty
+from seesaw.gan.penalties import R1, R2, ApproximateR1, ApproximateR2, AuxiliaryD, GradientPenalty, Penalty
 from seesaw.gan.phases import Phase
 from seesaw.gan.terms import Term
 from seesaw.nets.layers.labels import ClassHead
@@ -39,6 +39,11 @@ class Misfit(NamedTuple):
 
 def _without_norm(game: Game) -> str:
     return " with model.D.norm=none" if game.batch_norm else ""
+
+
+def _has_r1_and_r2(game: Game) -> bool:
+    """Whether both sides are penalised, each exactly or by a finite difference."""
+    return all(game.penalties & {exact, difference} for exact, difference in ((R1, ApproximateR1), (R2, ApproximateR2)))
 
 
 MISFITS = {
@@ -69,7 +74,7 @@ MISFITS = {
         ),
     ),
     "relativistic pairs without R1 and R2": Misfit(
-        lambda g: g.loss is RelativisticPairedD and "everywhere" not in g.bounds and not {R1, R2} <= g.penalties,
+        lambda g: g.loss is RelativisticPairedD and "everywhere" not in g.bounds and not _has_r1_and_r2(g),
         False,
         lambda g: (
             "loss=rpgan was found to need both R1 and R2 (Huang et al. 2024, R3GAN, where it diverged with R1 alone): "
