@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from seesaw.gan.statistics import Mailbox
+from seesaw.shared.statistics import Mailbox
 
 DISPATCHED = {"_local_scalar_dense", "is_nonzero", "equal", "nonzero", "item"}
 UNSEEN = ("item", "tolist", "numpy", "cpu", "__array__")
