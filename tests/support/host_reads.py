@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
@@ -76,6 +75,5 @@ def reads_in_training(gan: Any, fit: Any) -> list[str]:
 
     gan.training_step = counted
     fit(gan)
-    assert gan.batches > 0
-    assert torch.is_tensor(gan.G_ema.state_dict()[next(iter(gan.G_ema.state_dict()))])
+    assert gan.images_shown > 0
     return found

@@ -46,6 +46,6 @@ def kl_from_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def reparameterised(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """mean + deviation * noise: a draw of N(mean, exp(log_variance)) from standard normal noise, differentiable in both. Kingma and
-    Welling 2014, section 2.4."""
+    """mean + deviation * noise: a draw of N(mean, exp(log_variance)) from standard normal noise, differentiable in both. Kingma
+    and Welling 2014, section 2.4."""
     return mean + (0.5 * log_variance).exp() * noise

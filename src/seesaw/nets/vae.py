@@ -1,6 +1,6 @@
-"""The encoder of a variational autoencoder (Kingma and Welling 2014), as DCGAN's discriminator has its layers (Radford et al. 2015):
-convolutions of stride 2 with BatchNorm and leaky ReLU, and in the place of the logit the moments of q(z | x). Its decoder is a
-generator of another file, such as DCGAN's.
+"""The encoder of a variational autoencoder (Kingma and Welling 2014), with the layers of DCGAN's discriminator (Radford et al.
+2015): convolutions of stride 2 with BatchNorm and leaky ReLU, and in the place of the logit the moments of q(z | x). Its decoder
+is a generator of another file, such as DCGAN's.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The variational autoencoder (Kingma and Welling 2014) with the weight beta of Higgins et al. 2017: what GANs are compared with."""
+"""The variational autoencoder (Kingma and Welling 2014) with the weight beta of Higgins et al. 2017: a foil for GANs."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -228,7 +228,7 @@ class VAE(Metered):
         batch_size: int = 256,
         shard: tuple[int, int] = (0, 1),
     ) -> Iterator[Pyramid]:
-        """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, as a GAN's are."""
+        """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, as a GAN's."""
         name, net = ("decoder's average", self.decoder_ema) if ema else ("decoder", self.decoder)
         self.check_finite({name: net})
         average_buffers_(net)

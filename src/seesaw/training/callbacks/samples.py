@@ -120,9 +120,9 @@ class Samples(BatchCallback):
     trackers; before the first image, each `sample_kimg`, and at the end.
 
     The grid of a model that takes labels has a row for each class. A model that gives several scales also gets
-    `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale; one with an encoder `<kimg>-reconstructions.png`, real images
-    (those held out, where there are any), each with its reconstruction below it. `<run_dir>/reals.png` shows as many of the real images,
-    as training sees them.
+    `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale; one with an encoder `<kimg>-reconstructions.png`, real
+    images (those held out, where there are any), each with its reconstruction below it. `<run_dir>/reals.png` shows as many of
+    the real images, as training sees them.
 
     Args:
         run_dir: the run folder.
