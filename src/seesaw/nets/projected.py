@@ -1,5 +1,5 @@
-"""The projected discriminator (Sauer et al. 2021, "Projected GANs Converge Faster", arXiv 2111.01007): features of a frozen network,
-mixed at random across channels and scales, and a small discriminator at each of four scales.
+"""The projected discriminator (Sauer et al. 2021, "Projected GANs Converge Faster", arXiv 2111.01007): a frozen network's
+features, mixed at random across channels and scales, and a small discriminator at each of four scales.
 
     image, resized to `size` -> features at strides 4, 8, 16, 32
         -> cross-channel mixing: a random 1x1 convolution each, to 64, 128, 256, 512 channels (width 64)
