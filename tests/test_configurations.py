@@ -68,6 +68,7 @@ SETS = {  # what an experiment chooses itself
     "karras2018_celebahq1024": "celeba_hq",
 }
 PROGRESSIVE = ("progan", "msggan", "karras2018")
+VARIATIONAL = ("model/vae", "model/vae_small", "optimizer/vae_adam")
 STYLE = ("style_transfer", "style_pair", "gatys2016", "multi_scale_style", "canvas_adam", "canvas_lbfgs")
 
 
@@ -103,6 +104,9 @@ def small(option: str, root: Path) -> list[str]:
         return [*overrides, *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64"))]
     if option.startswith("penalty/wgan"):
         overrides.append("model.D.norm=none")  # a gradient penalty is refused beside BatchNorm
+    if option in VARIATIONAL:
+        model = [] if group == "model" else ["model=vae_small"]
+        return [*overrides, *model, "model.encoder.width=4", "model.decoder.width=4"]
     return overrides + ([] if option == "model/mlp" else ["model.G.width=4", "model.D.width=4"])
 
 
@@ -152,7 +156,7 @@ def test_every_model_file_passes_the_check_and_trains_without_a_host_read(option
     after = torch.cat([p.detach().flatten() for p in gan.parameters()])
     assert torch.isfinite(after).all()
     assert not torch.equal(before, after)
-    side = reals.shape[-1] if gan.growth.last_change == 0 else 4  # a growing model has just begun
+    side = reals.shape[-1] if gan.last_change == 0 else 4  # a growing model has just begun
     assert next(gan.sample(2, 0)).shape[1:] == (reals.shape[1], side, side)
 
 

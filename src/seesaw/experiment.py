@@ -1,4 +1,4 @@
-"""What every experiment (a GAN, a style transfer) offers to callbacks, loggers and commands."""
+"""What every experiment (a GAN, a VAE, a style transfer) offers to callbacks, loggers and commands."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -77,17 +77,27 @@ class Experiment(LightningModule):
         """The values of the primary metric to come do not compare with those before."""
 
     def score_reals(self, images: Tensor, y: Tensor | None = None) -> dict[str, float]:
-        """What a discriminator in evaluation mode makes of real images; nothing of the training changes.
+        """How the model in evaluation mode judges real images; nothing of the training changes.
 
         Args:
             images: uint8 (B, C, H, W) at the resolution of this moment's training.
             y: labels, int64 (B,), for a model that takes them.
 
         Returns:
-            `logits`, the mean, and `accuracy`, the share of images that are taken for real, where the loss gives single logits a
-            meaning; empty for a model without a discriminator.
+            Of a discriminator `logits`, the mean, and `accuracy`, the share of images that are taken for real, where the loss
+            gives single logits a meaning; of a VAE `elbo`; empty for a model that judges none.
         """
         return {}
+
+    def reconstruct(self, images: Tensor, y: Tensor | None = None) -> Tensor | None:
+        """The images again as the model gives them back from its latents, stored as they are: of a model with an encoder; None
+        without.
+
+        Args:
+            images: uint8 or uint16 (B, C, H, W).
+            y: labels, int64 (B,), for a model that takes them.
+        """
+        return None
 
     def sample(
         self,

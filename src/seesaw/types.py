@@ -71,6 +71,7 @@ class Generator(Protocol):
 @runtime_checkable
 class Discriminator(Protocol):
     """A pyramid, and labels (B,) or None, to one logit a sample: (B,). Under packing the labels of a pack are (B / m, m). With an
-    auxiliary classifier it returns `Logits`."""
+    auxiliary classifier it returns `Logits`. With several heads it gives K logits a sample, (B, K): a loss is taken of each,
+    and the mean of all is minimised; what needs one value a sample, such as a gradient penalty, takes the mean over the K."""
 
     def __call__(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits: ...

@@ -9,9 +9,9 @@ from torch import nn
 from toy_nets import PlainD, PlainG
 from toys import fit, plain, rows, task
 
-from seesaw.gan.checks import check_figures, check_weights
 from seesaw.gan.module import GAN
-from seesaw.gan.statistics import Report
+from seesaw.shared.finite import check_figures, check_weights
+from seesaw.shared.statistics import Report
 from seesaw.types import UserError
 
 

@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader
 from toy_nets import LabelledD, LabelledG
 from toys import LABELS, REALS, Recorder, Stream, assert_equal_states, fit, losses, plain, reports, rows, task
 
-from seesaw.gan import sampling
 from seesaw.gan.balance import Pac
-from seesaw.gan.ema import with_estimated_batch_norm
 from seesaw.gan.memory import check_memory
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1, GradientPenalty
+from seesaw.shared import sampling
+from seesaw.shared.ema import with_estimated_batch_norm
 from seesaw.types import UserError
 from seesaw.util import key
 

@@ -12,8 +12,9 @@ from toys import game, losses
 from seesaw.gan.balance import LeCam
 from seesaw.gan.losses import CrossEntropyD
 from seesaw.gan.penalties import R1, R2, Drift, GradientPenalty, PathLength, Penalty
-from seesaw.gan.phases import Phase, build_phases, label
+from seesaw.gan.phases import Phase, build_phases
 from seesaw.gan.terms import Term
+from seesaw.shared.meter import label
 
 
 def shape(phases: dict[str, Phase]) -> dict[str, tuple[Any, ...]]:

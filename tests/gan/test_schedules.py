@@ -13,7 +13,8 @@ from seesaw.gan.balance import InstanceNoise
 from seesaw.gan.losses import WassersteinD, WassersteinG
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1, R2, Drift, GradientPenalty, PathLength
-from seesaw.gan.schedules import Constant, Cosine, Linear, Plateau, check_range, from_shape
+from seesaw.gan.schedules import Constant, Cosine, Linear, Plateau, from_shape
+from seesaw.shared.schedules import check_range
 from seesaw.types import at
 
 

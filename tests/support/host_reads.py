@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from seesaw.gan.statistics import Mailbox
+from seesaw.shared.statistics import Mailbox
 
 DISPATCHED = {"_local_scalar_dense", "is_nonzero", "equal", "nonzero", "item"}
 UNSEEN = ("item", "tolist", "numpy", "cpu", "__array__")
@@ -76,6 +75,5 @@ def reads_in_training(gan: Any, fit: Any) -> list[str]:
 
     gan.training_step = counted
     fit(gan)
-    assert gan.batches > 0
-    assert torch.is_tensor(gan.G_ema.state_dict()[next(iter(gan.G_ema.state_dict()))])
+    assert gan.images_shown > 0
     return found

@@ -273,6 +273,6 @@ def test_runs_of_before_the_option_go_on(here: Path) -> None:
 
 
 def test_another_kind_of_experiment_has_nothing_to_take() -> None:
-    with pytest.raises(UserError, match="has no weights to begin with"):
+    with pytest.raises(UserError, match="a GAN alone begins with the weights of another run"):
         start_from(torch.nn.Module(), {"init_from": "run"})  # type: ignore[arg-type]
     assert issubclass(GAN, torch.nn.Module)

@@ -75,7 +75,7 @@ def relativistic_hinge_d(real: Tensor, fake: Tensor) -> Tensor:
     A penalty beside it needs twice the weight it has there. The means are over this batch, so it couples the samples and
     micro-batches do not give the same value. 2 at equilibrium.
     """
-    return F.relu(1 - (real - fake.mean())) + F.relu(1 + (fake - real.mean()))
+    return F.relu(1 - (real - fake.mean(0))) + F.relu(1 + (fake - real.mean(0)))
 
 
 def relativistic_hinge_g(real: Tensor, fake: Tensor) -> Tensor:

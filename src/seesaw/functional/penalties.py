@@ -1,7 +1,8 @@
 """Penalties on gradients: one value a logit, differentiable once more. Squares are summed in float32 at least.
 
 D gives one logit a sample; where it judges packs of neighbouring images (balance=pac) it gives one a pack, and then the
-gradient's norm is taken over the whole pack, which is what D takes.
+gradient's norm is taken over the whole pack, which is what D takes. Of K logits a sample, (B, K), the gradient is that of
+their mean.
 """
 
 import torch
@@ -17,8 +18,13 @@ def squared_gradient_norm(logits: Tensor, images: Pyramid) -> Tensor:
     Mescheder et al. 2018, eqs. 9 and 10: gamma/2 times its mean is R1 over reals, R2 over fakes. `logits` (B,) must depend
     on `images`, which require a gradient. Samples that D couples (BatchNorm, minibatch stddev) enter each other's gradients.
     """
-    gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    gradients = torch.autograd.grad(of_samples(logits).sum(), images, create_graph=True)
     return torch.stack([by_logit(g, logits).square().sum(1) for g in gradients]).sum(0)
+
+
+def of_samples(logits: Tensor) -> Tensor:
+    """(B,), or of several logits a sample (B, K) their means: (B,)."""
+    return logits if logits.ndim == 1 else logits.flatten(1).mean(1)
 
 
 def by_logit(gradient: Tensor, logits: Tensor) -> Tensor:
@@ -31,7 +37,7 @@ def gradient_norms(logits: Tensor, images: Pyramid) -> list[Tensor]:
 
     `logits` (B,) must depend on `images`, which require a gradient. The root is safe at a gradient of 0.
     """
-    gradients = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    gradients = torch.autograd.grad(of_samples(logits).sum(), images, create_graph=True)
     return [torch.linalg.vector_norm(by_logit(g, logits), dim=1) for g in gradients]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from seesaw.functional.resolution import Size
-from seesaw.gan.meter import Meter
 from seesaw.gan.module import GAN
+from seesaw.shared.meter import Meter
 from seesaw.types import UserError
 
 

@@ -9,32 +9,34 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seesaw.experiment import Experiment
 from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
-from seesaw.gan import sampling
-from seesaw.gan.checks import check_figures, check_fresh_reals, check_labels, check_options, check_weights, infinite_buffers
+from seesaw.gan.checks import check_fresh_reals, check_options
 from seesaw.gan.dynamics import Alternating, Dynamics
-from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
 from seesaw.gan.frozen import trainable
 from seesaw.gan.growth import FullGrown
 from seesaw.gan.labels import make_fake_labels
-from seesaw.gan.meter import Meter, shown_names
 from seesaw.gan.networks import CompiledNetworks
 from seesaw.gan.parts import Augmentation, DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
 from seesaw.gan.penalties import Penalty
 from seesaw.gan.phases import Player, build_phases
 from seesaw.gan.rates import LearningRates
-from seesaw.gan.schedules import ScheduleModule, find_schedules
 from seesaw.gan.step import Game, Setup
 from seesaw.gan.terms import Term
 from seesaw.gan.views import SingleScale
+from seesaw.shared import sampling
+from seesaw.shared.ema import RunningAverage
+from seesaw.shared.finite import infinite_buffers
+from seesaw.shared.meter import Meter
+from seesaw.shared.metered import Metered
+from seesaw.shared.schedules import ScheduleModule, find_schedules
+from seesaw.shared.statistics import Report
 from seesaw.types import Batch, Logits, Pyramid, Schedule, UserError, at
 
 
-class GAN(Experiment):
+class GAN(Metered):
     """Two players and their phases, each one optimiser step, over batches of reals.
 
     Args:
@@ -68,6 +70,8 @@ class GAN(Experiment):
         ValueError: a number is out of range, or parts do not fit each other.
         UserError: options that exclude each other.
     """
+
+    advice = "try a lower learning rate, penalty=r1 or precision=exact"
 
     def __init__(
         self,
@@ -169,7 +173,7 @@ class GAN(Experiment):
     # The step
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        check_labels(batch.y, self.classes)
+        self.check_labels(batch.y)
         of_players = Batch(to_unit(batch.real, cast(torch.dtype, self.dtype)), batch.y).sub_batches(self.sub_batches)
         optimizers = dict(zip("GD", self.optimizers(), strict=True))
         self.growth.advance(
@@ -214,15 +218,11 @@ class GAN(Experiment):
         average_(self.shared_buffers())
         self.average.update(images, at(self.ema_half_life, self.images_shown), self.images_shown, self.ema_ramp)
         send = any(part.needs_statistics for part in self.parts)
-        if self.meter.end_batch(images, self.images_shown, send):
-            self.meter.end_window(self.images_shown, self.current_values())
-        for report in self.meter.read(self.images_shown):
-            if report.kind == "batch":
-                for part in self.parts:
-                    part.observe(report.values, report.images)
-            else:
-                self.report(shown_names(report.values), report.images_shown)
-                check_figures(report)
+        self.count_batch(images, send)
+
+    def observe_batch(self, report: Report) -> None:
+        for part in self.parts:
+            part.observe(report.values, report.images)
 
     def shared_buffers(self) -> Iterator[Tensor]:
         """What terms, balance parts and augmentations count on the device: each batch the mean over the processes."""
@@ -243,38 +243,7 @@ class GAN(Experiment):
         average_buffers_(self.G, self.D, self.G_ema)
         self.meter.statistics.average_over_ranks()
 
-    def flush_statistics(self, finished: bool = False) -> None:
-        """Report what is still in flight at the end of a run, whatever its end was. Of a run that has `finished`, the last window
-        too, however short (an interrupted one completes it when it goes on). UserError where a value is not finite."""
-        if finished and self.meter.window_images > 0:
-            self.meter.end_window(self.images_shown, self.current_values())
-        for report in self.meter.read():
-            if report.kind == "window":
-                self.report(shown_names(report.values), report.images_shown)
-                if finished:
-                    check_figures(report)
-
-    def leave_out_time(self, seconds: float) -> None:
-        super().leave_out_time(seconds)
-        self.meter.leave_out_time(seconds)
-
-    def observe_primary(self, value: float) -> None:
-        for module in self.modules():  # a plateau may stand at any number
-            if isinstance(module, ScheduleModule):
-                module.observe(value)
-
-    def forget_primary(self) -> None:
-        for module in self.modules():
-            if isinstance(module, ScheduleModule):
-                module.forget()
-
     # What Lightning asks for
-
-    def on_train_batch_end(self, *args: Any) -> None:
-        self.meter.restart_clock()
-
-    def on_train_start(self) -> None:
-        self.meter.start(self.device)
 
     def configure_optimizers(self) -> list[Optimizer]:
         made = {player: self.make_optimizer[player](weights) for player, weights in self.weights.items()}
@@ -283,7 +252,7 @@ class GAN(Experiment):
         return list(made.values())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        check_weights({"G": self.G, "G's average": self.G_ema, "D": self.D}, self.images_shown, self.infinite)
+        self.check_finite({"G": self.G, "G's average": self.G_ema, "D": self.D})
         own = {"images_shown": self.images_shown, "batches": self.batches}
         checkpoint["progress"] = own | self.meter.progress()
 
@@ -330,7 +299,7 @@ class GAN(Experiment):
         """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, on latents of
         their own key. No global generator is used, no mode and no buffer of the players changes. The buffers of several
         processes are averaged first."""
-        check_weights({"G's average": self.G_ema} if ema else {"G": self.G}, self.images_shown, self.infinite)
+        self.check_finite({"G's average": self.G_ema} if ema else {"G": self.G})
         average_buffers_(self.G_ema if ema else self.G)
         z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
         training = self.G.training

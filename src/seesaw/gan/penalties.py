@@ -8,8 +8,8 @@ from torch import Tensor
 
 from seesaw.functional import losses, penalties
 from seesaw.gan.batch import AdversarialBatch, Side
-from seesaw.gan.schedules import check_range
 from seesaw.gan.terms import Term
+from seesaw.shared.schedules import check_range
 from seesaw.types import Logits, Pyramid, Schedule, UserError, at
 
 

@@ -105,8 +105,3 @@ def build_phases(
                 )
             phases[f"{player}_reg{k}"] = Phase(f"{player}_reg{k}", player, lazy, k, float(k), fractions.pop())
     return phases
-
-
-def label(phase: str, what: str) -> str:
-    """The name of a statistic: loss/D is the whole of phase D, D/adversarial one of its terms."""
-    return f"loss/{phase}" if what == "loss" else f"{phase}/{what}"

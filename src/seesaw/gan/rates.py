@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 
 from seesaw.gan.parts import LrScale
 from seesaw.gan.phases import Phase
-from seesaw.gan.schedules import check_range
+from seesaw.shared.schedules import check_range
 from seesaw.types import Schedule, at
 
 

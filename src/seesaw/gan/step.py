@@ -27,11 +27,11 @@ from seesaw.functional.rng import reseed
 from seesaw.gan.batch import AdversarialBatch, IntoDiscriminator
 from seesaw.gan.fakes import FakeCache
 from seesaw.gan.labels import FakeLabels
-from seesaw.gan.meter import Meter
 from seesaw.gan.networks import CompiledNetworks
 from seesaw.gan.parts import Gate, Part
 from seesaw.gan.phases import Phase
 from seesaw.gan.rates import LearningRates
+from seesaw.shared.meter import Meter
 from seesaw.types import Batch
 from seesaw.util import key
 

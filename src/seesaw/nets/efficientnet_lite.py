@@ -112,8 +112,8 @@ def pretrained() -> Any:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise UserError(
-            f'model/backbone=efflite0 needs packages that are not installed ({error}): pip install "seesaw-gan[efflite]", '
-            "or choose model/backbone=vgg19"
+            f'EfficientNet-Lite0 needs packages that are not installed ({error}): pip install "seesaw-gan[efflite]", or choose '
+            "another network (a style transfer has model/backbone=vgg19) or another model"
         ) from error
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))

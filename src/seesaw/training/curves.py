@@ -45,7 +45,7 @@ class Panel(NamedTuple):
 
 
 def _players(prefix: str) -> dict[str, tuple[str, str]]:
-    return {f"{prefix}/D": ("D", _D), f"{prefix}/G": ("G", _G)}
+    return {f"{prefix}/D": ("D", _D), f"{prefix}/G": ("G", _G), f"{prefix}/vae": ("", _OTHER)}
 
 
 def _parts(prefix: str) -> dict[str, tuple[str, str]]:
@@ -56,6 +56,8 @@ TRAINING = (
     Panel("content loss", {"train/loss/content": ("", _G)}, "log"),
     Panel("style loss", {"train/loss/style": ("", _D)}, "log"),
     Panel("variation loss", {"train/loss/variation": ("", _REAL)}, "log"),
+    Panel("reconstruction (nats)", {"train/reconstruction": ("", _REAL)}),
+    Panel("KL divergence (nats)", {"train/kl": ("", _FAKE)}, "log"),
     Panel("loss", _players("train/loss")),
     Panel("D's accuracy", {"train/D/accuracy": ("", _D)}, "zero", level=0.5),
     Panel(
@@ -73,8 +75,9 @@ TRAINING = (
 HELD_OUT = (
     Panel("D's accuracy, eval", _parts("eval/accuracy"), "zero", level=0.5),
     Panel("D's logits, eval", _parts("eval/logits"), level=0.0),
+    Panel("evidence lower bound (nats), eval", _parts("eval/elbo"), wide=True),
 )
-"""Panels of D in evaluation mode on images that are trained on, and on those held out."""
+"""Panels of D, or of a VAE's bound, in evaluation mode on images that are trained on, and on those held out."""
 
 SPEED = (
     Panel("images per second", {"train/images_per_sec": ("", _OTHER)}, "zero"),

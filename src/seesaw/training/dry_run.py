@@ -1,9 +1,9 @@
 """What the first step of a run would refuse, found before the run has a folder: the optimisers, and shapes without numbers."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from seesaw.functional.resolution import size_of
 from seesaw.gan.module import GAN
 from seesaw.training.build import construct
 from seesaw.training.error_messages import first_line
+from seesaw.vae.module import VAE
+
+Playable = TypeVar("Playable", bound=nn.Module)
 
 BOUNDS = {
     "lr": "at least 0",
@@ -57,7 +60,8 @@ def _refused(where: str, make: Any, error: ValueError, given: dict[str, Any]) ->
 
 
 def check_step(model: object, data: Any, devices: int) -> list[str]:
-    """Play every phase of a GAN once at every scale, with every size of a micro-batch, before there is a run folder.
+    """Play every phase of a GAN once at every scale, with every size of a micro-batch, or a VAE's one step, before there is a run
+    folder.
 
     On torch's meta device, which knows shapes alone: this takes milliseconds and no memory at any size. Shapes that fail there
     are played once more with numbers, which words it better and refuses nothing that works. Where that device cannot do what
@@ -73,30 +77,49 @@ def check_step(model: object, data: Any, devices: int) -> list[str]:
     Raises:
         UserError: the players do not take each other's images or the data's, or a part cannot divide the batch.
     """
-    if not isinstance(model, GAN):
+    if not isinstance(model, GAN | VAE):
         return []
+    play: Callable[..., list[str]] = _play_scales if isinstance(model, GAN) else _play_vae
     try:
-        return _play_scales(_ghost(model), data, devices, "meta")
+        return play(_ghost(model), data, devices, "meta")
     except UserError:
         raise
     except Exception as error:
         if isinstance(error, NotImplementedError) or any(word in str(error) for word in ("device", "meta")):
             return []
         with torch.random.fork_rng(devices=[]):
-            return _play_scales(copy.deepcopy(model), data, devices, "cpu")
+            return play(copy.deepcopy(model), data, devices, "cpu")
 
 
-def _ghost(model: GAN) -> GAN:
+def _ghost(model: Playable) -> Playable:
     """A copy whose weights and buffers have shapes and no numbers. What computes a weight from its numbers is left out."""
     memo: dict[int, Any] = {
         id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in model.parameters()
     }
     memo |= {id(b): torch.empty_like(b, device="meta") for b in model.buffers()}
-    gan = copy.deepcopy(model, memo)
-    for layer in gan.modules():
+    ghost = copy.deepcopy(model, memo)
+    for layer in ghost.modules():
         if isinstance(layer, parametrize.ParametrizationList):  # to remove it would change the class, which both share
             layer[0] = nn.Identity()
-    return gan
+    return ghost
+
+
+def _play_vae(vae: VAE, data: Any, devices: int, device: str) -> list[str]:
+    """One pass of a VAE and back; returns the shapes of images and latents."""
+    size = max(data.batch_size // devices, 1)
+    reals = torch.zeros(size, data.channels, *size_of(data.resolution), device=device)
+    y = torch.zeros(size, dtype=torch.int64, device=device) if vae.classes else None
+    with _worded("model.encoder", reals, ": leave its channels and resolution as data has them"):
+        mean, log_variance = vae.encoder(reals, y)
+    with _worded("model.decoder", reals):
+        given = vae.decoder(mean, y).images
+    if (gives := _sizes(given)) != (takes := _sizes([reals])):
+        raise UserError(
+            f"model.decoder gives images of {gives}, and the reals are {takes}: leave model.decoder.channels and "
+            "model.decoder.resolution as data.channels and data.resolution have them"
+        )
+    (given[-1].mean() + log_variance.mean()).backward()
+    return [f"from 0 kimg: {size} a pass, {takes} -> encoder -> z {vae.z_dim} -> decoder -> {gives}"]
 
 
 def _play_scales(gan: GAN, data: Any, devices: int, device: str) -> list[str]:

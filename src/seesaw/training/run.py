@@ -18,7 +18,7 @@ from seesaw.data.checks import few_images
 from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
-from seesaw.gan.schedules import ScheduleModule
+from seesaw.shared.schedules import ScheduleModule
 from seesaw.training.build import construct, passes, precision, set_size, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics

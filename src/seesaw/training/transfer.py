@@ -77,7 +77,8 @@ def start_from(model: Experiment, config: dict[str, Any]) -> Started:
         UserError: there is no such checkpoint, it is damaged, or its weights do not fit.
     """
     if not isinstance(model, GAN):
-        raise UserError(f"init_from: {type(model).__name__} has no weights to begin with; leave it out")
+        kind = type(model).__name__
+        raise UserError(f"init_from: a GAN alone begins with the weights of another run, and this is a {kind}; leave it out")
     source = read_source(initial_checkpoint(config["init_from"]))
     own = {name: value for name, value in model.state_dict().items() if name not in of_the_stage(model)}
     own = {name: value for name, value in own.items() if name.partition(".")[0] in NETS and isinstance(value, Tensor)}

@@ -9,7 +9,7 @@ from left_runs import compared, config, leave, note, page_without_plots, report
 from seesaw.analysis.compare import text
 from seesaw.analysis.compare.compare import compare
 from seesaw.analysis.compare.reading import Run
-from seesaw.gan.checks import diverged
+from seesaw.shared.finite import diverged
 
 PROTOCOL = "digits, 1797 against 1797"
 ENDED = {

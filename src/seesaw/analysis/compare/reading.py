@@ -29,7 +29,7 @@ SPEEDS = ("train/images_per_sec", "train/iterations_per_sec")
 MARKS = ("config.yaml", "metrics.csv", "status.json", "job.json")
 """A folder that holds one of these is a run; a job of a sweep that failed early may have left only the last two."""
 DIVERGED = re.compile(r"training diverged|the distance is -?(nan|inf)")
-"""The reason of a run that failed because its numbers were not finite any more (seesaw.gan.checks, seesaw.sweeps.search)."""
+"""The reason of a run that failed because its numbers were not finite any more (seesaw.shared.finite, seesaw.sweeps.search)."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.losses import PairedLoss
 from seesaw.gan.parts import Augmentation, adversarial_phase
 from seesaw.gan.phases import Phase
-from seesaw.gan.schedules import check_range
+from seesaw.shared.schedules import check_range
 from seesaw.types import Schedule, at
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from seesaw.gan.parts import InputTransform
-from seesaw.gan.schedules import check_range
+from seesaw.shared.schedules import check_range
 from seesaw.types import Pyramid, Schedule, at
 
 

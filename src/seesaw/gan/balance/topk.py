@@ -6,6 +6,7 @@ from typing import cast
 
 from torch import Tensor
 
+from seesaw.functional.penalties import of_samples
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.parts import Part, adversarial_phase
 from seesaw.gan.phases import Phase
@@ -60,7 +61,7 @@ class TopKOf(Term):
         self.grad_of, self.second_order = term.grad_of, term.second_order
 
     def forward(self, batch: AdversarialBatch) -> Tensor:
-        logits = batch.fake_logits
+        logits = of_samples(batch.fake_logits)
         k = max(int(self.parts[0].fraction * len(logits)), 1)
         values: Tensor = self.term(batch)
         return values[logits.detach().topk(k).indices]

@@ -1,4 +1,4 @@
-"""What D makes of reals that it was never trained on."""
+"""What a model makes of reals that it was never trained on."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ class HeldOutAccuracy(BatchCallback):
     Where D learns the set by heart the two move apart: their difference is the numerator of r_v of Karras et al. 2020 ("Training
     GANs with limited data", eq. 1). Both parts give the same number of images. D is in evaluation mode, no random generator is
     used and nothing of the training changes. BatchNorm in D then normalises by its running statistics, which mix reals and fakes:
-    both figures are shifted alike, and only their difference counts. Does nothing where no images are held out, or the model has
-    no D.
+    both figures are shifted alike, and only their difference counts. A VAE gives its bound in their place: eval/elbo_train and
+    eval/elbo_held_out. Does nothing where no images are held out, or the model judges none.
 
     Args:
         evaluate_kimg: thousands of images between two evaluations.

@@ -23,7 +23,13 @@ _GAP = "  "
 _BARS = (16, 8, 4)
 """Lengths of the bar. Any length between would change with every value beside it."""
 
-_LOSSES = ("D", "G", "content", "style", "variation")
+_LOSSES = {
+    **{name: f"train/loss/{name}" for name in ("D", "G", "content", "style", "variation")},
+    "reconstruction": "train/reconstruction",
+    "KL": "train/kl",
+}
+"""Shown name -> logged name."""
+
 _QUIET_SECONDS = 60.0  # without a terminal: the longest silence
 
 
@@ -141,7 +147,7 @@ class _Bar(tqdm):
             "progress": progress,
             "passes": f"{brief_count(self.n / self.set_size)} passes" if self.set_size else "",
             "speed": speed,
-            "losses": _values(self.latest, {name: f"train/loss/{name}" for name in _LOSSES}),
+            "losses": _values(self.latest, _LOSSES),
             "metric": _values(self.latest, {self.primary: f"eval/{self.primary}"}),
             "left": f"{left} left",
         }

@@ -120,8 +120,9 @@ class Samples(BatchCallback):
     trackers; before the first image, each `sample_kimg`, and at the end.
 
     The grid of a model that takes labels has a row for each class. A model that gives several scales also gets
-    `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale. `<run_dir>/reals.png` shows as many of the real images,
-    as training sees them.
+    `<run_dir>/samples/<kimg>-scales.png`, eight latents at every scale; one with an encoder `<kimg>-reconstructions.png`, real
+    images (those held out, where there are any), each with its reconstruction below it. `<run_dir>/reals.png` shows as many of
+    the real images, as training sees them.
 
     Args:
         run_dir: the run folder.
@@ -170,6 +171,9 @@ class Samples(BatchCallback):
             self._show(trainer, f"samples/{name}", picture, name.replace("ema", "EMA"), "" if ema else None)
             if len(pyramid) > 1 and ema:
                 self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "EMA", "-scales")
+        pairs = None if points else reconstructions(pl_module, trainer.datamodule, self.seed)  # type: ignore[attr-defined]
+        if pairs is not None and trainer.is_global_zero:
+            self._show(trainer, "samples/reconstructions", pairs, "raw", "-reconstructions")
 
     def _show(self, trainer: Trainer, name: str, picture: Tensor, weights: str, ending: str | None) -> None:
         """Give a picture to the trackers, with kimg and the kind of weights (EMA, raw) as its caption, and write it into the
@@ -182,11 +186,30 @@ class Samples(BatchCallback):
             tracker.log_picture(name, to_8_bit(picture), self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
 
 
+def reconstructions(model: Any, data: Any, seed: int) -> Tensor | None:
+    """A sheet, see `grid`, of 32 real images, those held out where there are any: rows of 8, each with a row of their
+    reconstructions below it. None for a model without an encoder."""
+    reals = data.reals if getattr(data, "held_out", None) is None else data.held_out
+    chosen = order_of(len(reals), seed)[: 4 * COLUMNS]
+    images = reals.gather(chosen).cpu()
+    found = model.reconstruct(images, reals.labels(chosen) if model.classes else None)
+    if found is None:
+        return None
+    rows = [row for pair in zip(images.split(COLUMNS), found.cpu().split(COLUMNS), strict=True) for row in pair]
+    missing = COLUMNS - len(rows[-1])
+    rows = [torch.cat([row, row.new_zeros(missing, *row.shape[1:])]) if len(row) < COLUMNS else row for row in rows]
+    return grid(torch.cat(rows), columns=COLUMNS)
+
+
+def order_of(n: int, seed: int) -> Tensor:
+    """The indices of n real images, int64 (n,), in an order that is drawn by the seed."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(key("reals", seed)))
+
+
 def some_of(reals: ImageSet, count: int, seed: int) -> Tensor:
     """At most `count` of the real images (of points `scatter.MOST`), drawn by the seed, on the host."""
     most = scatter.MOST if reals.shape[-1] == 1 else count
-    order = torch.randperm(len(reals), generator=torch.Generator().manual_seed(key("reals", seed)))
-    return reals.gather(order[:most]).cpu()
+    return reals.gather(order_of(len(reals), seed)[:most]).cpu()
 
 
 def sampled(model: Any, count: int, seed: int, ema: bool, y: Tensor | int | None = None) -> Pyramid:

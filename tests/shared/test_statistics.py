@@ -7,7 +7,7 @@ import torch
 from host_reads import counting, reads_in_training
 from toys import TASKS, fit, task
 
-from seesaw.gan.statistics import Statistics
+from seesaw.shared.statistics import Statistics
 
 
 def test_window_means_weigh_by_samples() -> None:

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from toys import REALS, Recorder, fit, losses, plain, rows
 
-from seesaw.gan import meter
 from seesaw.gan.losses import HingeD, HingeG
-from seesaw.gan.meter import Meter, shown_names
 from seesaw.gan.module import GAN
 from seesaw.gan.parts import Gate
 from seesaw.gan.penalties import R1
 from seesaw.gan.phases import Phase
+from seesaw.shared import meter
+from seesaw.shared.meter import Meter, shown_names
 from seesaw.util import key
 
 HALF_LIFE, GAMMA, WINDOW = 6.0, 0.5, 4

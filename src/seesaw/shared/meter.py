@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seesaw.gan.phases import label
-from seesaw.gan.statistics import Report, Statistics
+from seesaw.shared.statistics import Report, Statistics
 
 OWN_SECTIONS = ("balance/",)
 """Values whose names begin so keep their names; all others are shown under train/."""
@@ -21,13 +20,14 @@ class Meter(nn.Module):
     Args:
         log_images: length of a window, in images.
         gated: whether phases may be skipped, so that counts of skipped ones are logged.
+        players: whose updates are counted.
     """
 
-    def __init__(self, log_images: int, gated: bool = False) -> None:
+    def __init__(self, log_images: int, gated: bool = False, players: Sequence[str] = ("G", "D")) -> None:
         super().__init__()
         self.statistics = Statistics()
         self.log_images, self.gated = log_images, gated
-        self.updates, self.skipped = {"G": 0, "D": 0}, {"G": 0, "D": 0}  # so far; in this window
+        self.updates, self.skipped = dict.fromkeys(players, 0), dict.fromkeys(players, 0)  # so far; in this window
         self.window_images, self.seconds, self._mark = 0, 0.0, 0.0
 
     # In the step
@@ -70,7 +70,7 @@ class Meter(nn.Module):
         values["images_per_sec"] = self.window_images / max(self.seconds, 1e-9)
         if self.gated:
             values |= {f"balance/skipped/{player}": float(n) for player, n in self.skipped.items()}
-        self.skipped = {"G": 0, "D": 0}
+        self.skipped = dict.fromkeys(self.skipped, 0)
         self.statistics.end_window(images_shown, values)
         self.seconds, self.window_images = 0.0, 0
 
@@ -106,3 +106,8 @@ class Meter(nn.Module):
 def shown_names(values: dict[str, float]) -> dict[str, float]:
     """The values of a window under the names that loggers show: train/loss/D, balance/advantage."""
     return {name if name.startswith(OWN_SECTIONS) else f"train/{name}": value for name, value in values.items()}
+
+
+def label(phase: str, what: str) -> str:
+    """The name of a statistic: loss/D is the whole of phase D, D/adversarial one of its terms."""
+    return f"loss/{phase}" if what == "loss" else f"{phase}/{what}"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seesaw.functional.pixels import to_stored
-from seesaw.gan.ema import with_estimated_batch_norm
+from seesaw.shared.ema import with_estimated_batch_norm
 from seesaw.types import Pyramid, UserError
 from seesaw.util import key
 

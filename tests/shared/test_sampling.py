@@ -7,9 +7,9 @@ import pytest
 import torch
 from toys import assert_equal_states, fit, plain, task
 
-from seesaw.gan import sampling
-from seesaw.gan.ema import with_estimated_batch_norm
 from seesaw.gan.module import GAN
+from seesaw.shared import sampling
+from seesaw.shared.ema import with_estimated_batch_norm
 from seesaw.util import key
 
 
