@@ -69,12 +69,7 @@ class Generator(Truncated):
         self.const = nn.Parameter(torch.randn(sizes[0], *scales.base))
         self.first = StyledConv(sizes[0], sizes[0], w_dim, scales.base)
         self.blocks = nn.ModuleList(
-            nn.ModuleList(
-                [
-                    StyledConv(before, after, w_dim, scales.at(k + 1), up=True),
-                    StyledConv(after, after, w_dim, scales.at(k + 1)),
-                ]
-            )
+            SynthesisBlock(before, after, w_dim, scales.at(k + 1))
             for k, (before, after) in enumerate(itertools.pairwise(sizes))
         )
         self.to_rgb = nn.ModuleList(ToRGB(width, channels, w_dim) for width in sizes)
@@ -107,10 +102,28 @@ class Generator(Truncated):
         x = self.first(self.const.expand(len(w), -1, -1, -1), of_layer[0])
         rgb: Tensor = self.to_rgb[0](x, of_layer[1])
         for k, block in enumerate(self.blocks):
-            for conv, own in zip(block, of_layer[2 * k + 1 :], strict=False):  # type: ignore[arg-type]
-                x = conv(x, own)
+            x = block(x, of_layer[2 * k + 1], of_layer[2 * k + 2])
             rgb = upsample(rgb) + self.to_rgb[k + 1](x, of_layer[2 * k + 3])
         return rgb
+
+
+class SynthesisBlock(nn.Module):
+    """Twice the resolution: a convolution that doubles it, and one more.
+
+    Args:
+        before, after: channels.
+        w_dim: of w.
+        size: height and width behind it.
+    """
+
+    def __init__(self, before: int, after: int, w_dim: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.up, self.conv = StyledConv(before, after, w_dim, size, up=True), StyledConv(after, after, w_dim, size)
+
+    def forward(self, x: Tensor, w_up: Tensor, w_conv: Tensor) -> Tensor:
+        """(B, before, H, W) and the w of both convolutions, (B, w_dim), to (B, after, 2H, 2W)."""
+        out: Tensor = self.conv(self.up(x, w_up), w_conv)
+        return out
 
 
 class Discriminator(nn.Module):
