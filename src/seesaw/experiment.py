@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from seesaw.errors import UserError
+from seesaw.functional.truncation import Truncated
 from seesaw.types import Pyramid
 
 
@@ -138,6 +140,20 @@ class Experiment(LightningModule):
             float32 (b, 2, 1, 1).
         """
         raise TypeError(f"{type(self).__name__} gives no samples")  # Experiment itself is abstract
+
+    def truncate(self, psi: float) -> None:
+        """Sample intermediate latents w at `psi` times their distance from the mean, from now on; 1 truncates nothing.
+
+        Raises:
+            UserError: the model has no such latents.
+        """
+        found = [module for module in self.modules() if isinstance(module, Truncated)]
+        if not found:
+            raise UserError(
+                f"psi is {psi:g}: this model has no intermediate latents w to truncate, as those of StyleGAN2 are; leave it out"
+            )
+        for module in found:
+            module.psi = psi
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """Restore the clock and the counters from `checkpoint["progress"]`."""

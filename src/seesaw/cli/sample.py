@@ -18,6 +18,9 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--class", dest="chosen", metavar="CLASS", default=None, help="a class by number or name (all)"
     )
+    command.add_argument(
+        "--psi", type=float, default=None, help="StyleGAN2's truncation: 1 none, 0 the mean image; better, less varied (1)"
+    )
     command.add_argument("--out", type=Path, default=Path("samples.png"), help="the PNG to write (samples.png)")
     command.set_defaults(call=call)
 
@@ -28,8 +31,10 @@ def call(options: argparse.Namespace) -> str:
         raise UserError(f"--count is {options.count}; it must be at least 1")
     if options.out.suffix.lower() != ".png":
         raise UserError(f"--out {options.out}: the name must end in .png")
+    if options.psi is not None and not -2 <= options.psi <= 2:
+        raise UserError(f"--psi is {options.psi}; it must be from -2 to 2")
     path = checkpoint_of(options.run, options.which)
     from seesaw.training.inference import sample
 
     how = (options.count, options.seed, options.raw, options.out, options.chosen)
-    return sample(path, *how, options.overrides, options.packages)
+    return sample(path, *how, options.overrides, options.packages, options.psi)

@@ -12,10 +12,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from seesaw.config import heuristics
 from seesaw.config.allowed import PARTS
 from seesaw.config.options import config_dir, groups
 from seesaw.config.values import did_you_mean, shown
 from seesaw.errors import UserError
+
+heuristics.register()
 
 RECIPE = re.compile(r"\bmodel\.recipe\.([A-Za-z_][\w.]*)")
 """A number that a file of conf/ takes from the model's recommendations."""

@@ -56,12 +56,36 @@ def conv2d(
     """
     if not (second_order and torch.is_grad_enabled()):
         return F.conv2d(x, weight, bias, stride, padding, 1, groups)
+    dtype = _autocast_dtype(x)
+    return _convolve(x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype), stride, padding, groups)
+
+
+def conv_transpose2d(x: Tensor, weight: Tensor, stride: Steps = 1, second_order: bool = False) -> Tensor:
+    """`torch.nn.functional.conv_transpose2d` without padding and bias, with one group and no dilation.
+
+    Args:
+        x: (B, C, H, W).
+        weight: (C, C', k, k).
+        stride, second_order: see `conv2d`.
+
+    Returns:
+        (B, C', (H - 1) stride + k, (W - 1) stride + k).
+    """
+    if not (second_order and torch.is_grad_enabled()):
+        return F.conv_transpose2d(x, weight, None, stride)
+    dtype = _autocast_dtype(x)
+    x, weight = x.to(dtype), weight.to(dtype)
+    out: Tensor = _TransposedConvolution.apply(x, weight, _probe(weight), stride)
+    return out
+
+
+def _autocast_dtype(x: Tensor) -> torch.dtype:
+    """The dtype in which torch's own convolution of x runs here."""
     kind = x.device.type
     known = kind != "meta"  # where shapes alone are tried, there is no autocast
-    if known and torch.is_autocast_enabled(kind) and x.dtype != torch.float64:  # as autocast does around torch's own
-        dtype = torch.get_autocast_dtype(kind)
-        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    return _convolve(x, weight, bias, stride, padding, groups)
+    if known and torch.is_autocast_enabled(kind) and x.dtype != torch.float64:
+        return torch.get_autocast_dtype(kind)
+    return x.dtype
 
 
 def _convolve(x: Tensor, w: Tensor, bias: Tensor | None, stride: Steps, padding: Steps, groups: int) -> Tensor:
@@ -113,6 +137,23 @@ class _Convolution(torch.autograd.Function):
         for_w = _ForWeight.apply(g, x, w.shape, *ctx.how) if _used(ctx, 2) else None
         for_bias = g.sum((0, 2, 3)) if _used(ctx, 4) else None
         return for_x, for_w, None, for_bias, None, None, None, None
+
+
+class _TransposedConvolution(torch.autograd.Function):
+    """Forward it is `_ForInput` with a shape of its own; backward it computes no weight's gradient that nobody uses."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, w_probe: Tensor, stride: Steps) -> Tensor:
+        ctx.save_for_backward(x, w)
+        ctx.stride = stride
+        return F.conv_transpose2d(x, w, None, stride)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        x, w = ctx.saved_tensors
+        for_x = _convolve(g, w, None, ctx.stride, 0, 1) if ctx.needs_input_grad[0] else None
+        for_w = _ForWeight.apply(x, g, w.shape, ctx.stride, 0, 1) if _used(ctx, 2) else None
+        return for_x, for_w, None, None
 
 
 class _ForInput(torch.autograd.Function):

@@ -186,6 +186,7 @@ def sample(
     chosen: str | None = None,
     overrides: Sequence[str] = (),
     packages: Sequence[str] = (),
+    psi: float | None = None,
 ) -> str:
     """Write a PNG of samples of a checkpoint.
 
@@ -198,11 +199,14 @@ def sample(
         chosen: number or name of the class to sample; None: of a model with labels all classes.
         overrides: see `restore`.
         packages: see `restore`.
+        psi: see `Experiment.truncate`; None: nothing is truncated.
 
     Returns:
         The line to print.
     """
     run = restore(path, overrides, packages)
+    if psi is not None:
+        run.model.truncate(psi)
     data = run.nodes["data"]
     y: int | Tensor | None = class_number(chosen, run.model.classes, data.get("class_names") or [])
     columns = None
@@ -213,7 +217,7 @@ def sample(
     images = torch.cat([chunk.cpu() for chunk in run.model.sample(count, seed, y=y, ema=not raw)])
     reals = None if images.shape[-1] > 1 else construct(data, "data", packages).prepare()
     save_png(sheet(images, reals, columns), out)
-    of_class = "" if chosen is None else f" of class {chosen}"
+    of_class = ("" if chosen is None else f" of class {chosen}") + ("" if psi is None else f" truncated by psi {psi:g}")
     which = "raw" if raw else "averaged"
     return f"{out}: {count} samples{of_class} of the {which} generator of {path} at {run.images_shown / 1000:g} kimg"
 

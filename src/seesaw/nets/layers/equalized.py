@@ -28,6 +28,7 @@ class EqualConv2d(SecondOrderLayer):
         padding: zeros at each edge.
         gain: see `GAIN`; 1 where nothing follows.
         bias: whether there is one, initially 0 and not scaled.
+        stride: pixels from one output to the next.
     """
 
     def __init__(
@@ -38,16 +39,17 @@ class EqualConv2d(SecondOrderLayer):
         padding: int = 0,
         gain: float = GAIN,
         bias: bool = True,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         size = (kernel, kernel) if isinstance(kernel, int) else kernel
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, *size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.scale, self.padding = gain / math.sqrt(in_channels * math.prod(size)), padding
+        self.scale, self.padding, self.stride = gain / math.sqrt(in_channels * math.prod(size)), padding, stride
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) to (B, out_channels, H', W')."""
-        return conv2d(x, self.weight * self.scale, self.bias, 1, self.padding, self.second_order)
+        return conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding, self.second_order)
 
 
 class EqualLinear(nn.Module):

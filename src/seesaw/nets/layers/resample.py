@@ -6,14 +6,13 @@ are these two again. No kernel is compiled. On a CPU bfloat16 and float16 are fi
 convolution of bfloat16 is far slower (torch 2.14).
 """
 
-import contextlib
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seesaw.functional.dtype import at_least_float32
+from seesaw.functional.dtype import at_least_float32, without_autocast
 
 TAPS = (1.0, 3.0, 3.0, 1.0)
 """The filter along one axis, not normalised."""
@@ -53,8 +52,8 @@ class _Filtered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, stride: int, padding: int, gain: float) -> Tensor:
         ctx.size, ctx.how = tuple(x.shape[2:]), (stride, padding, gain)
-        wide, own = _wide(x)
-        with own:
+        wide = _wide(x)
+        with without_autocast(x):
             made = F.conv2d(wide, _taps(wide, gain), None, stride, padding, groups=x.shape[1])
         return made.to(x.dtype)
 
@@ -69,9 +68,9 @@ class _Transposed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, size: tuple[int, int], stride: int, padding: int, gain: float) -> Tensor:
         ctx.how = stride, padding, gain
-        wide, own = _wide(x)
+        wide = _wide(x)
         taps, n = _taps(wide, gain), len(TAPS)
-        with own:
+        with without_autocast(x):
             if stride == 1:  # the filter is symmetric, so this is it again, and no slow transposed convolution
                 made = F.conv2d(wide, taps, None, 1, n - 1 - padding, groups=x.shape[1])
             else:
@@ -85,12 +84,9 @@ class _Transposed(torch.autograd.Function):
         return _Filtered.apply(g, *ctx.how), None, None, None, None
 
 
-def _wide(x: Tensor) -> tuple[Tensor, Any]:
-    """The image in the dtype in which it is filtered, and a context in which autocast leaves that dtype."""
-    kind = x.device.type
-    if kind == "meta":  # where shapes alone are tried, there is no autocast
-        return x, contextlib.nullcontext()
-    return at_least_float32(x) if kind == "cpu" else x, torch.autocast(kind, enabled=False)
+def _wide(x: Tensor) -> Tensor:
+    """The image in the dtype in which it is filtered."""
+    return at_least_float32(x) if x.device.type == "cpu" else x
 
 
 def _taps(x: Tensor, gain: float) -> Tensor:
