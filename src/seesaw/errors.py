@@ -5,5 +5,9 @@ class UserError(Exception):
     """A mistake that the user can mend: one sentence with what is wrong, where, and what is allowed. Exit 1, no trace."""
 
 
+class DataLost(UserError):
+    """The images of a run are gone while it reads them. What it has learned is whole."""
+
+
 class Notice(UserWarning):
     """What the user should know and need not mend: one sentence, printed without the place in the code."""

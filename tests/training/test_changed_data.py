@@ -1,5 +1,6 @@
 """Data that change or move between the start of a run and its continuation."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from saved_states import same
 
 from seesaw.cli.main import main as seesaw
 from seesaw.cli.train import main
+from seesaw.data.prepare.prepared import PreparedSet
 from seesaw.data.sources.folder import Folder
+from seesaw.training.loggers.csv_log import read_metrics
 from seesaw.training.run_folder import read_status
 
 SMALL = ("model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data=folder", "data.resolution=8", "data.channels=1",
@@ -58,6 +62,35 @@ def test_changed_images_are_noticed_on_resume(
     else:
         with pytest.warns(UserWarning, match="the data have changed since the checkpoint: 20 images, content"):
             assert main([*run, "kimg=0.032", "resume=auto"]) == 0
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_run_whose_images_vanish_is_saved_and_goes_on_to_the_same_end(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = [*SMALL[:-1], "data.root=faces", "precision=exact", "kimg=0.064", "checkpoint_kimg=1"]
+    assert main([*run, "run_dir=whole"]) == 0
+    gather, calls = PreparedSet.gather, list[int]()
+
+    def cut(self: PreparedSet, *indices: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 4:
+            (file,) = (here / "cache").rglob("images-8.npy")
+            os.truncate(file, 100)
+        return gather(self, *indices)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreparedSet, "gather", cut)
+        assert main([*run, "run_dir=run"]) == 1
+    assert "is gone or damaged while the run reads it: go on with resume=auto" in capsys.readouterr().err
+    status = read_status(here / "run")
+    assert status["state"] == "failed"
+    saved = torch.load(here / "run/checkpoints/last.ckpt", weights_only=True)
+    assert 0 < saved["progress"]["images_shown"] == status["images_shown"] < 64
+    assert main([*run, "run_dir=run", "resume=auto"]) == 0
+    whole, other = (torch.load(here / f"{name}/checkpoints/last.ckpt", weights_only=True) for name in ("whole", "run"))
+    assert same(whole["state_dict"], other["state_dict"])
+    assert read_metrics(here / "whole/metrics.csv")[-1]["images"] == read_metrics(here / "run/metrics.csv")[-1]["images"]
 
 
 @pytest.mark.usefixtures("no_curves")

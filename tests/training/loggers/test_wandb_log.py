@@ -16,6 +16,7 @@ from offline_wandb import read_run
 from omegaconf import OmegaConf
 
 from seesaw.training import provenance as provenance_module
+from seesaw.training.loggers.guarded import Guarded
 from seesaw.training.loggers.tracker import RunInfo
 from seesaw.training.loggers.wandb_log import WandbLog
 from seesaw.training.provenance import git_state, provenance
@@ -165,6 +166,25 @@ def test_variables_stand_between_the_configuration_and_the_run(tmp_path, monkeyp
     given = WandbLog(info, project="p", name="n", group="g", tags=["t", "", " "], job_type="j", id="i")
     assert (given.project, given.shown_name, given.group, given.job_type, given.run_id) == ("p", "n", "g", "j", "i")
     assert given.tags == ["model=mlp", "t"]
+
+
+def test_what_wandb_itself_reads_of_the_environment_is_mended_or_named(tmp_path, monkeypatch, capsys):
+    """An empty tag (a comma too many) or a long one would cost the run its tracker; what cannot be mended is named."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name, given in (("own", ()), ("both", ["mine"])):
+        monkeypatch.setenv("WANDB_TAGS", f" a,,b,{'x' * 70},")
+        log = WandbLog(RunInfo(tmp_path / name, "run"), tags=given)
+        log.log_metrics({"a": 1.0}, 1000)
+        log.finish(0)
+    assert read_run(tmp_path / "own").facts["tags"] == ["a", "b", f"{'x' * 31}…{'x' * 31}"]
+    assert read_run(tmp_path / "both").facts["tags"] == ["mine"]
+    monkeypatch.setenv("WANDB_MODE", "nowhere")
+    log = Guarded(WandbLog(RunInfo(tmp_path / "c", "run")))
+    log.log_metrics({"a": 1.0}, 1000)
+    log.finish(0)
+    err = capsys.readouterr().err
+    assert err.startswith("W&B failed (ValidationError: mode: Input should be 'online', 'offline', ")
+    assert len(err.splitlines()) == 1
 
 
 def test_jobs_of_a_sweep_do_not_share_the_id_and_name_of_the_environment(tmp_path, monkeypatch):

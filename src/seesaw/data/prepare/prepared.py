@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seesaw.data.images import ImageSet, box_average, free_memory, require_memory
 from seesaw.data.prepare.write import images_file, shape_of, whole, write_header
-from seesaw.errors import UserError
+from seesaw.errors import DataLost
 from seesaw.functional.resolution import Size
 from seesaw.util import atomic_write
 
@@ -79,12 +79,12 @@ class PreparedSet(ImageSet):
         return PreparedSet(images, self.name, self.y, self.classes, None, path.parent, self.levels, file)
 
     def check_file(self) -> None:
-        """Raise UserError where the mapped file has become shorter: to read beyond its end would kill the process."""
+        """Raise DataLost where the mapped file has become shorter: to read beyond its end would kill the process."""
         if self.file is not None and self.file.size() < len(self.file):
             raise self._lost()
 
-    def _lost(self) -> UserError:
-        return UserError(
+    def _lost(self) -> DataLost:
+        return DataLost(
             f"the prepared set {str(self.folder)!r} is gone or damaged while the run reads it: go on with resume=auto, which "
             "prepares it again"
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from seesaw.errors import DataLost
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
 from seesaw.training.checkpoints import FORMAT
@@ -12,7 +13,7 @@ from seesaw.training.run_folder import Status
 
 
 class Checkpoints(BatchCallback):
-    """Saves last.ckpt every `every_kimg` and whenever training ends, and best.ckpt when the primary metric has improved.
+    """Saves last.ckpt every `every_kimg` and whenever training ends, also where the images that come next are gone, and best.ckpt when the primary metric has improved.
 
     Must stand after `GracefulStop`, which decides in the last batch that the run ends, and after the evaluation.
 
@@ -36,6 +37,11 @@ class Checkpoints(BatchCallback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.saved != self.before:  # a callback behind this one, such as a time limit, has ended the run
+            self.save_last(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        alone = trainer.world_size == 1  # the other processes would not come to save
+        if isinstance(exception, DataLost) and alone and self.saved != self.before:
             self.save_last(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:

@@ -1,6 +1,7 @@
 """A tracker that other programs keep can neither end a run nor hold it up."""
 
 import queue
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -135,5 +136,8 @@ class Guarded(Tracker):
 
 
 def _reason(error: BaseException) -> str:
+    """The first line of an error; of pydantic's, with which W&B refuses a setting, also its name and what is wrong with it."""
     lines = str(error).strip().splitlines()
+    if lines and re.match(r"\d+ validation errors? for", lines[0]):
+        lines = [": ".join(line.partition(" [type=")[0].strip() for line in lines[1:3])]
     return f"{type(error).__name__}: {lines[0][:160].rstrip('.')}" if lines else type(error).__name__

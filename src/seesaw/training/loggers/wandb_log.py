@@ -84,7 +84,8 @@ class WandbLog(Tracker):
         self.project = project or os.environ.get("WANDB_PROJECT") or "seesaw"
         self.group = group or os.environ.get("WANDB_RUN_GROUP") or run.group
         self.job_type = job_type or os.environ.get("WANDB_JOB_TYPE") or run.kind
-        more = tags or os.environ.get("WANDB_TAGS", "").split(",")
+        of_the_environment = tags_of_the_environment()
+        more = tags or of_the_environment
         self.tags = [_at_most(tag, LONGEST_TAG) for tag in dict.fromkeys([*run.tags, *more]) if tag.strip()]
         alone = None if run.of_sweep else os.environ.get("WANDB_NAME")  # else the jobs of a sweep would have one name
         self.shown_name = _at_most(name or alone or run.name, LONGEST_NAME)
@@ -245,6 +246,17 @@ def has_key(base_url: str) -> bool:
         return False
     # api.wandb.ai is the name under which older versions stored the key of W&B's own service.
     return urlsplit(base_url).netloc in hosts or ("WANDB_BASE_URL" not in os.environ and "api.wandb.ai" in hosts)
+
+
+def tags_of_the_environment() -> list[str]:
+    """The tags of WANDB_TAGS. W&B reads the variable too, and would refuse the run for an empty tag or a long one: it gets those
+    that it takes."""
+    if (given := os.environ.pop("WANDB_TAGS", None)) is None:
+        return []
+    found = [_at_most(tag.strip(), LONGEST_TAG) for tag in given.split(",") if tag.strip()]
+    if found:
+        os.environ["WANDB_TAGS"] = ",".join(found)
+    return found
 
 
 def _readable_id(name: str) -> str:
