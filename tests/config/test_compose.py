@@ -184,8 +184,14 @@ def test_no_penalty_is_an_empty_mapping(model: str) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("model", GANS)
-@pytest.mark.parametrize("optimizer", [o for o in groups(CONF)["optimizer"] if not o.startswith("canvas")])
+OPTIMIZERS = [o for o in groups(CONF)["optimizer"] if not o.startswith("canvas")]
+PAIRS = [(m, o) for m in GANS for o in OPTIMIZERS]
+ONE_EACH = {(m, OPTIMIZERS[k % len(OPTIMIZERS)]) for k, m in enumerate(GANS)}
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer"), [pytest.param(*p, marks=() if p in ONE_EACH else pytest.mark.slow) for p in PAIRS]
+)
 def test_every_optimizer_fits_every_gan(model: str, optimizer: str) -> None:
     overrides = [*small(model), f"optimizer={optimizer}"]
     cfg, choices = compose(overrides)
@@ -295,7 +301,9 @@ def test_with_labels_the_class_folders_are_counted_and_named(classes: Path) -> N
     assert "has no class folders" in refused(*folder, "data.labels=true")
 
 
-@pytest.mark.parametrize("model", GANS)
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=pytest.mark.slow) if f"{m}_small" in GANS else m for m in GANS]
+)
 def test_every_model_takes_labels_and_one_without_classes_refuses_them(model: str) -> None:
     config = compose_checked([*small(model), "data.labels=true"])
     assert config["data"]["classes"] == (8 if model == "mlp_points" else 10)
