@@ -14,7 +14,14 @@ from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan import sampling
-from seesaw.gan.checks import check_figures, check_fresh_reals, check_labels, check_options, check_weights, infinite_buffers
+from seesaw.gan.checks import (
+    check_figures,
+    check_fresh_reals,
+    check_labels,
+    check_options,
+    check_weights,
+    infinite_buffers,
+)
 from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.ema import RunningAverage
 from seesaw.gan.fakes import FakeCache, make_fake_cache
@@ -191,7 +198,7 @@ class GAN(Experiment):
         setup: Setup | None = None,
         for_g: Batch | None = None,
     ) -> Game:
-        """Both players before one batch of reals (B, C, H, W) in [-1, 1] with labels (B,) or None; G before its own, or the same."""
+        """Both players before one batch of reals (B, C, H, W) in [-1, 1] with labels (B,) or None; G may have its own."""
         seen = {"D": Batch(reals, y), "G": for_g or Batch(reals, y)}
         return Game(
             setup or self.game_setup, seen, self.images_shown, self.global_rank, optimizers, self.manual_backward
