@@ -31,17 +31,17 @@ def test_parameter_counts(classes: int) -> None:
 
 def test_both_players_are_normalised_and_class_embeddings_of_g_are_not() -> None:
     torch.manual_seed(0)
-    G, D = Generator(16, 3, z_dim=6, width=8, classes=3).double(), Discriminator(16, 3, width=8, classes=3).double()
+    G, D = Generator(8, 3, z_dim=6, width=4, classes=3).double(), Discriminator(8, 3, width=4, classes=3).double()
     z, y = torch.randn(4, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
-        for _ in range(300):
+        for _ in range(150):
             images = G(z, y).images
             D(images, y)
     for net in (G.eval(), D.eval()):
         for layer in (m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)):
-            assert torch.linalg.svdvals(layer.weight.detach().flatten(1))[0].item() == pytest.approx(1, abs=1e-6)
+            assert torch.linalg.svdvals(layer.weight.detach().flatten(1))[0].item() == pytest.approx(1, abs=1e-3)
     free = {name for name, p in G.named_parameters() if p.ndim > 1 and "parametrizations" not in name}
-    assert free == {f"blocks.{k}.norm{n}.{what}.weight" for k in (0, 1) for n in (1, 2) for what in ("gain", "bias")}
+    assert free == {f"blocks.{k}.norm{n}.{what}.weight" for k in (0,) for n in (1, 2) for what in ("gain", "bias")}
 
 
 def test_initial_weights_are_normal_with_a_deviation_of_0_02() -> None:
