@@ -47,6 +47,10 @@ def make_set(name: str, root: Path) -> list[str]:
                 body = rng.integers(0, 10, shape, dtype=np.uint8).tobytes()
                 (root / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + body))
         return [f"data.root={root}"]
+    if name == "classes":
+        for k in range(3):
+            make_set("folder", root / f"class {k}")
+        return [f"data.root={root}", f"cache_dir={root.parent}"]
     if name == "glyphs":
         for font in ("DejaVuSans", "cmr10", "STIXGeneral"):  # the last two are held out
             shutil.copy(Path(matplotlib.get_data_path()) / f"fonts/ttf/{font}.ttf", root)
@@ -66,8 +70,18 @@ SETS = {  # what an experiment chooses itself
     "karras2018_cifar10": "cifar10",
     "karras2018_cifar10_128": "cifar10",
     "karras2018_celebahq1024": "celeba_hq",
+    "miyato2018_cifar10": "cifar10",
+    "miyato_koyama2018_cifar10": "cifar10",
+    "mimicry_sngan_celeba64": "celeba",
+    "brock2019_cifar10": "cifar10",
+    "huang2024_cifar10": "cifar10",
+    "huang2024_ffhq64": "ffhq",
+    "huang2024_ffhq256": "ffhq",
+    "huang2024_imagenet32": "classes",
+    "huang2024_imagenet64": "classes",
+    "r3gan_stacked_mnist": "stacked_mnist",
 }
-PROGRESSIVE = ("progan", "msggan", "karras2018")
+PROGRESSIVE = ("progan", "msggan", "karras2018", "r3gan", "huang2024")
 VARIATIONAL = ("model/vae", "model/vae_small", "optimizer/vae_adam")
 STYLE = ("style_transfer", "style_pair", "gatys2016", "multi_scale_style", "canvas_adam", "canvas_lbfgs")
 
@@ -100,7 +114,9 @@ def small(option: str, root: Path) -> list[str]:
     if "gaussians" in name or name == "mlp_points":
         overrides.remove("data.resolution=16")
         return overrides + (["model=mlp"] if "gaussians" in name else ["data=gaussians_ring"])
-    if name.startswith(PROGRESSIVE):
+    if name in ("sngan_64", "mimicry_sngan_celeba64"):  # its D halves five times
+        overrides[overrides.index("data.resolution=16")] = "data.resolution=32"
+    if name.startswith(PROGRESSIVE) and group != "schedule":
         return [*overrides, *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64"))]
     if option.startswith("penalty/wgan"):
         overrides.append("model.D.norm=none")  # a gradient penalty is refused beside BatchNorm

@@ -14,11 +14,13 @@ from seesaw.gan.growth import Growing
 from seesaw.style.scales import spans
 from seesaw.training.build import construct
 
+NEEDS_ROOT = ("karras2018", "huang2024", "mimicry")
+
 
 def composed(name: str, *overrides: str) -> dict[str, Any]:
     """The experiment's configuration; its data need not be there."""
     try:
-        root = ["data.root=nowhere"] if name.startswith("karras2018") else []
+        root = ["data.root=nowhere"] if name.startswith(NEEDS_ROOT) else []
         return resolved(compose([f"experiment={name}", *root, *overrides])[0])
     finally:
         GlobalHydra.instance().clear()
@@ -152,3 +154,78 @@ def test_multi_scale_style_draws_every_iteration_of_its_source() -> None:
     assert spans(round(1000 * config["kimg"]), config["model"]["scales"]) == [1000, 500, 500, 500, 500]
     assert config["optimizer"]["canvas"]["lr"] == 2 * 0.02  # of pixels in [-1, 1], not [0, 1]
     assert list(config["model"]["backbone"]["style"].values()) == [256, 64, 16, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "of_g", "kimg"),
+    [
+        ("miyato2018_cifar10", 5, 50_000, 16_000),
+        ("miyato_koyama2018_cifar10", 5, 50_000, 16_000),
+        ("mimicry_sngan_celeba64", 5, 100_000, 32_000),
+        ("brock2019_cifar10", 4, 125_000, 25_000),  # 500 epochs of 50,000 reals, which all steps of D together see
+    ],
+)
+def test_steps_and_rates_of_sngan_and_biggan(name: str, n: int, of_g: int, kimg: int) -> None:
+    config = composed(name)
+    assert (config["kimg"], config["balance"]["n_critic"]["n"]) == (kimg, n)
+    assert 1000 * kimg / (config["batch_size"] * n) == of_g
+    adam = config["optimizer"]
+    assert [adam[p]["lr"] for p in "GD"] == [2e-4, 2e-4]
+    assert adam["D"]["betas"] == [0.0, 0.999 if "brock" in name else 0.9]
+    lr = construct(assemble(config)["model"]["schedule"], "schedule")["lr"]
+    assert [lr(t * 500 * kimg) for t in range(3)] == pytest.approx([1, 1, 1] if "brock" in name else [1, 0.5, 0])
+    assert config["model"]["G"]["classes"] == (10 if name in ("miyato_koyama2018_cifar10", "brock2019_cifar10") else 0)
+
+
+def test_bigans_average_begins_after_1000_steps_of_g_and_keeps_0_9999_of_each() -> None:
+    from seesaw.functional.ema import ema_decay
+
+    model = assemble(composed("brock2019_cifar10"))["model"]
+    half_life = construct({"x": model["ema_half_life"]}, "model")["x"]
+    assert model["ema_ramp"] is None
+    assert half_life(200_000) == 0
+    assert ema_decay(50, half_life(200_050), 200_050, None) ** 4 == pytest.approx(0.9999, abs=1e-9)
+
+
+HUANG = {  # batch, gamma, half-life of the average, p, kimg: RECIPES, "R3GAN"
+    "huang2024_cifar10": (512, (0.05, 0.005), 5e6, 0.55, 20_000),
+    "huang2024_ffhq64": (256, (2, 0.2), 5e5, 0.3, 20_000),
+    "huang2024_ffhq256": (256, (150, 15), 5e5, 0.3, 20_000),
+    "huang2024_imagenet32": (4096, (0.5, 0.05), 5e7, 0.5, 200_000),
+    "huang2024_imagenet64": (4096, (1, 0.1), 5e7, 0.4, 200_000),
+}
+COUNTS = {
+    "huang2024_cifar10": (20_781_952, 21_280_512),
+    "huang2024_ffhq64": (22_429_824, 22_381_440),
+    "huang2024_ffhq256": (23_057_952, 23_009_568),
+    "huang2024_imagenet32": (82_914_304, 86_548_992),
+    "huang2024_imagenet64": (103_570_432, 107_205_120),
+}
+
+
+@pytest.mark.parametrize("name", HUANG)
+def test_r3gans_five_schedules_at_their_ends_and_half_way(name: str) -> None:
+    """Half a cosine stands at the mean of its ends half-way. The nets are those of the row."""
+    batch, gamma, half_life, p, kimg = HUANG[name]
+    many = ["data.labels=false", "model.G.classes=1000", "model.D.classes=1000"] if "imagenet" in name else []
+    config = composed(name, *many)
+    assert (config["batch_size"], config["kimg"], config["data"]["flip"]) == (batch, kimg, True)
+    node = assemble(config)["model"]
+    group = {"penalty": node["penalty"], "augment": node["augment"], "schedule": node["schedule"]}
+    built = {part: construct(value, part) for part, value in group.items()}
+    courses: list[tuple[Any, float, float]] = [
+        (built["penalty"]["r1"].gamma, *gamma),
+        (built["penalty"]["r2"].gamma, *gamma),
+        (construct({"x": node["ema_half_life"]}, "model")["x"], 0, half_life),
+        (built["augment"]["ada"].p, 0, p),
+        (built["schedule"]["lr"], 1, 0.25),
+        (built["schedule"]["beta2"], 0.9, 0.99),
+    ]
+    for course, start, end in courses:
+        found = [course(images) for images in (0, 500 * kimg, 1000 * kimg, 2000 * kimg)]
+        assert found == pytest.approx([start, (start + end) / 2, end, end])
+    assert (config["optimizer"]["D"]["lr"], config["optimizer"]["G"]["betas"][0]) == (2e-4, 0)
+    assert (node["fresh_reals"], node["ema_ramp"]) == (True, None)
+    with torch.device("meta"):
+        nets = [construct(config["model"][player], f"model.{player}") for player in "GD"]
+    assert tuple(sum(w.numel() for w in net.parameters()) for net in nets) == COUNTS[name]

@@ -24,6 +24,9 @@ FAMILIES = {
     "dcgan_small": ["model.G.width=2", "model.D.width=2"],
     "progan_small": ["model.growth.fade=4", "model.growth.stabilise=0", "model.G.base=64", "model.D.base=64"],
     "msggan_small": ["model.G.base=128", "model.D.base=128"],
+    "sngan_small": ["model.G.width=2", "model.G.max_width=4", "model.D.width=2", "model.D.max_width=4"],
+    "biggan": ["model.G.width=2", "model.D.width=2"],
+    "r3gan_small": [f"model.{net}.{size}" for net in "GD" for size in ("base=128", "max_width=4")],
 }
 
 

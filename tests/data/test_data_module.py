@@ -259,3 +259,23 @@ def test_a_tilde_in_cache_dir_is_the_home_folder(
     data.prepare()
     assert (Path(data.cache_dir) / "prepared").is_dir()
     assert [path.name for path in Path().iterdir()] == ["set"]
+
+
+def test_fresh_reals_come_behind_the_first_with_their_labels_and_growth_counts_the_first_alone() -> None:
+    class Sizes:
+        changes = (12,)
+
+        def level(self, images_shown: int) -> int | None:
+            return 4 if images_shown < 12 else None
+
+        def batch_size(self, images_shown: int, batch_size: int) -> int:
+            return batch_size
+
+    data = Counted(resolution=8, channels=3, batch_size=6, seed=4, labels=True, classes=3, fresh_reals=True, growth=Sizes())
+    seen = fit(data, Watcher())
+    expected = [x.tolist() for x in itertools.islice(EndlessBatches(23, 6, 4, sub_batches=2), 8)]
+    assert [batch.real[:, 0, 0, 0].tolist() for batch in seen] == expected
+    assert [batch.real.shape[-1] for batch in seen] == [4, 4, *[8] * 6]
+    for batch in seen:
+        assert [len(part.real) for part in batch.sub_batches(2)] == [6, 6]
+        assert all(torch.equal(part.y, part.real[:, 0, 0, 0].long() % 3) for part in batch.sub_batches(2))

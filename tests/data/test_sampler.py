@@ -85,3 +85,16 @@ def test_far_image_numbers_are_reached_at_once() -> None:
 def test_impossible_values_are_named(n: int, batch_size: BatchSize, start: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         EndlessBatches(n, batch_size, 0, start, 0, 2)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_sub_batches_follow_one_another_in_one_stream_that_runs_twice_as_fast(world_size: int) -> None:
+    """The first sub-batches of all ranks are the stream's next 8 numbers, the second ones those after them."""
+    ranks = [take(EndlessBatches(11, 8, 3, 16, rank, world_size, sub_batches=2), 5) for rank in range(world_size)]
+    for step in range(5):
+        halves = [(own[step][: 8 // world_size], own[step][8 // world_size :]) for own in ranks]
+        expected = numbers(11, 3, 2 * (16 + 8 * step), 16)
+        assert [number for first, _ in halves for number in first] == expected[:8]
+        assert [number for _, second in halves for number in second] == expected[8:]
+    whole = take(EndlessBatches(11, 8, 3, sub_batches=2), 7)
+    assert take(EndlessBatches(11, 8, 3, 16, sub_batches=2), 5) == whole[2:]

@@ -65,6 +65,28 @@ def test_the_same_numbers_as_torch(kernel: int, stride: int, padding: int, layou
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("groups", [2, 4])
+def test_groups_are_torch_s_and_their_derivatives_those_of_finite_differences(groups: int) -> None:
+    """The gradients of a loss with a penalty are torch's too."""
+    torch.manual_seed(0)
+    shapes = ((2, 4, 4, 4), (8, 4 // groups, 3, 3), (8,))
+    x, weight, bias = (torch.randn(shape, dtype=torch.float64).requires_grad_() for shape in shapes)
+
+    def run(*inputs: Tensor) -> Tensor:
+        return F.softplus(twice(*inputs, 2, 1, groups=groups))
+
+    assert gradgradcheck(run, (x, weight, bias))
+    layer, torchs = (kind(4, 8, 3, 1, 1, groups=groups).double() for kind in (Conv2d, nn.Conv2d))
+    torchs.load_state_dict(layer.state_dict())
+    layer.second_order = True
+    found = []
+    for net in (layer, torchs):
+        (slope,) = torch.autograd.grad(net(x).exp().sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(slope.square().sum(), list(net.parameters())))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
 def test_the_third_order_too() -> None:
     def thrice(convolution: Any) -> Tensor:
         x, weight, _ = drawn(3)

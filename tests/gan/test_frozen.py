@@ -13,7 +13,7 @@ from seesaw.gan.losses import CrossEntropyD, NonSaturatingG
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1
 from seesaw.gan.views import AllScales, GrowingView, SingleScale
-from seesaw.nets import dcgan, mlp, msggan, progan
+from seesaw.nets import biggan, dcgan, mlp, msggan, progan, r3gan, sngan
 
 SMALL: dict[str, Any] = {"resolution": 16, "channels": 1}
 PYRAMID: dict[str, Any] = SMALL | {"base": 64, "max_width": 8}
@@ -62,6 +62,24 @@ def test_layers_are_listed_from_the_image_on_and_hold_every_weight_once(family: 
     assert found == expected
     listed = [id(p) for layer in D.layers_from_image() for p in layer]
     assert sorted(listed) == sorted(name_of)
+
+
+@pytest.mark.parametrize(
+    ("D", "first"),
+    [
+        (sngan.Discriminator(16, 1, width=2, max_width=4, flat=1), "blocks.0.conv1"),
+        (biggan.Discriminator(16, 1, width=2, flat=1), "blocks.0.conv1"),
+        (r3gan.Discriminator(16, 1, base=64, max_width=4), "from_rgb"),
+    ],
+)
+def test_a_residual_block_is_one_layer(D: Any, first: str) -> None:
+    name_of = {id(p): name for name, p in D.named_parameters()}
+    layers = D.layers_from_image()
+    assert name_of[id(layers[0][0])].startswith(first)
+    assert len(layers) == (4 if first != "from_rgb" else 1 + 3 * 2 + 2)
+    assert sorted(id(p) for layer in layers for p in layer) == sorted(name_of)
+    for layer in layers[1:3]:
+        assert len({name_of[id(p)].rsplit(".", 2)[0].split(".")[1] for p in layer}) == 1
 
 
 @pytest.mark.parametrize("family", ORDERS)

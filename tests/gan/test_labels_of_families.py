@@ -13,7 +13,7 @@ from seesaw.gan.losses import WassersteinD, WassersteinG
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1, AuxiliaryD, AuxiliaryG, GradientPenalty
 from seesaw.gan.views import AllScales
-from seesaw.nets import dcgan, mlp, msggan, progan
+from seesaw.nets import biggan, dcgan, mlp, msggan, progan, r3gan, sngan
 
 PROGRESSIVE = {"base": 64, "max_width": 16}
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
@@ -32,6 +32,18 @@ FAMILIES: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     "msggan": (
         partial(msggan.Generator, 16, 1, z_dim=4, **PROGRESSIVE),
         partial(msggan.Discriminator, 16, 1, **PROGRESSIVE),
+    ),
+    "sngan": (
+        partial(sngan.Generator, 16, 1, z_dim=4, width=8, max_width=16),
+        partial(sngan.Discriminator, 16, 1, width=8, max_width=16, flat=0),
+    ),
+    "biggan": (
+        partial(biggan.Generator, 16, 1, z_dim=4, width=8),
+        partial(biggan.Discriminator, 16, 1, width=8, flat=0),
+    ),
+    "r3gan": (
+        partial(r3gan.Generator, 16, 1, z_dim=4, embedding=4, **PROGRESSIVE),
+        partial(r3gan.Discriminator, 16, 1, **PROGRESSIVE),
     ),
 }
 

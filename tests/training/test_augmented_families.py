@@ -19,6 +19,9 @@ FAMILIES = {
     "dcgan_small": ["model.G.width=4", "model.D.width=4"],
     "progan": [*NARROW, "model.growth.fade=8", "model.growth.stabilise=8"],
     "msggan": NARROW,
+    "sngan_small": ["model.G.width=4", "model.G.max_width=4", "model.D.width=4", "model.D.max_width=4"],
+    "biggan": ["model.G.width=4", "model.D.width=4"],
+    "r3gan_small": NARROW,
 }
 ADAPTED = ("ada", "[diffaugment,ada]")
 FAST = ["augment.ada.interval=1", "augment.ada.speed_kimg=0.05", "augment.ada.target=0.1"]
@@ -40,7 +43,7 @@ def trained(folder: Path, kimg: float, overrides: list[str]) -> dict[str, torch.
 def test_every_augmentation_trains_with_every_family(family: str, option: str, channels: int, tmp_path: Path) -> None:
     overrides = [f"model={family}", *FAMILIES[family], f"augment={option}", f"data.channels={channels}"]
     if option in ADAPTED:
-        overrides += FAST + (["loss=non_saturating", "penalty=r1"] if family in ("progan", "msggan") else [])
+        overrides += FAST + (["loss=non_saturating", "penalty=r1"] if family in ("progan", "msggan", "r3gan_small") else [])
     if option == "ada_r3gan":
         overrides.append("augment.ada.p.kimg=0.05")
     whole = trained(tmp_path / "whole", 0.048, overrides)

@@ -90,6 +90,49 @@ def test_two_steps_resume_and_sample(model: str, loss: str, channels: int, tmp_p
     assert any((tmp_path / "cut" / "samples").glob("*-scales.png")) == bool(combine)
 
 
+RESIDUAL = {
+    "sngan": ["model.G.width=4", "model.G.max_width=8", "model.D.width=4", "model.D.max_width=8"],
+    "biggan": ["model.G.width=8", "model.D.width=8"],
+    "r3gan": ["augment.ada.p.kimg=0.05"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_curves")
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("labels", ["projection", "auxiliary", ""])
+@pytest.mark.parametrize(
+    "loss", ["", "wasserstein penalty=wgan_gp", "rpgan penalty=ar1_ar2", "non_saturating penalty=r1"]
+)
+@pytest.mark.parametrize("model", RESIDUAL)
+def test_residual_families_resume_to_the_bit_and_sample(
+    model: str, loss: str, labels: str, channels: int, tmp_path: Path
+) -> None:
+    """By their own loss, and by others; r3gan with its schedules, augmentation and reals of its own for G."""
+    narrow = [option for option in SMALL if model == "r3gan" or (".max_width" not in option and ".base" not in option)]
+    named, _, penalty = loss.partition(" ")
+    options = [*narrow, f"model={model}", *RESIDUAL[model], f"data.channels={channels}"]
+    options += [f"loss={named}"] if named else []
+    if labels:
+        options += ["data.labels=true", f"model.D.condition={labels}"]
+    chosen = [penalty.partition("=")[2]] if penalty else ["r1_r2"] if model == "r3gan" else []
+    chosen += ["auxiliary"] if labels == "auxiliary" else []
+    options += [f"penalty=[{','.join(chosen)}]"] if chosen else []
+    lengths = [f"schedule.{name}.kimg=0.096" for name in {"r3gan": ("lr", "beta2"), "sngan": ("lr",)}.get(model, ())]
+    options += [*lengths, *(["model.ema_half_life.kimg=0.096", "penalty.r1.gamma=0.1"][: 1 if "r1" not in penalty or "ar1" in penalty else 2] if model == "r3gan" else [])]
+    saved = []
+    for folder, parts in (("whole", [0.096]), ("cut", [0.04, 0.096])):
+        for kimg in parts:
+            assert main([*options, f"kimg={kimg}", f"run_dir={tmp_path / folder}", "resume=auto"]) == 0
+        checkpoint = torch.load(tmp_path / folder / "checkpoints" / "last.ckpt", weights_only=True)
+        del checkpoint["state_dict"]["meter.statistics._extra_state"]
+        saved.append(checkpoint)
+    whole, gone_on = saved
+    for part in ("state_dict", "optimizer_states", "progress"):
+        assert same(whole[part], gone_on[part]), part
+    assert any((tmp_path / "cut" / "samples").glob("*.png"))
+
+
 @pytest.mark.slow
 def test_the_users_own_sweep_over_families_and_balances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`train.py -m model=dcgan,msggan balance=ttur,skip_d seed=… data=celeba`: each job a W&B run of its own. Full widths at

@@ -29,8 +29,8 @@ class EndlessBatches:
     of epochs where it falls so; each rank takes its contiguous slice. So the stream depends on nothing but n and seed,
     and a run that resumes at image number `start` sees the same images as an uninterrupted one.
 
-    With k sub-batches the global batch that begins at i has k times as many indices, and the stream runs k times as fast: sub-batch j
-    holds the numbers k i + j batch_size and the following ones. A rank has its slice of each sub-batch, one after another.
+    With k sub-batches the global batch that begins at i has k times as many indices, and the stream runs k times as fast: the
+    sub-batch j holds the numbers from k i + j batch_size on. A rank has its slice of each sub-batch, one after another.
 
     Args:
         n: number of images in the set, at least 1.

@@ -195,7 +195,7 @@ class GAN(Metered):
         setup: Setup | None = None,
         for_g: Batch | None = None,
     ) -> Game:
-        """Both players before one batch of reals (B, C, H, W) in [-1, 1] with labels (B,) or None; G before its own, or the same."""
+        """Both players before one batch of reals (B, C, H, W) in [-1, 1] with labels (B,) or None; G may have its own."""
         seen = {"D": Batch(reals, y), "G": for_g or Batch(reals, y)}
         return Game(
             setup or self.game_setup, seen, self.images_shown, self.global_rank, optimizers, self.manual_backward

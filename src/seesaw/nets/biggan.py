@@ -22,8 +22,8 @@ SIDES = (8, 256)
 
 
 def biggan_init(net: nn.Module) -> None:
-    """Weights N(0, 0.02), also of class embeddings, a conditional BatchNorm's gain being 1 + its embedding; biases 0, and scales of
-    plain BatchNorms 1."""
+    """Weights N(0, 0.02), also of class embeddings, a conditional BatchNorm's gain being 1 + its embedding; biases 0, and scales
+    of plain BatchNorms 1."""
     normal_init(net)
     for module in net.modules():
         if isinstance(module, ConditionalBatchNorm2d):
@@ -45,7 +45,9 @@ class Generator(nn.Module):
         classes: number of classes; above 0 each block's BatchNorms are conditional, see `ConditionalBatchNorm2d`.
     """
 
-    def __init__(self, resolution: Resolution, channels: int, z_dim: int = 128, width: int = 256, classes: int = 0) -> None:
+    def __init__(
+        self, resolution: Resolution, channels: int, z_dim: int = 128, width: int = 256, classes: int = 0
+    ) -> None:
         super().__init__()
         scales = scales_of(resolution, *SIDES)
         check_positive(channels=channels, z_dim=z_dim, width=width)

@@ -1,4 +1,4 @@
-"""R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN! A modern GAN baseline"): residual networks without normalisation.
+"""R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN!"): residual networks without normalisation.
 
 Widths are ProGAN's rule: min(base / 2^(r-1), max_width) channels at 2^r px, so 768 up to 32 px and then half as many at each
 doubling. Two blocks a stage. The two biases in each block are the only ones of a net.
@@ -52,7 +52,7 @@ class Block(nn.Module):
         super().__init__()
         inner = EXPANSION * width
         groups = max(inner // group_size, 1)
-        if inner % groups:
+        if groups > 1 and inner % group_size:
             raise ValueError(
                 f"group_size is {group_size}; it must divide the {inner} channels within a block of width {width}"
             )

@@ -4,6 +4,7 @@ At 32 px G is 256 channels wide and D 128 (tables 4a and 4b), at 64 px G has 102
 first block and 1024 in its last (the ImageNet net's rule, one scale less). Labels are those of Miyato and Koyama 2018.
 """
 
+import itertools
 from functools import partial
 
 import torch
@@ -61,7 +62,7 @@ class Generator(nn.Module):
         norm = partial(ConditionalBatchNorm2d, classes) if classes else nn.BatchNorm2d
         self.shape = sizes[0], *scales.base
         self.linear = nn.Linear(z_dim, sizes[0] * scales.base.height * scales.base.width)
-        self.blocks = nn.ModuleList(UpBlock(*pair, norm) for pair in zip(sizes, sizes[1:], strict=False))
+        self.blocks = nn.ModuleList(UpBlock(*pair, norm) for pair in itertools.pairwise(sizes))
         self.norm, self.to_rgb = nn.BatchNorm2d(sizes[-1]), nn.Conv2d(sizes[-1], channels, 3, padding=1)
         glorot_init(self)
 

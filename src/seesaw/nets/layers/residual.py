@@ -1,5 +1,6 @@
 """Residual blocks of SNGAN (Miyato et al. 2018, appendix B.4), which BigGAN keeps (Brock et al. 2019, appendix B)."""
 
+import itertools
 from collections.abc import Callable
 
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ Norm = Callable[[int], nn.Module]
 
 
 class UpBlock(nn.Module):
-    """BatchNorm, ReLU, twice the size, conv 3x3, BatchNorm, ReLU, conv 3x3; beside it twice the size, conv 1x1. Nearest neighbour.
+    """BatchNorm, ReLU, nearest x2, conv 3x3, BatchNorm, ReLU, conv 3x3; beside it nearest x2, conv 1x1.
 
     Args:
         in_channels, out_channels: the hidden width is that of the output.
@@ -75,11 +76,10 @@ def down_blocks(sizes: list[int], halvings: int, hidden_of_output: bool) -> nn.S
         halvings: how many blocks, from the image on, halve the size.
         hidden_of_output: whether the hidden width is that of a block's output, or of its input; the image's has its output's.
     """
-    pairs = zip(sizes, sizes[1:], strict=False)
     return nn.Sequential(
         *(
             DownBlock(before, after, after if hidden_of_output or k == 0 else before, k < halvings, k == 0)
-            for k, (before, after) in enumerate(pairs)
+            for k, (before, after) in enumerate(itertools.pairwise(sizes))
         )
     )
 
