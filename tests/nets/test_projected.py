@@ -74,7 +74,7 @@ def test_only_the_heads_are_trained_and_the_backbone_is_not_saved(D: Discriminat
     assert {name.partition(".")[0] for name, _ in D.named_parameters()} == {"heads"}
     saved = {name.partition(".")[0] for name in D.state_dict()}
     assert saved == {"heads", "cross_channel", "cross_scale"}
-    assert sum(b.numel() for b in D.network.buffers()) > 3_000_000
+    assert sum(b.numel() for b in D.network.buffers()) > 2_900_000
     D.train()
     assert not D.network.training
     assert D.heads.training
