@@ -93,3 +93,13 @@ def test_bfloat16_gradients_are_summed_in_float32() -> None:
     (norm,) = gradient_norms((x.flatten(1) * w).sum(1), [x])
     assert norm.dtype == torch.float32
     assert norm.item() == pytest.approx(256.0625**0.5, rel=1e-7)
+
+
+def test_of_several_logits_a_sample_the_gradient_is_that_of_their_mean() -> None:
+    images = torch.randn(3, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    maps = torch.randn(5, 2, 4, 4, dtype=torch.float64)
+    logits = torch.einsum("bchw,kchw->bk", images, maps)
+    slope = maps.mean(0).square().sum()
+    torch.testing.assert_close(squared_gradient_norm(logits, [images]), slope.expand(3))
+    logits = torch.einsum("bchw,kchw->bk", images, maps)
+    torch.testing.assert_close(gradient_norms(logits, [images])[0], slope.sqrt().expand(3))
