@@ -66,8 +66,13 @@ SETS = {  # what an experiment chooses itself
     "karras2018_cifar10": "cifar10",
     "karras2018_cifar10_128": "cifar10",
     "karras2018_celebahq1024": "celeba_hq",
+    "karras2020_ffhq1024": "ffhq",
+    "karras2020_ffhq256": "ffhq",
+    "karras2020_cifar10": "cifar10",
+    "karras2020_afhq512": "folder",
+    "karras2020_metfaces1024": "folder",
 }
-PROGRESSIVE = ("progan", "msggan", "karras2018")
+PROGRESSIVE = ("progan", "msggan", "karras2018", "stylegan2", "karras2020")
 STYLE = ("style_transfer", "style_pair", "gatys2016", "multi_scale_style", "canvas_adam", "canvas_lbfgs")
 
 
