@@ -80,8 +80,13 @@ SETS = {  # what an experiment chooses itself
     "huang2024_imagenet32": "classes",
     "huang2024_imagenet64": "classes",
     "r3gan_stacked_mnist": "stacked_mnist",
+    "karras2020_ffhq1024": "ffhq",
+    "karras2020_ffhq256": "ffhq",
+    "karras2020_cifar10": "cifar10",
+    "karras2020_afhq512": "folder",
+    "karras2020_metfaces1024": "folder",
 }
-PROGRESSIVE = ("progan", "msggan", "karras2018", "r3gan", "huang2024")
+PROGRESSIVE = ("progan", "msggan", "karras2018", "r3gan", "huang2024", "stylegan2", "karras2020")
 VARIATIONAL = ("model/vae", "model/vae_small", "optimizer/vae_adam")
 STYLE = ("style_transfer", "style_pair", "gatys2016", "multi_scale_style", "canvas_adam", "canvas_lbfgs")
 

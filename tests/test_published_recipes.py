@@ -11,10 +11,13 @@ from hydra.core.global_hydra import GlobalHydra
 from seesaw.config.assemble import assemble
 from seesaw.config.compose import compose, resolved
 from seesaw.gan.growth import Growing
+from seesaw.gan.losses import CrossEntropyD, NonSaturatingG
+from seesaw.gan.phases import build_phases
+from seesaw.gan.rates import lazy_factor
 from seesaw.style.scales import spans
 from seesaw.training.build import construct
 
-NEEDS_ROOT = ("karras2018", "huang2024", "mimicry")
+NEEDS_ROOT = ("karras20", "huang2024", "mimicry")
 
 
 def composed(name: str, *overrides: str) -> dict[str, Any]:
@@ -229,3 +232,36 @@ def test_r3gans_five_schedules_at_their_ends_and_half_way(name: str) -> None:
     with torch.device("meta"):
         nets = [construct(config["model"][player], f"model.{player}") for player in "GD"]
     assert tuple(sum(w.numel() for w in net.parameters()) for net in nets) == COUNTS[name]
+
+
+STYLEGAN2 = {  # batch, kimg, lr, gamma, half-life in kimg, its ramp, mapping layers, width at 256 px, group, ADA, mirrored
+    "karras2020_ffhq1024": (32, 25_000, 0.002, 10.0, 10, None, 8, 128, 4, False, True),
+    "karras2020_ffhq256": (64, 25_000, 0.0025, 1.0, 20, None, 8, 64, 8, False, True),
+    "karras2020_afhq512": (64, 25_000, 0.0025, 0.5, 20, None, 8, 128, 8, True, True),
+    "karras2020_metfaces1024": (32, 25_000, 0.002, 2.0, 10, None, 8, 128, 4, True, True),
+    "karras2020_cifar10": (64, 100_000, 0.0025, 0.01, 500, 0.05, 2, 128, 32, True, False),
+}
+
+
+@pytest.mark.parametrize("name", STYLEGAN2)
+def test_stylegan2s_recipes_are_those_of_the_authors_code(name: str) -> None:
+    config = composed(name)
+    model = config["model"]
+    widths = {model[player]["base"] // 2**7 for player in "GD"}
+    assert len(widths) == 1
+    found = (
+        config["batch_size"], config["kimg"], config["optimizer"]["D"]["lr"], config["penalty"]["r1"]["gamma"],
+        model["ema_half_life"] / 1000, model["ema_ramp"], model["G"]["mapping"], *widths, model["D"]["group"],
+        "ada" in config["augment"], config["data"]["flip"],
+    )  # fmt: skip
+    assert found == STYLEGAN2[name]
+    cifar = name == "karras2020_cifar10"
+    assert set(config["penalty"]) == ({"r1"} if cifar else {"r1", "path_length"})
+    assert (model["order"], model["G"]["mixing"], model["D"]["residual"]) == (["G", "D"], 0.9 * (not cifar), not cifar)
+    assert {tuple(config["optimizer"][player]["betas"]) for player in "GD"} == {(0.0, 0.99)}
+    penalty: Any = {key: construct(node, f"penalty.{key}") for key, node in config["penalty"].items()}
+    phases = build_phases({"d": CrossEntropyD(), "g": NonSaturatingG()}, penalty, model["order"])
+    assert list(phases) == (["G", "D", "D_reg16"] if cifar else ["G", "G_reg4", "D", "D_reg16"])
+    lr = config["optimizer"]["G"]["lr"] * lazy_factor(phases, "G")
+    assert lr == pytest.approx(0.8 * STYLEGAN2[name][2])  # the code scales G's rate also where it has no path length
+    assert lazy_factor(phases, "D") == pytest.approx(16 / 17)

@@ -12,7 +12,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import grad as gradients
 
 from seesaw.functional import convolution
-from seesaw.functional.convolution import SecondOrderLayer, conv2d
+from seesaw.functional.convolution import SecondOrderLayer, conv2d, conv_transpose2d
 from seesaw.nets.layers.convolution import Conv2d
 from seesaw.nets.layers.equalized import EqualConv2d
 
@@ -87,6 +87,25 @@ def test_groups_are_torch_s_and_their_derivatives_those_of_finite_differences(gr
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
+def test_the_transposed_convolution_has_the_same_numbers_as_torch() -> None:
+    x, weight, _ = drawn(3)
+    weight = weight.detach().transpose(0, 1)[:3].requires_grad_()  # (3, 4, 3, 3)
+
+    def once(x: Tensor, weight: Tensor, *how: int) -> Tensor:
+        return conv_transpose2d(x, weight, 2, second_order=True)
+
+    def torchs(x: Tensor, weight: Tensor, *how: int) -> Tensor:
+        return F.conv_transpose2d(x, weight, stride=2)
+
+    assert torch.equal(once(x, weight), torchs(x, weight))
+    assert torch.equal(conv_transpose2d(x, weight, 2), torchs(x, weight))
+    found = penalised(once, x, weight, stride=2, padding=0)
+    for a, b in zip(found, penalised(torchs, x, weight, stride=2, padding=0), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert once(x.float(), weight.float()).dtype == torch.bfloat16
+
+
 def test_the_third_order_too() -> None:
     def thrice(convolution: Any) -> Tensor:
         x, weight, _ = drawn(3)
@@ -133,6 +152,10 @@ def test_no_weight_s_gradient_is_computed_on_the_way_to_the_images(weighed: list
     slope.square().sum().backward()
     assert weighed  # afterwards they are wanted
     assert weight.grad is not None
+    weighed.clear()
+    up = conv_transpose2d(x, weight.transpose(0, 1)[:, :1].expand(3, -1, -1, -1), 2, second_order=True)
+    torch.autograd.grad(up.square().sum(), x, create_graph=True)
+    assert weighed == []
 
 
 @pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2)])

@@ -1,7 +1,7 @@
-"""Numbers that a configuration computes from the resolution and the batch: `${stylegan2_auto.gamma:${data.resolution},${batch_size}}`.
+"""Numbers that a configuration computes, as in `${stylegan2_auto.gamma:${data.resolution},${batch_size}}`.
 
-The rules of `--cfg=auto` in the code of Karras et al. 2020 ("Training GANs with limited data"), for one GPU. Of an image that is no
-square the side is the root of its pixels.
+The rules of `--cfg=auto` in the code of Karras et al. 2020 ("Training GANs with limited data"), for one GPU. Of an image that is
+no square the side is the root of its pixels.
 """
 
 import math
