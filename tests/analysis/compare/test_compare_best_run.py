@@ -3,10 +3,14 @@
 import html
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pandas as pd
 import pytest
 from left_runs import VALUES, config, leave
 
+from seesaw.analysis.compare import text
 from seesaw.analysis.compare.compare import compare
 from seesaw.analysis.compare.groups import compare_runs
 from seesaw.analysis.compare.page import kimg_of
@@ -70,3 +74,15 @@ def test_the_modes_of_every_set_that_has_them_are_in_the_table(target, tmp_path)
     runs, _ = read(find([tmp_path]))
     (found,) = compare_runs(tmp_path, runs, [], None).tables
     assert list(found.runs.modes) == [6, 6]
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [([0.128, 0.256, 0.128], "lengths differ (0.128, 0.256 kimg)"), ([100.0, 100.032], ""), ([60.0, 100.0], "(60, 100 kimg)")],
+)
+def test_lengths_that_differ_are_given_as_they_are(ends: list[float], expected: str) -> None:
+    """A last batch more is no difference."""
+    table: Any = SimpleNamespace(groups=pd.DataFrame({"last_kimg": ends}))
+    found = text.lengths(table)
+    assert bool(found) == bool(expected)
+    assert expected in "".join(found)

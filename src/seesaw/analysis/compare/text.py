@@ -87,8 +87,9 @@ def best_run(table: Table) -> list[str]:
 
 def lengths(table: Table) -> list[str]:
     """A warning if groups were trained for different lengths."""
-    ends = sorted(table.groups.last_kimg.dropna().round().astype(int).unique())
-    words = f"lengths differ ({', '.join(map(str, ends))} kimg): the curves compare at equal images"
+    kimg = sorted(table.groups.last_kimg.dropna())
+    ends = list(dict.fromkeys(f"{end:.0f}" if end >= 10 else f"{end:.3g}" for end in kimg))  # a last batch is no difference
+    words = f"lengths differ ({', '.join(ends)} kimg): the curves compare at equal images"
     return [words] if len(ends) > 1 else []
 
 

@@ -13,7 +13,8 @@ from seesaw.training.run_folder import Status
 
 
 class Checkpoints(BatchCallback):
-    """Saves last.ckpt every `every_kimg` and whenever training ends, also where the images that come next are gone, and best.ckpt when the primary metric has improved.
+    """Saves last.ckpt every `every_kimg` and whenever training ends, also where the images that come next are gone, and
+    best.ckpt when the primary metric has improved.
 
     Must stand after `GracefulStop`, which decides in the last batch that the run ends, and after the evaluation.
 

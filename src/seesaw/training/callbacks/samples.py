@@ -136,6 +136,7 @@ class Samples(BatchCallback):
             raise ValueError(f"sample_kimg {sample_kimg}, count {count}; allowed are values above 0")
         self.run_dir, self.seed, self.count = run_dir, seed, count
         self.every = max(1, round(sample_kimg * 1000))  # images
+        self.finer = self.every < 1000  # names with thousandths, or pictures of one thousand would share one
         self._seen = 0
         self._drawn = -1
 
@@ -153,7 +154,8 @@ class Samples(BatchCallback):
             self.draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
-        if self._drawn != pl_module.images_shown:
+        if self._drawn != (shown := pl_module.images_shown):
+            self.finer |= shown % 1000 > shown / 20  # of a run of 0.128 kimg the end is not 000000.png
             self.draw(trainer, pl_module)
 
     def draw(self, trainer: Trainer, pl_module: Any) -> None:
@@ -180,7 +182,7 @@ class Samples(BatchCallback):
         run folder where it has an ending."""
         if ending is not None:
             kimg, rest = divmod(self._drawn, 1000)
-            finer = f"_{rest:03d}" if self.every < 1000 else ""  # or pictures of one thousand would share a name
+            finer = f"_{rest:03d}" if self.finer else ""
             save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
         for tracker in trackers_of(trainer):
             tracker.log_picture(name, to_8_bit(picture), self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
