@@ -187,6 +187,7 @@ class Evaluate(BatchCallback):
         self.shard = (trainer.global_rank, trainer.world_size)
         reals, device = self.reals_of(trainer.datamodule), trainer.strategy.root_device  # type: ignore[attr-defined]
         self.evaluator.extractor.prepare(device)
+        self.evaluator.bind_labels(self.labels(pl_module, reals, self.evaluator.count_for(reals)))
 
         def raw(
             n: int,
