@@ -49,6 +49,7 @@ class NoMetrics(BatchCallback):
     def reals_of(self, data: Any) -> Any:
         """The images of a data module that would be measured against."""
         return data.reals
+
     def check_channels(self, channels: int) -> None:
         """Any number will do."""
 
