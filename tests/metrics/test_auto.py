@@ -7,12 +7,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
+import yaml
 
-from seesaw.metrics.auto import PACKAGES, answers, choose
+from seesaw.config.options import config_dir
+from seesaw.metrics.auto import PACKAGES, Choice, answers, choose
 from seesaw.metrics.extractors.inception import INCEPTION_FILE, url
 
 
@@ -115,3 +117,10 @@ def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Mon
     assert time.monotonic() - began < 5
     open_with(monkeypatch, lambda: 1 / 0)
     assert not answers("https://example.org/file")
+
+
+def test_the_options_that_auto_chooses_share_their_keys() -> None:
+    """So that metrics.against=held_out and the like go with each."""
+    for option in get_args(Choice.__annotations__["option"]):
+        node = yaml.safe_load((config_dir() / "metrics" / f"{option}.yaml").read_text(encoding="utf-8"))
+        assert {"primary", "n", "against", "raw", "batch_size"} <= set(node), option

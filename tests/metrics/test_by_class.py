@@ -71,7 +71,7 @@ def test_too_few_reals_samples_or_labels_are_refused_in_a_sentence(tmp_path: Pat
         evaluator(20).prepare(ImageSet(REALS.images, "no labels"), tmp_path)
     prepared = evaluator(20)
     prepared.prepare(REALS, tmp_path)
-    with pytest.raises(UserError, match="at least 2 samples of each, and class 1 has 0: raise metrics"):
+    with pytest.raises(UserError, match="at least 2 samples of each, and class 1 has 0 of the 50: raise metrics"):
         prepared.evaluate([OTHER[:50]], 50, y=torch.zeros(50, dtype=torch.int64))
     with pytest.raises(UserError, match="samples without labels are of no class"):
         prepared.evaluate([OTHER[:50]], 50)

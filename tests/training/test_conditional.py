@@ -119,6 +119,16 @@ def test_distances_by_class_of_a_run_without_labels_are_refused(capsys: pytest.C
     assert "distances by class need labels: give data.labels=true" in capsys.readouterr().err
 
 
+def test_too_few_samples_of_a_class_are_refused_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["metrics=digits_by_class", "metrics.n=12", "kimg=0.016", "evaluate_kimg=0.016", f"run_dir={tmp_path}"]
+    own = [option for option in SMALL if option != "metrics=none"]
+    assert main([*own, *FAMILIES["mlp"], *options]) == 1
+    assert re.search(r"class \d has [01] of the 12: raise metrics\.n", capsys.readouterr().err)
+    assert not (tmp_path / "metrics.csv").exists()
+
+
 @pytest.mark.parametrize("model", ["progan_small", "msggan_small"])
 def test_the_class_weighs_as_much_as_the_latent_in_small_progressive_nets(model: str) -> None:
     """Half of what the first layer takes: a one-hot class is 1 number beside 64, and its classes were hardly learned."""

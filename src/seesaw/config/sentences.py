@@ -9,7 +9,10 @@ from seesaw.config.command_line import key_of
 from seesaw.config.options import OPTIONS
 from seesaw.config.renamed import renamed
 
-REPLACED = "metrics=auto is replaced when the run starts; give metrics=fid or another option beside it"
+REPLACED = (
+    "metrics=auto is replaced when the run starts; give metrics=fid or another option beside it: metrics=efflite0 with its "
+    "packages, metrics=self_supervised for any number of channels"
+)
 """Why no key below `metrics` can be set where metrics=auto is chosen."""
 
 

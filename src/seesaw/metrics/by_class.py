@@ -13,6 +13,9 @@ from seesaw.metrics.features import Features
 from seesaw.metrics.metric import Metric
 from seesaw.metrics.reference import Reals, Reference, kept_indices
 
+LEAST = 2
+"""Samples of which there is a distance."""
+
 
 class ByClass(Metric):
     """A distance for each class, logged as NAME_class_K, and their mean as NAME_class_mean: the intra-class FID of Miyato and
@@ -44,8 +47,8 @@ class ByClass(Metric):
             )
         if isinstance(measure.higher_is_better, Mapping) or measure.needs is not object:
             raise ValueError(f"measure must be a distance by features alone, and {type(measure).__name__} is none")
-        if least < 2:
-            raise ValueError(f"least must be at least 2, not {least}")
+        if least < LEAST:
+            raise ValueError(f"least must be at least {LEAST}, not {least}")
         self.measure, self.name, self.classes, self.least, self.each = measure, name, classes, least, each
         names = [*(f"{name}_class_{k}" for k in range(classes if each else 0)), f"{name}_class_mean"]
         self.higher_is_better = dict.fromkeys(names, bool(measure.higher_is_better))
@@ -63,18 +66,25 @@ class ByClass(Metric):
             )
         self.y, self.of_class = y.cpu(), {}
 
+    def bind_labels(self, y: Tensor) -> None:
+        """UserError where a class has fewer than 2 samples."""
+        counts = torch.bincount(y, minlength=self.classes)
+        if int(counts.min()) < LEAST:
+            few = int(counts.argmin())
+            raise UserError(
+                f"distances by class take at least {LEAST} samples of each, and class {few} has {int(counts[few])} of the "
+                f"{len(y):,}: raise metrics.n"
+            )
+
     def __call__(self, reals: Reference, fakes: Features) -> dict[str, float]:
         if fakes.y is None:
             raise UserError("samples without labels are of no class: choose other metrics=…")
+        self.bind_labels(fakes.y)
         values = [self._distance(k, reals, fakes, fakes.y == k) for k in range(self.classes)]
         each = {f"{self.name}_class_{k}": value for k, value in enumerate(values) if self.each}
         return each | {f"{self.name}_class_mean": sum(values) / len(values)}
 
     def _distance(self, k: int, reals: Reference, fakes: Features, chosen: Tensor) -> float:
-        if (count := int(chosen.sum())) < 2:
-            raise UserError(
-                f"distances by class take at least 2 samples of each, and class {k} has {count}: raise metrics.n"
-            )
         value = self.measure(self._reference(k, reals), Features(fakes.values[chosen], fakes.extractor))
         assert isinstance(value, float)  # one value, by the constructor
         return value

@@ -76,7 +76,7 @@ class Evaluator:
     @property
     def count(self) -> int:
         """How many images `evaluate` should be given."""
-        return self._count(self.reals)
+        return self.count_for(self.reals)
 
     def learn(self, reals: Reals, cache_dir: str | Path) -> None:
         """Let an extractor that learns on the reals do so; before it is prepared."""
@@ -101,6 +101,12 @@ class Evaluator:
         if reference is not None:
             self.reference = reference
             self.__dict__.pop("gate", None)  # of the reals before
+
+    def bind_labels(self, y: Tensor | None) -> None:
+        """Show the metrics the labels of the samples to come, None without any. UserError where they do not do."""
+        for metric in self.measures.values():
+            if y is not None:
+                metric.bind_labels(y)
 
     def evaluate(self, chunks: Iterable[Tensor], n: int, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
         """Measure the first `n` images of `chunks`, uint8 or uint16 (b, C, H, W) each, with labels `y` (n,) where they have any.
@@ -161,14 +167,15 @@ class Evaluator:
     def protocol(self, reals: Reals, n: int | None = None, which: Which = "ema") -> Protocol:
         """The protocol of the values of `n` images (None: of `count`), known before anything is measured. The extractor must
         be prepared."""
-        n = self._count(reals) if n is None else n
+        n = self.count_for(reals) if n is None else n
         kept = min(len(reals), KEPT)
         texts = [text for metric in self.measures.values() if (text := metric.protocol(n, kept))]
         details = "; ".join([*texts, RULE] if isinstance(self.extractor, Classifies) else texts)
         e, r = self.extractor, reals
         return Protocol(e.name, e.weights_hash, e.resize, r.description, r.identity[:12], len(r), n, details, which)
 
-    def _count(self, reals: Reals) -> int:
+    def count_for(self, reals: Reals) -> int:
+        """How many images `evaluate` should be given, of these reals."""
         return min(len(reals), MOST) if self.n is None else self.n
 
 

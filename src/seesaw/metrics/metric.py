@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple
 
+from torch import Tensor
+
 from seesaw.metrics.extractors.base import Extractor
 from seesaw.metrics.features import Features
 from seesaw.metrics.reference import Reals, Reference
@@ -46,6 +48,10 @@ class Metric(ABC):
 
     def bind(self, reals: Reals, extractor: Extractor) -> None:  # noqa: B027 - most metrics have nothing to do here
         """Receive the reals before anything is measured, on every process. Raises UserError where the metric has no meaning."""
+
+    def bind_labels(self, y: Tensor) -> None:  # noqa: B027 - most metrics have nothing to do here
+        """Receive the labels (n,) that every evaluation of a run will ask for, before it trains. Raises UserError where they do
+        not do."""
 
     @abstractmethod
     def __call__(self, reals: Reference, fakes: Features) -> float | Mapping[str, float]:

@@ -49,6 +49,7 @@ class NoMetrics(BatchCallback):
     def reals_of(self, data: Any) -> Any:
         """The images of a data module that would be measured against."""
         return data.reals
+
     def check_channels(self, channels: int) -> None:
         """Any number will do."""
 
@@ -187,6 +188,7 @@ class Evaluate(BatchCallback):
         self.shard = (trainer.global_rank, trainer.world_size)
         reals, device = self.reals_of(trainer.datamodule), trainer.strategy.root_device  # type: ignore[attr-defined]
         self.evaluator.extractor.prepare(device)
+        self.evaluator.bind_labels(self.labels(pl_module, reals, self.evaluator.count_for(reals)))
 
         def raw(
             n: int,
