@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.profilers import SimpleProfiler
-from torch.utils.data import DataLoader
 from tiny_run import TINY
+from torch.utils.data import DataLoader
 from toys import EndAfter, Stream, task
 
 from seesaw.cli.train import main
