@@ -26,7 +26,6 @@ gc.disable()  # until the tests are collected: of what is imported nothing is fr
 def pytest_collection_finish() -> None:
     """Leave all that was imported out of each later garbage collection, and collect less often: an eighth of the suite's time."""
     keep_what_runs_repeat()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
     gc.enable()

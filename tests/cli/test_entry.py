@@ -17,6 +17,7 @@ from seesaw.cli.main import main as run_command
 from seesaw.cli.train import main
 from seesaw.config.compose import compose
 from seesaw.config.options import OPTIONS, config_dir, groups
+from seesaw.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -121,24 +122,31 @@ def test_a_wrong_name_or_option_is_one_sentence_before_torch_is_imported(
     assert list(done.here.iterdir()) == []
 
 
-def test_the_home_folder_as_a_shell_leaves_it(tmp_path: Path) -> None:
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("train.py model=dcgan data=folder data.root=~/celeba", "data.root='{home}/celeba' does not exist"),
+        pytest.param(
+            "-m seesaw prepare data=folder data.root=~/celeba", "data.root='{home}/celeba' does not exist", marks=SLOW
+        ),
+        pytest.param("train.py -m data=folder data.root=~/a,~/b", "data.root='{home}/b' does not exist", marks=SLOW),
+    ],
+)
+def test_the_home_folder_as_a_shell_leaves_it(line: str, sentence: str, tmp_path: Path) -> None:
     """The README's own line, through a shell: it expands a ~ at the beginning of a word, and not behind a `=`."""
     home = tmp_path / "a home, with signs"
     home.mkdir()
-    lines = {
-        "train.py model=dcgan data=folder data.root=~/celeba": "data.root='{home}/celeba' does not exist",
-        "-m seesaw prepare data=folder data.root=~/celeba": "data.root='{home}/celeba' does not exist",
-        "train.py -m data=folder data.root=~/a,~/b": "data.root='{home}/b' does not exist",
-    }
     main = "import sys; from seesaw.cli.main import main; sys.exit(main())"
-    for line, sentence in lines.items():
-        program = line.replace("-m seesaw", f"-c '{main}'").replace("train.py", str(REPOSITORY / "train.py"))
-        done = subprocess.run(
-            ["bash", "-c", f"'{sys.executable}' {program}"],
-            cwd=tmp_path, env=os.environ | {"HOME": str(home)}, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 1, done.stderr
-        assert sentence.format(home=home) in done.stderr
+    program = line.replace("-m seesaw", f"-c '{main}'").replace("train.py", str(REPOSITORY / "train.py"))
+    done = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' {program}"],
+        cwd=tmp_path, env=os.environ | {"HOME": str(home)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert sentence.format(home=home) in done.stderr
 
 
 VALUES = {
@@ -230,6 +238,9 @@ def test_help_of_the_installed_command_names_its_own_completion(capsys: pytest.C
     assert "train.py" not in text
 
 
+COMMANDS = {"train", "rerun", "advise", "prepare", "sample", "preview", "evaluate", "compare", "stylize", "search", "completion"}
+
+
 def with_command(folder: Path) -> dict[str, str]:
     """The environment with the command `seesaw`, which is put into the folder."""
     code = "import sys; from seesaw.cli.main import main; sys.exit(main())"
@@ -243,25 +254,10 @@ def with_command(folder: Path) -> dict[str, str]:
     ("line", "expected"),
     [
         ("seesaw pre", {"prepare", "preview"}),
-        (
-            "seesaw ",
-            {
-                "train",
-                "rerun",
-                "advise",
-                "prepare",
-                "sample",
-                "preview",
-                "evaluate",
-                "compare",
-                "stylize",
-                "search",
-                "completion",
-            },
-        ),
+        pytest.param("seesaw ", COMMANDS, marks=SLOW),
         ("seesaw train model=dc", {"model=dcgan", "model=dcgan_small", "model=dcgan_photos"}),
-        ("seesaw train model=mlp loss=hi", {"loss=hinge"}),
-        ("seesaw prepare data=fo", {"data=folder"}),
+        pytest.param("seesaw train model=mlp loss=hi", {"loss=hinge"}, marks=SLOW),
+        pytest.param("seesaw prepare data=fo", {"data=folder"}, marks=SLOW),
         ("seesaw sample ru", set()),
     ],
 )
@@ -334,6 +330,15 @@ def test_dry_run_prints_sizes_and_writes_nothing(by_value: dict[Command, Ended])
     assert not (done.here / "runs").exists()
 
 
+def test_an_error_is_raised_where_its_trace_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv[:])
+    monkeypatch.setenv("SEESAW_TRACE", "1")
+    with pytest.raises(UserError, match="kimg: -1 is out of range"):
+        main(["kimg=-1"])
+
+
+@pytest.mark.slow
 def test_a_trace_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEESAW_TRACE", "1")
     done = train("kimg=-1", cwd=tmp_path)

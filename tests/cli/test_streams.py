@@ -26,11 +26,16 @@ def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
 @pytest.mark.parametrize(
     ("streams", "code", "out", "err"),
     [
-        (">&-", 0, "", ""),
-        ("2>&-", 0, "seesaw trains", ""),
-        ("<&-", 0, "seesaw trains", ""),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in (
+                (">&-", 0, "", ""),
+                ("2>&-", 0, "seesaw trains", ""),
+                ("<&-", 0, "seesaw trains", ""),
+                ("model=x 2>&-", 0, "seesaw trains", ""),
+            )
+        ),
         ("<&- >&- 2>&-", 0, "", ""),
-        ("model=x 2>&-", 0, "seesaw trains", ""),
         ("| head -1", 0, "seesaw trains", ""),
     ],
 )

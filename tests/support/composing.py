@@ -21,6 +21,7 @@ def compose_faster() -> None:
         module.parse = parse
     recognise_plain_values()
     leave_out_what_nothing_needs()
+    keep_files()
     keep_what_options_make()
 
 
@@ -57,18 +58,12 @@ def leave_out_what_nothing_needs() -> None:
     CachingConfigRepository.__init__ = begin  # type: ignore[method-assign]
 
 
-def keep_what_options_make() -> None:
-    """Keep the files that Hydra reads, its defaults lists and what it composes of them, by the options chosen; the values of a
-    command line are set each time. All of that for this repository's files alone: others may change between two
-    compositions."""
-    from hydra._internal import config_loader_impl
+def keep_files() -> None:
+    """Keep the files that Hydra reads of this repository, and where it found them; others may change."""
     from hydra._internal.config_repository import ConfigRepository
 
-    loader = config_loader_impl.ConfigLoaderImpl
-    load, compose = ConfigRepository.load_config, loader._compose_config_from_defaults_list
-    find, found = ConfigRepository._find_object_source, dict[Any, Any]()
-    list_defaults, lists = config_loader_impl.create_defaults_list, dict[Any, Any]()
-    files, composed = Kept(), Kept()
+    load, find = ConfigRepository.load_config, ConfigRepository._find_object_source
+    files, found = Kept(), dict[Any, Any]()
 
     def load_config(self: Any, config_path: str) -> Any:
         return files.get(config_path if is_shipped(self) else None, lambda: load(self, config_path))
@@ -82,6 +77,19 @@ def keep_what_options_make() -> None:
             source = find(self, config_path, object_type)
             found[key] = None if source is None else self.sources.index(source)
         return None if found[key] is None else self.sources[found[key]]
+
+    ConfigRepository.load_config = load_config  # type: ignore[method-assign]
+    ConfigRepository._find_object_source = find_object_source  # type: ignore[method-assign]
+
+
+def keep_what_options_make() -> None:
+    """Keep Hydra's defaults lists and what it composes of them, by the options chosen; the values of a command line are set each
+    time. All of that for this repository's files alone."""
+    from hydra._internal import config_loader_impl
+
+    loader = config_loader_impl.ConfigLoaderImpl
+    compose, list_defaults = loader._compose_config_from_defaults_list, config_loader_impl.create_defaults_list
+    composed, lists = Kept(), dict[Any, Any]()
 
     def create_defaults_list(repo: Any, config_name: Any, overrides_list: list[Any], **options: Any) -> Any:
         def listed(overrides: list[Any]) -> Any:
@@ -101,8 +109,6 @@ def keep_what_options_make() -> None:
         key = tuple((one.config_path, one.package, one.is_self, one.primary) for one in defaults)
         return composed.get(key if is_shipped(repo) else None, lambda: compose(self, defaults=defaults, repo=repo))
 
-    ConfigRepository.load_config = load_config  # type: ignore[method-assign]
-    ConfigRepository._find_object_source = find_object_source  # type: ignore[method-assign]
     config_loader_impl.create_defaults_list = create_defaults_list
     loader._compose_config_from_defaults_list = compose_config  # type: ignore[method-assign]
 

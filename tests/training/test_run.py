@@ -160,15 +160,15 @@ def test_resume_auto_that_finds_nothing_prints_it(here: Path, capsys: pytest.Cap
 
 def test_a_longer_run_goes_on_under_the_same_wandb_id(here: Path) -> None:
     # A cosine to the end of the run would be another one under another kimg.
-    run = [*SMALL, "run_dir=longer", "precision=exact", "schedule=constant", "kimg=0.32", "metrics.n=64"]
+    run = [*SMALL, "run_dir=longer", "precision=exact", "schedule=constant", "kimg=0.16", "metrics.n=64"]
     assert main(run) == 0
     first = (here / "longer/wandb/id").read_text()
-    assert main([*run, "kimg=0.48", "resume=auto"]) == 0
+    assert main([*run, "kimg=0.32", "resume=auto"]) == 0
     assert (here / "longer/wandb/id").read_text() == first
     assert len(list((here / "longer/wandb").glob("offline-run-*"))) == 2
     rows = read_metrics(here / "longer/metrics.csv")
     assert [row["kimg"] for row in rows] == sorted(row["kimg"] for row in rows)
-    assert main([*run, "run_dir=unbroken", "kimg=0.48", "logger=none"]) == 0
+    assert main([*run, "run_dir=unbroken", "kimg=0.32", "logger=none"]) == 0
     for name, value in weights(here / "unbroken").items():
         assert torch.equal(value, weights(here / "longer")[name]), name
 

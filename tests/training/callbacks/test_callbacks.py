@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.profilers import SimpleProfiler
+from tiny_run import TINY
 from torch.utils.data import DataLoader
 from toys import EndAfter, Stream, task
 
@@ -56,20 +57,7 @@ def test_all_callbacks_of_a_run_act_between_batches(monkeypatch: pytest.MonkeyPa
     make = train.make_trainer
     monkeypatch.setattr(train, "make_trainer", lambda *args, **options: made.append(make(*args, **options)) or made[0])
     monkeypatch.chdir(tmp_path)
-    assert (
-        main(
-            [
-                "model=mlp",
-                "data=digits",
-                "data.resolution=8",
-                "kimg=0.016",
-                "batch_size=8",
-                "trainer=cpu",
-                "logger=none",
-            ]
-        )
-        == 0
-    )
+    assert main([*TINY]) == 0
     own = [callback for callback in made[0].callbacks if type(callback).__module__.startswith("seesaw")]
     assert len(own) >= 7
     assert all(isinstance(callback, BatchCallback) for callback in own)
