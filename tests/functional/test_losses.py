@@ -96,3 +96,11 @@ def test_the_relativistic_hinge_is_twice_its_authors() -> None:
     real, fake = torch.randn(6, generator=torch.Generator().manual_seed(0)), torch.linspace(-1, 2, 6)
     authors = ((1 - (real - fake.mean())).relu().mean() + (1 + (fake - real.mean())).relu().mean()) / 2
     assert losses.relativistic_hinge_d(real, fake).mean().item() == pytest.approx(2 * authors.item())
+
+
+def test_of_several_logits_a_sample_each_head_is_judged_by_itself() -> None:
+    """(B, K) gives what K discriminators of one logit give, side by side; the relativistic average is that of a head."""
+    real, fake = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)).double()
+    for loss in (losses.hinge_d, losses.relativistic_hinge_d, losses.relativistic_paired_d, losses.cross_entropy_d):
+        one_by_one = [loss(r, f) for r, f in zip(real.unbind(1), fake.unbind(1), strict=True)]
+        torch.testing.assert_close(loss(real, fake), torch.stack(one_by_one, 1))

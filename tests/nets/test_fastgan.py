@@ -9,7 +9,8 @@ from seesaw.nets.fastgan import Excitation, Generator
 
 
 @pytest.mark.parametrize(
-    ("resolution", "skip", "excited"), [(32, 4, [(64, 16), (32, 8)]), (64, 16, [(64, 8)]), ("24x40", 4, [(64, 16), (32, 8)]), (32, 16, [])]
+    ("resolution", "skip", "excited"),
+    [(32, 4, [(64, 16), (32, 8)]), (64, 16, [(64, 8)]), ("24x40", 4, [(64, 16), (32, 8)]), (32, 16, [])],
 )  # fmt: skip
 def test_shapes_and_excitations(resolution: int | str, skip: int, excited: list[tuple[int, int]]) -> None:
     """Width 4: 64, 32, 16, 8, 8 channels from the base grid on."""

@@ -198,3 +198,15 @@ def test_a_vae_and_a_gan_are_trained_evaluated_sampled_and_compared(
     out = capsys.readouterr().out
     assert "vae" in out
     assert "gan" in out
+
+
+@pytest.mark.slow
+def test_samples_of_a_class_have_its_brightness() -> None:
+    """Class 0 is dark and class 1 light."""
+    y = torch.arange(64) % 2
+    noise = torch.randint(0, 60, (64, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+    reals = (noise + 195 * y[:, None, None, None]).to(torch.uint8)
+    vae = made(classes=2)
+    fit(vae, 250, size=16, reals=reals, labels=y)  # type: ignore[arg-type]
+    dark, light = (torch.cat(list(vae.sample(64, seed=0, y=c))).float().mean().item() for c in (0, 1))
+    assert dark < 90 < 165 < light, (dark, light)
