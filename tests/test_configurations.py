@@ -105,6 +105,7 @@ def small(option: str, root: Path) -> list[str]:
         overrides.remove("data.resolution=16")
         return overrides + (["model=mlp"] if "gaussians" in name else ["data=gaussians_ring"])
     if name.startswith(PROGRESSIVE):
+        overrides += ["model.G.w_dim=8"] if name.startswith(("stylegan2", "karras2020")) else []
         return [*overrides, *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64"))]
     if option.startswith("penalty/wgan"):
         overrides.append("model.D.norm=none")  # a gradient penalty is refused beside BatchNorm

@@ -13,7 +13,7 @@ from seesaw.gan.losses import WassersteinD, WassersteinG
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1, AuxiliaryD, AuxiliaryG, GradientPenalty
 from seesaw.gan.views import AllScales
-from seesaw.nets import dcgan, mlp, msggan, progan
+from seesaw.nets import dcgan, mlp, msggan, progan, stylegan2
 
 PROGRESSIVE = {"base": 64, "max_width": 16}
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
@@ -32,6 +32,10 @@ FAMILIES: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     "msggan": (
         partial(msggan.Generator, 16, 1, z_dim=4, **PROGRESSIVE),
         partial(msggan.Discriminator, 16, 1, **PROGRESSIVE),
+    ),
+    "stylegan2": (
+        partial(stylegan2.Generator, 16, 1, z_dim=4, w_dim=16, mapping=2, **PROGRESSIVE),
+        partial(stylegan2.Discriminator, 16, 1, **PROGRESSIVE),
     ),
 }
 

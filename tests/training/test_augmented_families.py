@@ -19,6 +19,7 @@ FAMILIES = {
     "dcgan_small": ["model.G.width=4", "model.D.width=4"],
     "progan": [*NARROW, "model.growth.fade=8", "model.growth.stabilise=8"],
     "msggan": NARROW,
+    "stylegan2_small": [*NARROW, "model.G.w_dim=8"],
 }
 ADAPTED = ("ada", "[diffaugment,ada]")
 FAST = ["augment.ada.interval=1", "augment.ada.speed_kimg=0.05", "augment.ada.target=0.1"]
