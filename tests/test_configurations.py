@@ -122,6 +122,7 @@ def small(option: str, root: Path) -> list[str]:
     if name in ("sngan_64", "mimicry_sngan_celeba64"):  # its D halves five times
         overrides[overrides.index("data.resolution=16")] = "data.resolution=32"
     if name.startswith(PROGRESSIVE) and group != "schedule":
+        overrides += ["model.G.w_dim=8"] if name.startswith(("stylegan2", "karras2020")) else []
         return [*overrides, *(f"model.{net}.{size}" for net in "GD" for size in ("max_width=8", "base=64"))]
     if option.startswith("penalty/wgan"):
         overrides.append("model.D.norm=none")  # a gradient penalty is refused beside BatchNorm

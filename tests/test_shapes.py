@@ -27,6 +27,7 @@ FAMILIES = {
     "sngan_small": ["model.G.width=2", "model.G.max_width=4", "model.D.width=2", "model.D.max_width=4"],
     "biggan": ["model.G.width=2", "model.D.width=2"],
     "r3gan_small": [f"model.{net}.{size}" for net in "GD" for size in ("base=128", "max_width=4")],
+    "stylegan2_small": ["model.G.base=64", "model.D.base=64", "model.G.w_dim=8"],
 }
 
 
@@ -62,6 +63,7 @@ def train(folder: Path, kimg: float, *overrides: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("family", "shape"), [
     *((family, "5x48x80") for family in FAMILIES),
     ("mlp", "8x128x192"), ("dcgan_small", "3x96x160"), ("progan_small", "2x24x24"), ("msggan_small", "4x144x256"),
+    ("stylegan2_small", "8x24x40"),
 ])  # fmt: skip
 def test_every_phase_fits_at_every_scale(family: str, shape: str) -> None:
     """By shapes alone: G begins at the base grid, every scale doubles it, and D takes what G gives."""

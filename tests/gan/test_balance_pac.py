@@ -58,7 +58,7 @@ def test_refuses() -> None:
         Pac(0)
 
 
-@pytest.mark.parametrize("model", ["mlp", "dcgan_small", "progan_small", "msggan_small"])
+@pytest.mark.parametrize("model", ["mlp", "dcgan_small", "progan_small", "msggan_small", "stylegan2_small"])
 def test_every_family_widens_its_first_layer_by_itself(model: str, composed: Callable[..., dict[str, Any]]) -> None:
     packs: list[list[str]] = [[], ["balance=pac", "balance.pac.m=4"]]
     plain, four = (instantiate(composed(f"model={model}", *pack)["model"]["D"]) for pack in packs)

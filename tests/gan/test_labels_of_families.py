@@ -13,7 +13,7 @@ from seesaw.gan.losses import WassersteinD, WassersteinG
 from seesaw.gan.module import GAN
 from seesaw.gan.penalties import R1, AuxiliaryD, AuxiliaryG, GradientPenalty
 from seesaw.gan.views import AllScales
-from seesaw.nets import biggan, dcgan, mlp, msggan, progan, r3gan, sngan
+from seesaw.nets import biggan, dcgan, mlp, msggan, progan, r3gan, sngan, stylegan2
 
 PROGRESSIVE = {"base": 64, "max_width": 16}
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
@@ -44,6 +44,10 @@ FAMILIES: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     "r3gan": (
         partial(r3gan.Generator, 16, 1, z_dim=4, embedding=4, **PROGRESSIVE),
         partial(r3gan.Discriminator, 16, 1, **PROGRESSIVE),
+    ),
+    "stylegan2": (
+        partial(stylegan2.Generator, 16, 1, z_dim=4, w_dim=16, mapping=2, **PROGRESSIVE),
+        partial(stylegan2.Discriminator, 16, 1, **PROGRESSIVE),
     ),
 }
 

@@ -105,7 +105,8 @@ def test_the_cases_are_many_and_of_all_families(tmp_path: Path) -> None:
     assert len(disks.PLACES) >= 12
     assert len(trackers.LAID) >= 12
     families = " ".join(kills.variants())
-    for family in ("mlp", "dcgan_small", "progan_small", "msggan_small", "style_transfer", "balance=lecam"):
+    names = ("mlp", "dcgan_small", "progan_small", "msggan_small", "stylegan2_small", "style_transfer", "balance=lecam")
+    for family in names:
         assert family in families
 
 

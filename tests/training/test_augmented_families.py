@@ -22,6 +22,7 @@ FAMILIES = {
     "sngan_small": ["model.G.width=4", "model.G.max_width=4", "model.D.width=4", "model.D.max_width=4"],
     "biggan": ["model.G.width=4", "model.D.width=4"],
     "r3gan_small": NARROW,
+    "stylegan2_small": [*NARROW, "model.G.w_dim=8"],
 }
 ADAPTED = ("ada", "[diffaugment,ada]")
 FAST = ["augment.ada.interval=1", "augment.ada.speed_kimg=0.05", "augment.ada.target=0.1"]

@@ -119,6 +119,30 @@ def test_a_model_without_labels_takes_no_class(here: Path, capsys: pytest.Captur
     assert "--class 3: this model takes no labels" in err_of(["sample", "run", "--class", "3"], capsys)
 
 
+def test_truncation_draws_the_samples_of_a_stylegan2_to_one_image_and_is_refused_to_others(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow = ["max_width=4", "base=64"]
+    options = ["data=digits", "data.resolution=8", "logger=none", "metrics=none", "trainer=cpu", "batch_size=4"]
+    options += ["model=stylegan2_small", "model.G.w_dim=4", *(f"model.{net}.{size}" for net in "GD" for size in narrow)]
+    path = write_run(here / "run", compose_checked(options))
+
+    def samples(psi: float | None) -> torch.Tensor:
+        run = restore(path)
+        if psi is not None:
+            run.model.truncate(psi)
+        return torch.cat(list(run.model.sample(3, seed=0))).float()
+
+    whole, mean = samples(None), samples(0.0)
+    assert torch.equal(samples(1.0), whole)
+    assert torch.equal(mean, mean[:1].expand(3, -1, -1, -1))
+    assert 0 < (samples(0.3) - mean).abs().sum() < (whole - mean).abs().sum()
+    assert seesaw(["sample", "run", "--psi", "0.7", "--count", "4"]) == 0
+    assert "4 samples truncated by psi 0.7 of the averaged generator" in capsys.readouterr().out
+    tiny_run(here / "other")
+    assert "psi is 0.5: this model has no intermediate latents w" in err_of(["sample", "other", "--psi", "0.5"], capsys)
+
+
 def test_a_name_counts_before_a_number() -> None:
     assert class_number("2", 3, ["1", "2", "3"]) == 1
     assert class_number("0", 3, ["1", "2", "3"]) == 0

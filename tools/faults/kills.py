@@ -38,6 +38,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "dcgan, folder": ("model=dcgan", *DCGAN[1:4], "data=folder", "data.root=IMAGES", "metrics=none", *GAN),
     "progan_small": ("model=progan_small", *NARROW, "model.growth.fade=96", "model.growth.stabilise=64"),
     "msggan_small": ("model=msggan_small", *NARROW),
+    "stylegan2_small": ("model=stylegan2_small", *NARROW),
     "style_transfer": ("model=style_transfer", "data.content=IMAGES/0.png", "data.style=IMAGES/1.png", "data.size=64",
                        "model.scales=2", "kimg=0.02", "log_kimg=0.002", "checkpoint_kimg=0.003", "sample_kimg=0.005"),
 }  # fmt: skip

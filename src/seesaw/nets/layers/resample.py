@@ -6,6 +6,7 @@ are these two again. No kernel is compiled. On a CPU bfloat16 and float16 are fi
 convolution of bfloat16 is far slower (torch 2.14).
 """
 
+import functools
 from typing import Any
 
 import torch
@@ -90,6 +91,13 @@ def _wide(x: Tensor) -> Tensor:
 
 
 def _taps(x: Tensor, gain: float) -> Tensor:
-    """The kernel (C, 1, 4, 4) for as many channels as x has."""
-    along = x.new_tensor(TAPS) / sum(TAPS)
-    return (gain * torch.outer(along, along)).repeat(x.shape[1], 1, 1, 1)
+    """The kernel for as many channels as x has."""
+    return _kernel(x.shape[1], gain, x.device, x.dtype)
+
+
+@functools.cache
+def _kernel(channels: int, gain: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(C, 1, 4, 4)."""
+    with torch.inference_mode(False), torch.no_grad():
+        along = torch.tensor(TAPS, device=device, dtype=dtype) / sum(TAPS)
+        return (gain * torch.outer(along, along)).repeat(channels, 1, 1, 1)
