@@ -91,10 +91,11 @@ def test_two_steps_resume_and_sample(model: str, loss: str, channels: int, tmp_p
     assert any((tmp_path / "cut" / "samples").glob("*-scales.png")) == bool(combine)
 
 
-RESIDUAL = {
-    "sngan": ["model.G.width=4", "model.G.max_width=8", "model.D.width=4", "model.D.max_width=8"],
+LENGTHS = ["schedule.lr.kimg=0.096", "schedule.beta2.kimg=0.096", "+model.recipe.gamma.kimg=0.096"]
+RESIDUAL = {  # narrow, with schedules of a length that does not depend on that of the run
+    "sngan": ["model.G.width=4", "model.G.max_width=8", "model.D.width=4", "model.D.max_width=8", LENGTHS[0]],
     "biggan": ["model.G.width=8", "model.D.width=8"],
-    "r3gan": ["augment.ada.p.kimg=0.05"],
+    "r3gan": ["augment.ada.p.kimg=0.05", "+model.ema_half_life.kimg=0.096", *LENGTHS],
 }
 
 
@@ -110,17 +111,15 @@ def test_residual_families_resume_to_the_bit_and_sample(
     model: str, loss: str, labels: str, channels: int, tmp_path: Path
 ) -> None:
     """By their own loss, and by others; r3gan with its schedules, augmentation and reals of its own for G."""
-    narrow = [option for option in SMALL if model == "r3gan" or (".max_width" not in option and ".base" not in option)]
+    wide = (".max_width", ".base")
+    options = [option for option in SMALL if model == "r3gan" or not any(key in option for key in wide)]
+    options += [f"model={model}", *RESIDUAL[model], f"data.channels={channels}"]
     named, _, penalty = loss.partition(" ")
-    options = [*narrow, f"model={model}", *RESIDUAL[model], f"data.channels={channels}"]
+    chosen = penalty.removeprefix("penalty=") or ("r1_r2" if model == "r3gan" else "")
     options += [f"loss={named}"] if named else []
-    if labels:
-        options += ["data.labels=true", f"model.D.condition={labels}"]
-    chosen = [penalty.partition("=")[2]] if penalty else ["r1_r2"] if model == "r3gan" else []
-    chosen += ["auxiliary"] if labels == "auxiliary" else []
-    options += [f"penalty=[{','.join(chosen)}]"] if chosen else []
-    lengths = [f"schedule.{name}.kimg=0.096" for name in {"r3gan": ("lr", "beta2"), "sngan": ("lr",)}.get(model, ())]
-    options += [*lengths, *(["model.ema_half_life.kimg=0.096", "penalty.r1.gamma=0.1"][: 1 if "r1" not in penalty or "ar1" in penalty else 2] if model == "r3gan" else [])]
+    options += ["data.labels=true", f"model.D.condition={labels}"] if labels else []
+    both = [part for part in (chosen, "auxiliary" if labels == "auxiliary" else "") if part]
+    options += [f"penalty=[{','.join(both)}]"] if both else []
     saved = []
     for folder, parts in (("whole", [0.096]), ("cut", [0.04, 0.096])):
         for kimg in parts:
