@@ -194,20 +194,17 @@ def sample(
         path: the checkpoint.
         count: how many; None: 64 images or 2,500 points; of a model with labels a row for each class.
         seed: key of the latents, and of the labels where no class is chosen.
-        raw: the raw generator instead of its average.
-        out: the file to write.
+        raw: the raw generator instead of its average. out: the file to write.
         chosen: number or name of the class to sample; None: of a model with labels all classes.
-        overrides: see `restore`.
-        packages: see `restore`.
+        overrides, packages: see `restore`.
         psi: see `Experiment.truncate`; None: nothing is truncated.
 
-    Returns:
-        The line to print.
+    Returns: the line to print.
     """
     run = restore(path, overrides, packages)
+    data = run.nodes["data"]
     if psi is not None:
         run.model.truncate(psi)
-    data = run.nodes["data"]
     y: int | Tensor | None = class_number(chosen, run.model.classes, data.get("class_names") or [])
     columns = None
     if count is None and y is None and run.model.classes and data.get("resolution") != 1:
@@ -217,9 +214,9 @@ def sample(
     images = torch.cat([chunk.cpu() for chunk in run.model.sample(count, seed, y=y, ema=not raw)])
     reals = None if images.shape[-1] > 1 else construct(data, "data", packages).prepare()
     save_png(sheet(images, reals, columns), out)
-    of_class = ("" if chosen is None else f" of class {chosen}") + ("" if psi is None else f" truncated by psi {psi:g}")
-    which = "raw" if raw else "averaged"
-    return f"{out}: {count} samples{of_class} of the {which} generator of {path} at {run.images_shown / 1000:g} kimg"
+    kinds = ("" if chosen is None else f" of class {chosen}") + ("" if psi is None else f" truncated by psi {psi:g}")
+    kinds += f" of the {'raw' if raw else 'averaged'} generator of {path} at {run.images_shown / 1000:g} kimg"
+    return f"{out}: {count} samples{kinds}"
 
 
 def class_number(chosen: str | None, classes: int, names: Sequence[str]) -> int | None:
