@@ -141,7 +141,7 @@ class RelativisticPairedD(PairedLoss):
 
 
 class RelativisticPairedG(Term):
-    """G's side of the relativistic paired loss, beside the reals that D saw in this batch; R3GAN's code draws fresh ones."""
+    """G's side of the relativistic paired loss, beside the reals that D saw, or with model.fresh_reals beside its own."""
 
     def forward(self, batch: AdversarialBatch) -> Tensor:
         return losses.relativistic_paired_g(batch.real_logits, batch.fake_logits)
