@@ -102,18 +102,16 @@ class GAN(Metered):
         check_options(micro_batch, log_kimg, ema_half_life, ema_ramp, optimizer, dynamics)
         self._init_networks(G, D, freeze_d)
         self.phases = build_phases(loss, penalty or {}, order)
-        self._phases = nn.ModuleDict(self.phases)  # saves the terms' buffers
         self._init_growth(view or SingleScale(), growth or FullGrown())
         self.dynamics = next(iter((dynamics or {"alternating": Alternating()}).values()))
         self._collect_parts(balance or {}, augment or {})
         self._init_schedules(schedule or {}, ema_half_life)
-        self.ema_ramp = ema_ramp
         self.make_optimizer, self.seed, self.micro_batch, self.batches = optimizer, seed, micro_batch, 0
         self.rates = LearningRates(self.phases, self.schedule, self.scales)
         self.meter = Meter(max(int(log_kimg * 1000), 1), gated=bool(self.gates))
-        self.fake_labels = make_fake_labels(fake_labels, self.classes)
-        fakes = make_fake_cache(self.G, share_fakes, self.phases, micro_batch, self.gates)
+        self.ema_ramp, self.fake_labels = ema_ramp, make_fake_labels(fake_labels, self.classes)
         self.sub_batches = check_fresh_reals(fresh_reals, share_fakes, self.classes)
+        fakes = make_fake_cache(self.G, share_fakes, self.phases, micro_batch, self.gates)
         self.game_setup = self._setup_game(CompiledNetworks(self.G, self.D, compile), fakes)
 
     def _init_networks(self, G: nn.Module, D: nn.Module, freeze_d: int) -> None:
@@ -126,8 +124,9 @@ class GAN(Metered):
         self.infinite = infinite_buffers(self.G, self.D)
 
     def _init_growth(self, view: nn.Module, growth: FullGrown) -> None:
-        """Take the view of the reals and the growth."""
+        """Take the view of the reals and the growth, and register the phases."""
         self.view, self.growth, self.last_change = view, growth, growth.last_change
+        self._phases = nn.ModuleDict(self.phases)  # saves the terms' buffers
 
     def _collect_parts(self, balance: Mapping[str, Part], augment: Mapping[str, Augmentation]) -> None:
         """Bind the parts to the phases, and collect them by kind."""
