@@ -30,7 +30,7 @@ def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 OWN = f"--config-dir {REPOSITORY}/tests/extension/conf"
 # The mistake, and what its sentence must name: the place, and what is allowed or what to do.
 NAMES = {
-    "model=stylegan2": [
+    "model=pix2pix": [
         "there is no such option in the group model (known: dcgan,"
     ],  # and no likeness of style_transfer
     "data.root=/tmp": ["data.root: data=digits has no 'root'; it is a key of data=celeba,", "add data=folder"],
