@@ -26,6 +26,7 @@ LAYERS = [
     {"training"},
     {"sweeps", "analysis"},
     {"cli"},
+    {"__main__"},
 ]
 LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 

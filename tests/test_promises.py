@@ -63,8 +63,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TORCH_HOME", str(folder / "hub"))
         to_input = efficientnet.to_input  # images at the shipped 128 px take 5 s of each run
         patch.setattr(efficientnet, "to_input", lambda images, size: to_input(images, efficientnet.SMALLEST))
-        count = Evaluator._count  # and 1,000 samples as long again
-        patch.setattr(Evaluator, "_count", lambda self, reals: min(count(self, reals), 40))
+        count = Evaluator.count_for  # and 1,000 samples as long again
+        patch.setattr(Evaluator, "count_for", lambda self, reals: min(count(self, reals), 40))
         yield folder
 
 

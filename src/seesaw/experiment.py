@@ -91,6 +91,9 @@ class Experiment(LightningModule):
         """
         return {}
 
+    has_encoder: bool = False
+    """Whether `reconstruct` gives images."""
+
     def reconstruct(self, images: Tensor, y: Tensor | None = None) -> Tensor | None:
         """The images again as the model gives them back from its latents, stored as they are: of a model with an encoder; None
         without.

@@ -36,16 +36,12 @@ def recognise_plain_values() -> None:
 
 
 def leave_out_what_nothing_needs() -> None:
-    """Hydra composes a first time only to read hydra.mode, which is left out where no argument names it; it makes a mapping of
-    all choices for each defaults list, which only an interpolation in one reads; and it copies the places of the files deeply."""
+    """Hydra makes a mapping of all choices for each defaults list, which only an interpolation in one reads; and it copies the
+    places of the files deeply."""
     from hydra._internal import defaults_list
     from hydra._internal.config_repository import CachingConfigRepository
-    from hydra._internal.hydra import Hydra
 
-    mode, choices = Hydra.get_mode, defaults_list._create_interpolation_map
-
-    def get_mode(self: Any, config_name: Any, overrides: list[str]) -> Any:
-        return mode(self, config_name, overrides) if any("hydra" in one for one in overrides) else None
+    choices = defaults_list._create_interpolation_map
 
     def create_interpolation_map(overrides: Any, defaults: list[Any], self_added: bool) -> Any:
         return choices(overrides, defaults, self_added) if any(one.is_interpolation() for one in defaults) else None
@@ -53,7 +49,6 @@ def leave_out_what_nothing_needs() -> None:
     def begin(self: Any, delegate: Any) -> None:
         self.delegate, self.cache = copy(delegate), {}
 
-    Hydra.get_mode = get_mode  # type: ignore[method-assign]
     defaults_list._create_interpolation_map = create_interpolation_map
     CachingConfigRepository.__init__ = begin  # type: ignore[method-assign]
 

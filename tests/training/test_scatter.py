@@ -57,7 +57,7 @@ def test_a_run_on_points_leaves_scatter_plots_figures_and_a_model_to_sample_from
     assert main([*points, *small]) == 0
     assert "reverse_kl_gaussians_ring" in capsys.readouterr().out
     pictures = [np.asarray(Image.open(p)) for p in sorted((tmp_path / "run" / "samples").iterdir())]
-    assert [p.shape for p in pictures] == [(600, 600, 3)]  # at 0 kimg, and at 0.64, which has the same name
+    assert [p.shape for p in pictures] == [(600, 600, 3)] * 2  # at 0 kimg and at 0.64
     assert seesaw(["sample", "run", "--count", "300", "--out", "drawn.png"]) == 0
     drawn = torch.from_numpy(np.asarray(Image.open("drawn.png")).copy()).permute(2, 0, 1)
     assert drawn.shape == (3, 600, 600)

@@ -74,6 +74,8 @@ class VAE(Metered):
         ValueError: a number is out of range, or encoder and decoder do not fit each other.
     """
 
+    has_encoder = True
+
     def __init__(
         self,
         encoder: nn.Module,

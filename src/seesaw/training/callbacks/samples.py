@@ -173,8 +173,8 @@ class Samples(BatchCallback):
             self._show(trainer, f"samples/{name}", picture, name.replace("ema", "EMA"), "" if ema else None)
             if len(pyramid) > 1 and ema:
                 self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "EMA", "-scales")
-        pairs = None if points else reconstructions(pl_module, trainer.datamodule, self.seed)  # type: ignore[attr-defined]
-        if pairs is not None and trainer.is_global_zero:
+        if pl_module.has_encoder and not points and trainer.is_global_zero:
+            pairs = reconstructions(pl_module, trainer.datamodule, self.seed)  # type: ignore[attr-defined]
             self._show(trainer, "samples/reconstructions", pairs, "raw", "-reconstructions")
 
     def _show(self, trainer: Trainer, name: str, picture: Tensor, weights: str, ending: str | None) -> None:
@@ -188,15 +188,13 @@ class Samples(BatchCallback):
             tracker.log_picture(name, to_8_bit(picture), self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
 
 
-def reconstructions(model: Any, data: Any, seed: int) -> Tensor | None:
-    """A sheet, see `grid`, of 32 real images, those held out where there are any: rows of 8, each with a row of their
-    reconstructions below it. None for a model without an encoder."""
+def reconstructions(model: Any, data: Any, seed: int) -> Tensor:
+    """A sheet, see `grid`, of 32 real images, those held out where there are any: rows of 8, each with a row of the
+    reconstructions of a model with an encoder below it."""
     reals = data.reals if getattr(data, "held_out", None) is None else data.held_out
     chosen = order_of(len(reals), seed)[: 4 * COLUMNS]
     images = reals.gather(chosen).cpu()
     found = model.reconstruct(images, reals.labels(chosen) if model.classes else None)
-    if found is None:
-        return None
     rows = [row for pair in zip(images.split(COLUMNS), found.cpu().split(COLUMNS), strict=True) for row in pair]
     missing = COLUMNS - len(rows[-1])
     rows = [torch.cat([row, row.new_zeros(missing, *row.shape[1:])]) if len(row) < COLUMNS else row for row in rows]
