@@ -36,7 +36,7 @@ NAMES = {
     "data.root=/tmp": ["data.root: data=digits has no 'root'; it is a key of data=celeba,", "add data=folder"],
     "data.crop=none": ["data.crop: data=digits has no 'crop'; it is a key of data=folder"],
     "model=dcgann": ["model=dcgann", "did you mean 'dcgan'?"],
-    "model=null": ["model=null: null is no option of the group model (known: dcgan,"],
+    "model=null": ["model=null: null is no option of the group model (known: biggan,"],
     "penalty=3": ["penalty=3: 3 is no option of the group penalty; penalty=none chooses none"],
     "+experiment=radford2015": ["experiment: an option is chosen already; set it without the +"],
     "~metrics": ["metrics is missing: give metrics=OPTION (known: auto,"],

@@ -91,10 +91,9 @@ def test_each_value_stands_once_and_nothing_is_copied_under_the_model() -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_recommendations_are_in_their_places_and_gone(model: str) -> None:
-    config = compose_checked(STYLE if model == "style_transfer" else small(model))
-    assert "recipe" not in config["model"]
+    options = STYLE if model == "style_transfer" else small(model)
+    config, cfg = compose_checked(options), compose(options)[0]
     assert "recipe" not in yaml.safe_dump(config)
-    cfg, _ = compose(STYLE if model == "style_transfer" else small(model))
     recipe = OmegaConf.to_container(cfg.model.recipe, resolve=True)
     assert isinstance(recipe, dict)
     assert (config["kimg"], config["batch_size"]) == (recipe["kimg"], recipe["batch_size"])
@@ -141,9 +140,8 @@ def test_the_command_line_goes_before_the_experiment_the_model_and_the_data() ->
     _, choices = compose(["data=mnist"])
     assert (choices["metrics"], compose(["data=mnist", "metrics=fid"])[1]["metrics"]) == ("mnist", "fid")
     code = ["experiment=pytorch_examples_dcgan"]  # an experiment's recommendation goes before the set's own size
-    sizes = [
-        resolved(compose(o)[0])["data"]["resolution"] for o in (["model=dcgan"], code, [*code, "data.resolution=32"])
-    ]
+    several = (["model=dcgan"], code, [*code, "data.resolution=32"])
+    sizes = [resolved(compose(overrides)[0])["data"]["resolution"] for overrides in several]
     assert sizes == [32, 64, 32]
 
 
@@ -210,9 +208,8 @@ def test_every_optimizer_fits_every_gan(model: str, optimizer: str) -> None:
     check_optimizers(config)
     kinds = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
     assert {node["_target_"] for node in config["optimizer"].values()} == {f"torch.optim.{kinds[optimizer]}"}
-    assert {player: node["lr"] for player, node in config["optimizer"].items()} == recipe.get(
-        "lr", {"G": 2e-4, "D": 2e-4}
-    )
+    rates = {player: node["lr"] for player, node in config["optimizer"].items()}
+    assert rates == recipe.get("lr", {"G": 2e-4, "D": 2e-4})
 
 
 # Lists and choices
