@@ -1,4 +1,4 @@
-"""The runs behind the figures in README and docs: python studies/studies.py NAME [--jobs 2]
+"""The runs behind the figures in README and docs: python studies/studies.py NAME [--only TEXT] [--jobs 2]
 
 Resumable: a finished run is not run again. Writes studies/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
@@ -8,6 +8,7 @@ families_fashion, learning_rates, packing, packing_slow, conditional, augment, t
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -246,24 +247,30 @@ def stages(runs: dict[str, list[str]]) -> list[dict[str, list[str]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--only", default="", help="runs whose names hold this text; rows of others stay in the result")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     args = parser.parse_args()
-    runs = STUDIES[args.study]
+    runs = {name: how for name, how in STUDIES[args.study].items() if args.only in name}
+    if not runs:
+        raise SystemExit(f"no run of {args.study} has {args.only!r} in its name: {', '.join(STUDIES[args.study])}")
     found: dict[str, dict[str, Any]] = {}
     for part in stages(runs):
         with ThreadPoolExecutor(args.jobs) as pool:
             found |= zip(part, pool.map(lambda item: run(args.study, *item), part.items()), strict=True)
-    figures = {name: found[name] for name in runs}
+    file = RESULTS / f"{args.study}.json"
+    former = json.loads(file.read_text(encoding="utf-8"))["runs"] if args.only and file.exists() else {}
+    figures = {name: (former | found)[name] for name in STUDIES[args.study] if name in former | found}
+    only = f" --only {shlex.quote(args.only)}" if args.only else ""
     result = {
         **origin(
-            f"python studies/studies.py {args.study} --jobs {args.jobs}",
+            f"python studies/studies.py {args.study}{only} --jobs {args.jobs}",
             f"{args.jobs} runs at a time with one thread each",
         ),
         "half_floor": half_floor(next(iter(runs.values()))),
         "runs": figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{args.study}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print("half of the reals to the other:", result["half_floor"])
     print("\n".join(medians(figures)))
     for name, row in figures.items():
