@@ -31,7 +31,7 @@ OWN = f"--config-dir {REPOSITORY}/tests/extension/conf"
 # The mistake, and what its sentence must name: the place, and what is allowed or what to do.
 NAMES = {
     "model=pix2pix": [
-        "there is no such option in the group model (known: dcgan,"
+        "there is no such option in the group model (known: biggan,"
     ],  # and no likeness of style_transfer
     "data.root=/tmp": ["data.root: data=digits has no 'root'; it is a key of data=celeba,", "add data=folder"],
     "data.crop=none": ["data.crop: data=digits has no 'crop'; it is a key of data=folder"],
