@@ -4,22 +4,12 @@ At 32 px G is 256 channels wide and D 128 (tables 4a and 4b), at 64 px G has 102
 first block and 1024 in its last (the ImageNet net's rule, one scale less). Labels are those of Miyato and Koyama 2018.
 """
 
-import itertools
-from functools import partial
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
-from seesaw.functional.resolution import Resolution, scales_of
+from seesaw.functional.resolution import Resolution
 from seesaw.functional.spectral import normalise
-from seesaw.nets.layers import check_positive
-from seesaw.nets.layers.depth import Layer, joined, layers_of
-from seesaw.nets.layers.labels import ClassHead, Condition, ConditionalBatchNorm2d
-from seesaw.nets.layers.residual import UpBlock, check_halvings, down_blocks, normed
-from seesaw.types import Fake, Logits, Pyramid
-
-SIDES = (8, 256)
-"""Pixels of the images' sides, the least and the most."""
+from seesaw.nets.layers.labels import Condition
+from seesaw.nets.layers.residual import ResidualDiscriminator, ResidualGenerator
 
 
 def glorot_init(net: nn.Module) -> None:
@@ -34,16 +24,8 @@ def glorot_init(net: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-class Generator(nn.Module):
-    """z -> base grid (4x4) -> ... -> resolution: a residual block a doubling, then BatchNorm, ReLU, conv 3x3, tanh.
-
-    Args:
-        resolution: from 8 to 256, see `seesaw.functional.resolution`. channels: of the images.
-        z_dim: of the latents.
-        width: channels at the image's resolution; twice as many a halving, up to `max_width`.
-        max_width: see `width`; with the same number all blocks have one width, as at 32 px.
-        classes: number of classes; above 0 each block's BatchNorms are conditional, see `ConditionalBatchNorm2d`.
-    """
+class Generator(ResidualGenerator):
+    """See `ResidualGenerator`; 256 channels in all blocks at 32 px."""
 
     def __init__(
         self,
@@ -54,40 +36,14 @@ class Generator(nn.Module):
         max_width: int = 256,
         classes: int = 0,
     ) -> None:
-        super().__init__()
-        scales = scales_of(resolution, *SIDES)
-        check_positive(channels=channels, z_dim=z_dim, width=width, max_width=max_width)
-        self.z_dim, self.classes = z_dim, classes
-        sizes = [min(width << k, max_width) for k in reversed(range(scales.doublings + 1))]
-        norm = partial(ConditionalBatchNorm2d, classes) if classes else nn.BatchNorm2d
-        self.shape = sizes[0], *scales.base
-        self.linear = nn.Linear(z_dim, sizes[0] * scales.base.height * scales.base.width)
-        self.blocks = nn.ModuleList(UpBlock(*pair, norm) for pair in itertools.pairwise(sizes))
-        self.norm, self.to_rgb = nn.BatchNorm2d(sizes[-1]), nn.Conv2d(sizes[-1], channels, 3, padding=1)
+        super().__init__(resolution, channels, z_dim, width, max_width, classes)
         glorot_init(self)
 
-    def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
-        """Latents (B, z_dim) and labels (B,) to images (B, C, H, W) in (-1, 1)."""
-        x = self.linear(z).unflatten(1, self.shape)
-        for block in self.blocks:
-            x = block(x, y)
-        return Fake([torch.tanh(self.to_rgb(normed(self.norm, x, y).relu()))])
 
-
-class Discriminator(nn.Module):
-    """Residual blocks, ReLU, the sum over pixels, a linear layer; every weight divided by its largest singular value.
-
-    The hidden width of a block is that of its input, but of the first one, which takes the image.
-
-    Args:
-        resolution: from 8 to 256, see `seesaw.functional.resolution`. channels: of the images.
-        width: channels of the first block; twice as many each further block, up to `max_width`.
-        max_width: see `width`; with the same number all blocks have one width, as at 32 px.
-        halvings: blocks, from the image on, that halve the size: 2 at 32 px, 5 at 64.
-        flat: blocks after them that keep it: 2 at 32 px, 0 at 64.
-        pack: images judged together, stacked along the channels (balance=pac).
-        classes, condition: how it takes labels; see `ClassHead`.
-    """
+class Discriminator(ResidualDiscriminator):
+    """See `ResidualDiscriminator`; every weight is divided by its largest singular value. The hidden width of a block is that of
+    its input, but of the first one, which takes the image. At 32 px two blocks halve the size and two keep it; at 64 five
+    halve it."""
 
     def __init__(
         self,
@@ -101,24 +57,6 @@ class Discriminator(nn.Module):
         classes: int = 0,
         condition: Condition = "projection",
     ) -> None:
-        super().__init__()
-        scales_of(resolution, *SIDES)
-        check_positive(channels=channels, width=width, max_width=max_width, pack=pack)
-        check_halvings(resolution, halvings)
-        if flat < 0:
-            raise ValueError(f"flat is {flat}; it must be at least 0")
-        sizes = [min(width << k, max_width) for k in range(halvings + flat)]
-        self.blocks = down_blocks([channels * pack, *sizes], halvings, hidden_of_output=False)
-        self.linear = nn.Linear(sizes[-1], 1)
-        self.classes, self.head = classes, ClassHead(partial(nn.Linear, sizes[-1]), classes, condition, pack)
+        super().__init__(resolution, channels, width, max_width, halvings, flat, False, pack, classes, condition)
         glorot_init(self)
         normalise(self)
-
-    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits:
-        """The finest images (B, C, H, W) and labels (B,) to logits (B,)."""
-        phi = self.blocks(images[-1]).relu().sum((2, 3))
-        return self.head(self.linear(phi).squeeze(1), phi, y)
-
-    def layers_from_image(self) -> list[Layer]:
-        """For `model.freeze_d`: each residual block, then the linear layer."""
-        return [*(joined(layers_of(block))[0] for block in self.blocks), *layers_of(self.linear)]

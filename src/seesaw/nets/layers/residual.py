@@ -1,14 +1,22 @@
-"""Residual blocks of SNGAN (Miyato et al. 2018, appendix B.4), which BigGAN keeps (Brock et al. 2019, appendix B)."""
+"""Residual networks of SNGAN (Miyato et al. 2018, appendix B.4), which BigGAN keeps (Brock et al. 2019, appendix B)."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seesaw.functional.resolution import Resolution, size_of
+from seesaw.functional.resolution import Resolution, scales_of, size_of
+from seesaw.nets.layers import check_positive
 from seesaw.nets.layers.convolution import Conv2d
-from seesaw.nets.layers.labels import ConditionalBatchNorm2d, of_model
+from seesaw.nets.layers.depth import Layer, joined, layers_of
+from seesaw.nets.layers.labels import ClassHead, Condition, ConditionalBatchNorm2d, of_model
+from seesaw.types import Fake, Logits, Pyramid
+
+SIDES = (8, 256)
+"""Pixels of the images' sides, the least and the most."""
 
 Norm = Callable[[int], nn.Module]
 """Channels to a BatchNorm, conditional or not."""
@@ -68,20 +76,93 @@ class DownBlock(nn.Module):
         return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
 
 
-def down_blocks(sizes: list[int], halvings: int, hidden_of_output: bool) -> nn.Sequential:
-    """A discriminator's blocks, the image's first.
+class ResidualGenerator(nn.Module):
+    """z -> base grid (4x4) -> ... -> resolution: a residual block a doubling, then BatchNorm, ReLU, conv 3x3, tanh.
 
     Args:
-        sizes: channels of the image and of each block's output.
-        halvings: how many blocks, from the image on, halve the size.
-        hidden_of_output: whether the hidden width is that of a block's output, or of its input; the image's has its output's.
+        resolution: from 8 to 256, see `seesaw.functional.resolution`. channels: of the images.
+        z_dim: of the latents.
+        width: channels at the image's resolution; twice as many a halving, up to `max_width`.
+        max_width: see `width`; with the same number all blocks have one width.
+        classes: number of classes; above 0 each block's BatchNorms are conditional, see `ConditionalBatchNorm2d`.
     """
-    return nn.Sequential(
-        *(
-            DownBlock(before, after, after if hidden_of_output or k == 0 else before, k < halvings, k == 0)
-            for k, (before, after) in enumerate(itertools.pairwise(sizes))
-        )
-    )
+
+    def __init__(
+        self, resolution: Resolution, channels: int, z_dim: int, width: int, max_width: int, classes: int
+    ) -> None:
+        super().__init__()
+        scales = scales_of(resolution, *SIDES)
+        check_positive(channels=channels, z_dim=z_dim, width=width, max_width=max_width)
+        self.z_dim, self.classes = z_dim, classes
+        sizes = [min(width << k, max_width) for k in reversed(range(scales.doublings + 1))]
+        norm = partial(ConditionalBatchNorm2d, classes) if classes else nn.BatchNorm2d
+        self.shape = sizes[0], *scales.base
+        self.linear = nn.Linear(z_dim, sizes[0] * scales.base.height * scales.base.width)
+        self.blocks = nn.ModuleList(UpBlock(*pair, norm) for pair in itertools.pairwise(sizes))
+        self.norm, self.to_rgb = nn.BatchNorm2d(sizes[-1]), nn.Conv2d(sizes[-1], channels, 3, padding=1)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Fake:
+        """Latents (B, z_dim) and labels (B,) to images (B, C, H, W) in (-1, 1)."""
+        x = self.linear(z).unflatten(1, self.shape)
+        for block in self.blocks:
+            x = block(x, y)
+        return Fake([torch.tanh(self.to_rgb(self.norm(x).relu()))])
+
+
+class ResidualDiscriminator(nn.Module):
+    """Residual blocks, ReLU, the sum over pixels, a linear layer.
+
+    Args:
+        resolution: from 8 to 256, see `seesaw.functional.resolution`. channels: of the images.
+        width: channels of the first block; twice as many each further block, up to `max_width`.
+        max_width: see `width`; with the same number all blocks have one width.
+        halvings: blocks, from the image on, that halve the size.
+        flat: blocks after them that keep it.
+        hidden_of_output: whether the hidden width is that of a block's output, or of its input; the image's has its output's.
+        pack: images judged together, stacked along the channels (balance=pac).
+        classes, condition: how it takes labels; see `ClassHead`.
+    """
+
+    def __init__(
+        self,
+        resolution: Resolution,
+        channels: int,
+        width: int,
+        max_width: int,
+        halvings: int,
+        flat: int,
+        hidden_of_output: bool,
+        pack: int,
+        classes: int,
+        condition: Condition,
+    ) -> None:
+        super().__init__()
+        scales_of(resolution, *SIDES)
+        check_positive(channels=channels, width=width, max_width=max_width, pack=pack)
+        check_halvings(resolution, halvings)
+        if flat < 0:
+            raise ValueError(f"flat is {flat}; it must be at least 0")
+        sizes = [channels * pack, *(min(width << k, max_width) for k in range(halvings + flat))]
+        self.blocks = nn.Sequential(*down_blocks(sizes, halvings, hidden_of_output))
+        self.linear = nn.Linear(sizes[-1], 1)
+        self.classes, self.head = classes, ClassHead(partial(nn.Linear, sizes[-1]), classes, condition, pack)
+
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits:
+        """The finest images (B, C, H, W) and labels (B,) to logits (B,)."""
+        phi = self.blocks(images[-1]).relu().sum((2, 3))
+        return self.head(self.linear(phi).squeeze(1), phi, y)
+
+    def layers_from_image(self) -> list[Layer]:
+        """For `model.freeze_d`: each residual block, then the linear layer."""
+        return [*(joined(layers_of(block))[0] for block in self.blocks), *layers_of(self.linear)]
+
+
+def down_blocks(sizes: Sequence[int], halvings: int, hidden_of_output: bool) -> list[DownBlock]:
+    """A discriminator's blocks, the image's first; `sizes`: channels of the image and of each block's output."""
+    return [
+        DownBlock(before, after, after if hidden_of_output or k == 0 else before, k < halvings, k == 0)
+        for k, (before, after) in enumerate(itertools.pairwise(sizes))
+    ]
 
 
 def normed(norm: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
