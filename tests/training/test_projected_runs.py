@@ -79,7 +79,7 @@ def test_several_logits_a_sample_train_under_every_part(part: str) -> None:
     [
         (["data.labels=true"], "this model takes no labels"),
         (["balance=pac"], r"^model\.D: images have 2 channels, and 1 were expected"),
-        (["penalty=wgan_gp"], "give model.D.norm=none, or penalty=r1"),
+        (["penalty=wgan_gp"], "give model.D.norm=none, where D has that option, or penalty=r1"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(overrides: list[str], sentence: str) -> None:

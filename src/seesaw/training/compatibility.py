@@ -69,7 +69,7 @@ MISFITS = {
         True,
         lambda g: (
             "penalty=wgan_gp sets the norm of each sample's own gradient, and BatchNorm in D makes that a gradient of the whole "
-            "batch (Gulrajani et al. 2017, section 4): give model.D.norm=none"
+            "batch (Gulrajani et al. 2017, section 4): give model.D.norm=none, where D has that option"
             + ("" if g.loss is WassersteinD else ", or penalty=r1")
         ),
     ),
