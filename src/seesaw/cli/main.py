@@ -1,9 +1,9 @@
-"""The command `seesaw`: train, rerun, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion."""
+"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion."""
 
 import argparse
 import sys
 
-from seesaw.cli import advise, compare, completion, evaluate, prepare, preview, rerun, sample, search, stylize, train
+from seesaw.cli import advise, compare, completion, evaluate, fork, prepare, preview, rerun, sample, search, stylize, train
 from seesaw.cli.streams import prepare_streams
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, for_hydra
@@ -14,12 +14,14 @@ from seesaw.training.error_messages import error_message, plain_notices, wants_t
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code; a user's mistake is one sentence on standard error and 1."""
     if argv is None:
-        prepare_streams(goes_on=sys.argv[1:2] in (["train"], ["rerun"]))
+        prepare_streams(goes_on=sys.argv[1:2] in (["train"], ["rerun"], ["fork"]))
         argv = sys.argv[1:]
     if argv[:1] == ["train"]:  # all that follows belongs to Hydra
         return train.main(argv[1:])
     if argv[:1] == ["rerun"]:
         return rerun.main(argv[1:])
+    if argv[:1] == ["fork"]:
+        return fork.main(argv[1:])
     top = parser()
     options, rest = top.parse_known_args(argv)
     if rest and (not hasattr(options, "overrides") or any(a.startswith("-") or "=" not in a for a in rest)):
@@ -54,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
         required=True,
-        metavar="train | rerun | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion",
+        metavar="train | rerun | fork | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion",
     )
-    for command in (train, rerun, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion):
+    for command in (train, rerun, fork, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion):
         command.add(commands)
     return top

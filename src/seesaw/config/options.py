@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -31,10 +32,12 @@ class RunConfig:
     cache_dir: str = option("${oc.env:SEESAW_CACHE,cache}")
     resume: str | None = option(None)
     init_from: str | None = option(None)
+    fork_from: str | None = option(None)
     precision: Literal["auto", "exact"] = option("auto")
     threads: int | Literal["auto"] = option("auto", least=1, most=4096)
     log_kimg: float = option(1, above=0)
     checkpoint_kimg: float = option(25, above=0)
+    checkpoints: list[float] = option(())  # noqa: RUF009
     evaluate_kimg: float = option(25, above=0)
     sample_kimg: float = option(25, above=0)
     packages: list[str] = option(())  # noqa: RUF009
@@ -126,7 +129,18 @@ def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:
             continue
         wrong = misfits(cfg[name], types[name], name)
         out += wrong or _out_of_range(name, cfg[name], fld)
-    return out
+    return out or kept_errors(cfg["checkpoints"], cfg["kimg"])
+
+
+def kept_errors(checkpoints: list[float], kimg: float) -> list[str]:
+    """A sentence where the moments at which checkpoints are kept do not rise, or lie outside the run."""
+    moments = [0.0, *checkpoints]
+    if all(earlier < later <= kimg for earlier, later in pairwise(moments)):
+        return []
+    return [
+        f"checkpoints: {shown(list(checkpoints))} is not allowed; give rising numbers above 0 and at most kimg, which is "
+        f"{kimg:g}, as [{kimg / 4:g},{kimg / 2:g}]"
+    ]
 
 
 def check_trainer(cfg: Mapping[str, Any]) -> list[str]:

@@ -59,7 +59,8 @@ def strategy(here: RankInfo, folder: RunFolder, job: Job, status: Status) -> Any
         return "auto"
     arguments = sys.argv[1:] if job.sweep_dir is None else job.overrides
     checkpoint = None if folder.checkpoint is None else str(folder.checkpoint)
-    decided = {"folder": str(folder.path), "checkpoint": checkpoint, "metrics": job.choices.get("metrics")}
+    decided: dict[str, Any] = {"folder": str(folder.path), "checkpoint": checkpoint, "forks": folder.forks}
+    decided["metrics"] = job.choices.get("metrics")
 
     def on_lost(reason: str) -> None:
         status.update("failed", status.values["images_shown"], exit_code=1, reason=reason)
@@ -77,12 +78,13 @@ class PlayerParallel(DDPStrategy):
 
     Args:
         arguments: of the command line, for the processes that it starts on this host.
-        decided: what they need not decide themselves: `folder` of the run, `checkpoint` to go on from, option of `metrics`.
+        decided: what they need not decide themselves: `folder` of the run, `checkpoint` to go on from, whether the run `forks`
+            from it, option of `metrics`.
         on_lost: called with a sentence that names the process that has died, where the run cannot end by itself any more.
     """
 
     def __init__(
-        self, arguments: list[str], decided: dict[str, str | None], on_lost: Callable[[str], None] = lambda reason: None
+        self, arguments: list[str], decided: dict[str, Any], on_lost: Callable[[str], None] = lambda reason: None
     ) -> None:
         super().__init__(timeout=TIMEOUT)
         self.arguments, self.decided, self.on_lost = arguments, decided, on_lost

@@ -32,7 +32,7 @@ EXPECTED_EXIT_CODES = (0, *(128 + number for number in SIGNALS))
 
 
 def launch_info() -> dict[str, Any]:
-    """What the process that started this one decided: `folder`, `checkpoint`, `metrics`, `parent`, `error_file`; empty where none
+    """What the process that started this one decided: `folder`, `checkpoint`, `forks`, `metrics`, `parent`, `error_file`; empty where none
     did."""
     return dict(json.loads(os.environ.get(LAUNCH_INFO, "{}")))
 
@@ -42,7 +42,8 @@ def inherited_folder() -> RunFolder | None:
     info = launch_info()
     if not info:
         return None
-    return RunFolder(Path(info["folder"]), None if info["checkpoint"] is None else Path(info["checkpoint"]))
+    checkpoint = None if info["checkpoint"] is None else Path(info["checkpoint"])
+    return RunFolder(Path(info["folder"]), checkpoint, forks=bool(info.get("forks")))
 
 
 def inherited_metrics() -> str | None:
@@ -95,7 +96,7 @@ class Launcher(_SubprocessScriptLauncher):
 
     def __init__(
         self, cluster_environment: Any, num_processes: int, num_nodes: int, arguments: list[str],
-        decided: dict[str, str | None], on_lost: Callable[[str], None],
+        decided: dict[str, Any], on_lost: Callable[[str], None],
     ) -> None:  # fmt: skip
         super().__init__(cluster_environment, num_processes, num_nodes)
         self.arguments, self.decided, self.on_lost = arguments, decided, on_lost

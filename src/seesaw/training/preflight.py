@@ -21,7 +21,7 @@ from seesaw.config.options import check_data, check_debug, check_options, check_
 from seesaw.config.sentences import at_its_place, for_the_user
 from seesaw.config.values import did_you_mean
 from seesaw.errors import Notice, UserError
-from seesaw.training.run_folder import Job, given_checkpoint, initial_checkpoint
+from seesaw.training.run_folder import Job, fork_checkpoint, given_checkpoint, initial_checkpoint
 
 if TYPE_CHECKING:
     from seesaw.data.module import ImageData
@@ -99,7 +99,9 @@ def objection_to(config: dict[str, Any]) -> str:
 def check_run(cfg: DictConfig, job: Job) -> dict[str, Any]:
     """The checked configuration of a run, with metrics=auto replaced. Raises UserError as `checked` does."""
     given_checkpoint(cfg.resume)
-    if cfg.resume is None and cfg.get("init_from") is not None:  # a run that goes on does not read it again
+    if cfg.resume is None and cfg.get("fork_from") is not None:
+        fork_checkpoint(cfg.fork_from)
+    elif cfg.resume is None and cfg.get("init_from") is not None:  # a run that goes on does not read it again
         initial_checkpoint(str(cfg.init_from))
     config = checked(cfg, job.overrides, job.choices, choose_auto_metrics)
     check_single_device(config, job)

@@ -5,7 +5,7 @@ import signal
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as pl
 import yaml
@@ -19,6 +19,7 @@ from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.shared.schedules import ScheduleModule
+from seesaw.training.begin import Former, begin, compare_data, former_progress
 from seesaw.training.build import construct, passes, precision, set_size, sizes
 from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
@@ -28,12 +29,14 @@ from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
 from seesaw.training.callbacks.stop import GracefulStop, PruningCallback, ended_by_signals
 from seesaw.training.callbacks.threads import ThreadTuner
-from seesaw.training.checkpoints import AtomicIO, load
+from seesaw.training.checkpoints import AtomicIO
 from seesaw.training.curves import curves
 from seesaw.training.distributed import RankInfo, rank_info, strategy
+from seesaw.training.forks import Fork
 from seesaw.training.launcher import inherited_folder, report_child_error
 from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
+from seesaw.training.loggers.csv_log import copy_rows
 from seesaw.training.loggers.naming import configuration_name, run_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker
 from seesaw.training.preflight import build_checked
@@ -44,14 +47,11 @@ from seesaw.training.run_folder import (
     Job,
     RunFolder,
     Status,
-    begun_alike,
     decide,
     read_status,
-    refuse_differences,
     write,
 )
 from seesaw.training.threads import may_tune, on_cpu, start_threads
-from seesaw.training.transfer import start_from
 
 rank_zero_print = rank_zero_only(print)
 
@@ -83,29 +83,19 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
             print(f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
         model, data, shapes = build_checked(config, here.world_size)
-        started = begin_weights(model, config, folder)
+        beginning = begin(model, cfg, config, job.overrides, folder)
         evaluation, reals = prepare_evaluation(config, model, data)
-        compare_data(former.data, data.fingerprint, config["precision"])
+        compare_data(former.data, data.fingerprint, config["precision"], folder.forks)
         if config["dry_run"]:
             print("\n".join([sizes(model, data, config), *shapes]))
             return None
         lock.create()
         refuse_overtaken(folder)
-        opened = OpenRun(folder, config, job, here, evaluation, Status(folder.path, writes=here.rank == 0))
-        begun = started | {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
+        status = Status(folder.path, writes=here.rank == 0)
+        opened = OpenRun(folder, config, job, here, evaluation, status, beginning.fork)
+        begun = beginning.status | {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
         opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))
         return fit_run(opened, model, data, former)
-
-
-def begin_weights(model: Experiment, config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
-    """Take the weights that `init_from` names, unless the run goes on from a checkpoint of its own; the entry of its status."""
-    if folder.checkpoint is not None:
-        return {key: value for key, value in read_status(folder.path).items() if key == "init_from"}
-    if config["init_from"] is None:
-        return {}
-    started = start_from(model, config)
-    rank_zero_print(started.message(), flush=True)
-    return {"init_from": started.status()}
 
 
 @dataclass(frozen=True)
@@ -118,11 +108,12 @@ class OpenRun:
     here: RankInfo
     evaluation: Any
     status: Status
+    fork: Fork | None = None
 
 
 def refuse_overtaken(folder: RunFolder) -> None:
     """UserError where another process has trained in the folder since this one found no checkpoint in it."""
-    if folder.checkpoint is None and (folder.path / "checkpoints" / "last.ckpt").exists():
+    if (folder.checkpoint is None or folder.forks) and (folder.path / "checkpoints" / "last.ckpt").exists():
         raise UserError(f"{folder.path}: another process has trained here meanwhile; give the command again")
 
 
@@ -152,41 +143,6 @@ def prepare_evaluation(config: dict[str, Any], model: Experiment, data: ImageDat
     return evaluation, reals
 
 
-class Former(NamedTuple):
-    """How far the checkpoint to go on from has come, the fingerprint of its data (None where it has none), and whether the run
-    that the folder holds goes on, so that trackers keep it."""
-
-    images_shown: int = 0
-    data: str | None = None
-    goes_on: bool = False
-
-
-def former_progress(cfg: DictConfig, job: Job, folder: RunFolder) -> Former:
-    """What the folder's checkpoint knows. UserError where it is of another configuration."""
-    if folder.checkpoint is None:
-        if cfg.resume == "auto":
-            own = job.run_dir is not None or job.folder is not None
-            where = f"{folder.path} holds no checkpoint" if own else "runs/ holds no run of this configuration"
-            rank_zero_print(f"resume=auto: {where} to go on from, so it starts anew", flush=True)
-        # A run that was killed before its first checkpoint starts anew in its folder, as the same run of a tracker.
-        return Former(goes_on=cfg.resume == "auto" and begun_alike(cfg, folder.path))
-    saved = load(folder.checkpoint)
-    refuse_differences(cfg, saved["config"], folder.checkpoint, job.choices)
-    in_place = folder.checkpoint.parent.parent == folder.path
-    return Former(int(saved["progress"]["images_shown"]), saved.get("data"), in_place)
-
-
-def compare_data(before: str | None, now: str, precision: str) -> None:
-    """A Notice where a run goes on with other data than those of its checkpoint; UserError where it is to be exact."""
-    if before is None or before == now:
-        return
-    changed = f"the data have changed since the checkpoint: {before} then, {now} now"
-    if precision == "exact":
-        raise UserError(f"{changed}; precision=exact goes on with the same alone: restore them, or begin a new run")
-    advice = "the run goes on with these, and distances to the two sets do not compare"
-    rank_zero_only(warnings.warn)(f"{changed}; {advice}", Notice, stacklevel=2)
-
-
 @rank_zero_only
 def describe_data(data: ImageData, kimg: float) -> None:
     """Print what was read and how often the run shows it; a Notice where the images are few for the batch or the length."""
@@ -204,8 +160,10 @@ def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
         return []
     write(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     print(f"run folder: {folder.path}", flush=True)
-    name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides)
-    group = job.group or configuration_name(job.choices, config)
+    parent = run.status.values.get("parent")
+    at = f" at={parent['kimg']:g}" if isinstance(parent, dict) else ""
+    name = job.name if job.sweep_dir is not None else run_name(job.choices, config["seed"], job.overrides) + at
+    group = job.group or configuration_name(job.choices, config) + at
     directions = dict(run.evaluation.higher_is_better)
     info = RunInfo(
         run_dir=folder.path,
@@ -218,9 +176,13 @@ def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
         higher_is_better=directions,
         of_sweep=job.sweep_dir is not None,
         overrides=job.overrides,
+        parent=parent if isinstance(parent, dict) else None,
     )
+    if run.fork is not None:
+        print(run.fork.message(), flush=True)
+        copy_rows(run.fork.source, folder.path, former.images_shown)
     trackers = build_loggers(config["logger"], info)
-    if config["resume"] is not None:
+    if config["resume"] is not None or run.fork is not None:
         for tracker in trackers:
             tracker.cut(former.images_shown)
     return trackers
@@ -300,7 +262,7 @@ def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker], imag
         max_epochs=-1,
         logger=trackers,
         callbacks=callbacks,
-        plugins=[AtomicIO()],
+        plugins=[AtomicIO(None if run.fork is None else run.fork.checkpoint)],
         profiler=build_profiler(config, path),
         enable_checkpointing=False,
         enable_progress_bar=False,

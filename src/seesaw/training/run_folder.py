@@ -73,10 +73,12 @@ class Job:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder, and the checkpoint to go on from, or None."""
+    """A run's folder, and the checkpoint to go on from, or None. `forks`: that checkpoint is of another run, from which this one
+    begins with changes."""
 
     path: Path
     checkpoint: Path | None = None
+    forks: bool = False
 
 
 def decide(cfg: DictConfig, job: Job) -> RunFolder:
@@ -92,13 +94,15 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
     else:
         path = None if job.run_dir is None else Path(job.run_dir).expanduser()
     if cfg.resume not in (None, "auto"):
+        if cfg.fork_from is not None:
+            raise UserError(f"resume={cfg.resume} beside fork_from={cfg.fork_from}: both name what to go on from; give one")
         return from_checkpoint(cfg, job, path)
     if path is None:
         path = latest(cfg, job) if cfg.resume == "auto" else None
         path = path or new_folder(job.prefix(cfg.seed))
     last = path / "checkpoints" / "last.ckpt"
     if not last.is_file():
-        return RunFolder(path)
+        return RunFolder(path) if cfg.fork_from is None else RunFolder(path, fork_checkpoint(cfg.fork_from), forks=True)
     if cfg.resume is None:
         raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
     refuse_differences(cfg, saved_config(path), path, job.choices)
@@ -148,6 +152,14 @@ def initial_checkpoint(init_from: str) -> Path:
         return checkpoint_of(Path(init_from).expanduser(), "last")
     except UserError as error:
         raise UserError(f"init_from={init_from}: {error}") from None
+
+
+def fork_checkpoint(fork_from: str) -> Path:
+    """The file that fork_from=FILE names. UserError: there is none."""
+    path = Path(str(fork_from)).expanduser()
+    if not path.is_file():
+        raise UserError(f"fork_from={fork_from}: there is no such checkpoint; `seesaw fork RUN at=KIMG` finds those of a run")
+    return path
 
 
 def new_folder(prefix: str) -> Path:

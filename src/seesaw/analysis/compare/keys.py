@@ -7,7 +7,7 @@ from typing import Any
 from seesaw.analysis.compare.defaults import of_node
 from seesaw.training.differences import flat
 
-LEAVES = ("seed", "cache_dir", "log_kimg", "checkpoint_kimg", "sample_kimg")
+LEAVES = ("seed", "cache_dir", "log_kimg", "checkpoint_kimg", "checkpoints", "sample_kimg")
 """Keys that make no other experiment, at any depth: repeats, places, and how often something is written."""
 PLACES = ("run_dir", "logger", "resume", "dry_run", "trainer", "packages", "data.memory")
 """Likewise, with all that is below them: where a run ran, which may change when it is resumed, and which packages it allowed."""

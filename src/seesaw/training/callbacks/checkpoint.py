@@ -12,9 +12,15 @@ from seesaw.training.checkpoints import FORMAT
 from seesaw.training.run_folder import Status
 
 
+def kept_name(kimg: float) -> str:
+    """The file of a checkpoint that is kept: kimg10.ckpt."""
+    return f"kimg{kimg:.10g}.ckpt"
+
+
 class Checkpoints(BatchCallback):
-    """Saves last.ckpt every `every_kimg` and whenever training ends, also where the images that come next are gone, and
-    best.ckpt when the primary metric has improved.
+    """Saves last.ckpt every `every_kimg` and whenever training ends, also where the images that come next are gone, best.ckpt
+    when the primary metric has improved, and at each moment of `config["checkpoints"]`, in kimg, one that is kept for ever,
+    such as kimg10.ckpt: after the batch with which that many images have been shown.
 
     Must stand after `GracefulStop`, which decides in the last batch that the run ends, and after the evaluation.
 
@@ -31,6 +37,7 @@ class Checkpoints(BatchCallback):
     ) -> None:
         self.folder, self.every, self.config = folder, max(int(every_kimg * 1000), 1), config
         self.evaluation, self.status = evaluation, status
+        self.kept = {round(kimg * 1000): kept_name(kimg) for kimg in config.get("checkpoints") or ()}
         self.before = self.saved = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -48,6 +55,8 @@ class Checkpoints(BatchCallback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         before, self.before = self.before, int(pl_module.images_shown)  # type: ignore[arg-type]
         self.save_best(trainer)
+        for name in [name for moment, name in self.kept.items() if before < moment <= self.before]:
+            trainer.save_checkpoint(self.folder / name)
         if trainer.should_stop or before // self.every != self.before // self.every:
             self.save_last(trainer)
 

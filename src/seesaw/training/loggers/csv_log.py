@@ -103,6 +103,16 @@ def read_metrics(path: Path | str) -> list[Row]:
     return rows
 
 
+def copy_rows(source: Path, target: Path, images: int) -> None:
+    """Begin the metrics.csv of a run folder with the rows of another one up to so many images; nothing where it has none."""
+    if not (source / "metrics.csv").is_file():
+        return
+    rows = [row for row in read_metrics(source / "metrics.csv") if row["images"] <= images]
+    columns = list(dict.fromkeys([*_AXES, *(column for row in rows for column in row)]))
+    lines = [_line(columns), *(_line([_cell(row, column) for column in columns]) for row in rows)]
+    atomic_write(target / "metrics.csv", "".join(lines), "choose another place by run_dir=…")
+
+
 def _placed(row: Row, rows: list[Row]) -> list[Row]:
     at = {int(r["images"]): r for r in rows}
     at[int(row["images"])] = at.get(int(row["images"]), {}) | row

@@ -8,7 +8,7 @@ from typing import Any
 from seesaw.config.command_line import key_of
 from seesaw.training.differences import MAY_DIFFER
 
-PLACE = frozenset(MAY_DIFFER) - {"kimg", "metrics"} | {"hydra"}
+PLACE = frozenset(MAY_DIFFER) - {"kimg", "metrics"} | {"hydra", "fork_from"}
 """Top-level keys that belong to a place or a machine, and not to what is trained."""
 
 PLACE_OF_DATA = ("root", "memory")

@@ -28,6 +28,7 @@ class RunInfo:
         higher_is_better: the direction of each metric, by its name without eval/.
         of_sweep: whether it is a job of a sweep or a trial of a search.
         overrides: of the command line, by which the run can be made again.
+        parent: of a fork the entry of its status; see `seesaw.training.forks.Fork`.
     """
 
     run_dir: Path
@@ -40,12 +41,17 @@ class RunInfo:
     higher_is_better: dict[str, bool] = field(default_factory=dict)
     of_sweep: bool = False
     overrides: list[str] = field(default_factory=list)
+    parent: dict[str, Any] | None = None
 
     @property
     def tags(self) -> list[str]:
-        """model=…, data=…, balance=…, loss=…, penalty=…, schedule=…, seed=…: what runs can be filtered by."""
+        """model=…, data=…, balance=…, loss=…, penalty=…, schedule=…, seed=…, of a fork also fork_of=… and at=…: what runs can be
+        filtered by."""
         seed = [f"seed={self.config['seed']}"] if "seed" in self.config else []
-        return [f"{group}={self.choices[group]}" for group in TAGGED if group in self.choices] + seed
+        tags = [f"{group}={self.choices[group]}" for group in TAGGED if group in self.choices] + seed
+        if self.parent is None:
+            return tags
+        return [*tags, f"fork_of={Path(self.parent['path']).parent.parent.name}", f"at={self.parent['kimg']:g}"]
 
 
 class Tracker(Logger, ABC):

@@ -38,7 +38,7 @@ SECONDS_TO_STOP = 5.0
 class WandbLog(Tracker):
     """One W&B run under `<run_dir>/wandb`, on the axis `kimg`. Beside the configuration it keeps `choices`, the names of the
     chosen options (choices.balance: ttur), and `configuration`, a name that runs share which differ in their seed alone, to
-    group by, the `overrides` of the command, and `provenance`.
+    group by, the `overrides` of the command, `provenance`, and the `parent` of a fork.
 
     Online when a key is found (environment or netrc: never the configuration), else offline; the variable WANDB_MODE and
     `mode` decide before that. A server that does not answer costs `init_timeout` seconds, then the run goes on offline; at
@@ -223,7 +223,7 @@ class WandbLog(Tracker):
             project=self.project, name=self.shown_name, group=self.group, tags=self.tags, job_type=self.job_type,
             id=self.run_id, resume="allow", dir=str(self.run.run_dir.resolve()), mode=cast(Any, mode),
             config={**self.run.config, "choices": self.run.choices, "configuration": same, "overrides": self.run.overrides,
-                    "provenance": provenance()},
+                    "provenance": provenance(), "parent": self.run.parent},
             allow_val_change=True, settings=settings,
         )  # fmt: skip
 
