@@ -3,7 +3,20 @@
 import argparse
 import sys
 
-from seesaw.cli import advise, compare, completion, evaluate, fork, prepare, preview, rerun, sample, search, stylize, train
+from seesaw.cli import (
+    advise,
+    compare,
+    completion,
+    evaluate,
+    fork,
+    prepare,
+    preview,
+    rerun,
+    sample,
+    search,
+    stylize,
+    train,
+)
 from seesaw.cli.streams import prepare_streams
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, for_hydra

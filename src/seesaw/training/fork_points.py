@@ -27,7 +27,7 @@ def checkpoint_at(run: Path, at: str) -> Path:
     if kimg is None and at not in ("last", "best"):
         raise UserError(f"at={at} is no moment: give at=KIMG, thousands of images shown, at=last or at=best")
     for file in files:
-        if file.stem == at or (named := named_kimg(file)) is not None and named == kimg:
+        if file.stem == at or ((named := named_kimg(file)) is not None and named == kimg):
             return file
     found = {file: kimg_of(file) for file in files}
     for file, reached in found.items():

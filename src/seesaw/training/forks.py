@@ -167,11 +167,11 @@ def fitted_optimizers(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What the new optimisers take of the saved ones: what they keep of each weight, where they keep the same; lr, betas and the
     like are the new ones. Beside them the names of those that start anew."""
-    made = model.configure_optimizers()
-    optimizers: list[Optimizer] = list(made) if isinstance(made, list | tuple) else [made]  # type: ignore[arg-type]
+    made: Any = model.configure_optimizers()
+    optimizers: list[Optimizer] = list(made) if isinstance(made, list | tuple) else [made]
     nodes = config["optimizer"]
     names = [name for name in ("G", "D") if name in nodes] or list(nodes)
-    found, anew = [], []
+    found, anew = [], list[str]()
     for at, (name, optimizer) in enumerate(zip(names, optimizers, strict=True)):
         now, before = optimizer.state_dict(), states[at] if at < len(states) else {}
         kept = before.get("state", {}) if isinstance(before, dict) else {}

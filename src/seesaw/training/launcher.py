@@ -32,8 +32,8 @@ EXPECTED_EXIT_CODES = (0, *(128 + number for number in SIGNALS))
 
 
 def launch_info() -> dict[str, Any]:
-    """What the process that started this one decided: `folder`, `checkpoint`, `forks`, `metrics`, `parent`, `error_file`; empty where none
-    did."""
+    """What the process that started this one decided: `folder`, `checkpoint`, `forks`, `metrics`, `parent`, `error_file`; empty
+    where none did."""
     return dict(json.loads(os.environ.get(LAUNCH_INFO, "{}")))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from seesaw.analysis import pages
-from seesaw.analysis.compare import plots, text
+from seesaw.analysis.compare import fork_text, plots, text
 from seesaw.analysis.compare.groups import Comparison, Table
 from seesaw.analysis.compare.reading import Run
 
@@ -35,6 +35,13 @@ def page(comparison: Comparison, drawn: list[list[plots.Panel]], out: Path) -> s
         same=comparison.same,
         distinguishing=distinguishing,
         others=others,
+        tree=fork_text.tree_lines(comparison.runs),
+        effects=[
+            {"heading": f"Effects on {table.name}", "cells": cells}
+            for table in comparison.tables
+            if (cells := fork_text.of_table(comparison, table)) is not None
+        ],
+        explained=fork_text.EXPLAINED,
         sections=[section(table, of_table) for table, of_table in zip(comparison.tables, drawn, strict=True)],
         run_count=len(comparison.runs),
         runs=runs(comparison),

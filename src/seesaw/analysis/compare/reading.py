@@ -194,8 +194,16 @@ def read_run(folder: Path, name: str) -> Run:
         noted |= {"state": "died", "reason": "its process is gone: killed, or out of memory"}
     chosen = noted.get("choices")
     typed = {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, dict) else {}
-    config, choices = former.modern(read_config(folder / "config.yaml"), typed)
+    config, choices = former.modern(with_its_point(read_config(folder / "config.yaml"), noted), typed)
     return Run(folder, name, config, noted, read_rows(folder / "metrics.csv"), choices)
+
+
+def with_its_point(config: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with `fork_at`, thousands of images shown, in the place of the checkpoint from which a fork began: forks
+    of several seeds at one moment repeat each other."""
+    kept = {key: value for key, value in config.items() if key != "fork_from"}
+    parent = status.get("parent")
+    return kept | {"fork_at": number(parent.get("kimg"))} if isinstance(parent, dict) else kept
 
 
 def read_json(path: Path) -> dict[str, Any]:

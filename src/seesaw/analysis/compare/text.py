@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from seesaw.analysis.compare import fork_text as forks
 from seesaw.analysis.compare.groups import NOT_RANKED, OUTCOMES, Comparison, Table
 from seesaw.analysis.compare.reading import Run, shown
 from seesaw.analysis.pages import printable
@@ -135,6 +136,7 @@ def report(comparison: Comparison, width: int = 160) -> str:
         for pool in table.pools:
             if len(pool.curve) > 1:
                 lines += wrapped([f"expected best of k trials, {pool.name}: {budget(pool.curve)}"], width)
+    lines += wrapped(forks.report(comparison), width)
     for outcome, of_runs in unfinished(comparison).items():
         lines += ["", f"{outcome}:", *(f"  {line}" for line in of_runs)]
     return "\n".join(lines)
