@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seesaw.errors import UserError
 from seesaw.functional.truncation import Truncated
-from seesaw.types import Pyramid
+from seesaw.types import Batch, Pyramid
 
 
 class Experiment(LightningModule):
@@ -88,6 +88,20 @@ class Experiment(LightningModule):
         Returns:
             Of a discriminator `logits`, the mean, and `accuracy`, the share of images that are taken for real, where the loss
             gives single logits a meaning; of a VAE `elbo`; empty for a model that judges none.
+        """
+        return {}
+
+    def player_figures(self, reals: Batch, held_out: Batch | None = None) -> dict[str, float]:
+        """How the players stand, at an evaluation: of a GAN `r_t`, `r_v`, `input_gradient` and `log_condition`
+        (`seesaw.gan.diagnosis`). Nothing of the training changes, and no global random generator moves.
+
+        Args:
+            reals: some images of training, uint8 (B, C, H, W) at the resolution of this moment's training, with labels where the
+                model takes them.
+            held_out: as many that are never trained on; None where there are none.
+
+        Returns:
+            By role; empty for a model without players.
         """
         return {}
 
