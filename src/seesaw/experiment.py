@@ -1,6 +1,6 @@
 """What every experiment (a GAN, a VAE, a style transfer) offers to callbacks, loggers and commands."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from pytorch_lightning import LightningModule
@@ -46,15 +46,19 @@ class Experiment(LightningModule):
         self.left_out_seconds = 0.0
         """Seconds so far in which the process was stopped while it trained."""
         self.depth = 8
+        self.listeners: list[Callable[[Mapping[str, float], int], None]] = []
+        """Each is called with the values of every report and the images shown they belong to, on every process."""
         self.converged = False
         """Whether training has ended by itself, before its length."""
 
     def report(self, values: dict[str, float], images_shown: int | None = None) -> None:
         """Hand values to every logger of the trainer at `images_shown` (None: the present), and keep them as the newest."""
         self.latest_metrics |= values
+        step = self.images_shown if images_shown is None else images_shown
+        for listener in self.listeners:
+            listener(values, step)
         if self._trainer is None:  # used without a trainer, as in a notebook
             return
-        step = self.images_shown if images_shown is None else images_shown
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=step)
 
