@@ -12,7 +12,7 @@ LOGITS = ("train/D/logits_real", "train/D/logits_fake")
 
 
 class Diverging(Rule):
-    """Losses, logits or gradients grow without end, or the distance leaves all that it had won.
+    """Losses, logits or gradients grow without end.
 
     A Wasserstein critic's loss has no scale, so growth is measured against the run's own median, and the bound on logits is one
     that no loss with a scale comes near.
@@ -20,33 +20,48 @@ class Diverging(Rule):
     Args:
         growth: of a gradient norm or a loss over its median so far.
         logits: mean size of D's logits.
-        relapse: the distance is worse than its first value by this factor of what it had come down.
     """
 
     state = "diverging"
     advice = "a lower learning rate for both players (optimizer.G.lr, optimizer.D.lr), penalty=r1, or precision=exact"
 
-    def __init__(self, growth: float = 100.0, logits: float = 1000.0, relapse: float = 1.0) -> None:
+    def __init__(self, growth: float = 100.0, logits: float = 1000.0) -> None:
         check_factors(growth=growth, logits=logits)
-        if not relapse >= 0:
-            raise ValueError(f"relapse is {relapse}; it must be at least 0")
-        self.growth, self.logits, self.relapse = growth, logits, relapse
+        self.growth, self.logits = growth, logits
 
     def __call__(self, history: History) -> Finding | None:
         for name in (*NORMS.values(), "train/loss/D", "train/loss/G", "train/loss/model"):
             now, usual = abs(history.now(name)), abs(history.median(name))
             if now > self.growth * usual > 0:
-                return Finding(f"{name.removeprefix('train/')} is {now:.3g}, {now / usual:.0f} times its median of {usual:.3g}")
+                return Finding(
+                    f"{name.removeprefix('train/')} is {now:.3g}, {now / usual:.0f} times its median of {usual:.3g}"
+                )
         size = max((abs(history.now(name)) for name in LOGITS), default=NAN)
         if size > self.logits:
             return Finding(f"D's logits have a mean of {size:.3g}, and below {self.logits:g} is usual")
-        return self.relapsed(history)
+        return None
 
-    def relapsed(self, history: History) -> Finding | None:
-        """The distance is worse than at the first evaluation, though it had come down a long way."""
+
+class Relapsed(Rule):
+    """The distance leaves all that it had won: it is worse than at the first evaluation, though it had come down a long way.
+
+    Args:
+        beyond: how far above its first value, as a part of what it had come down.
+        half: the distance must have come down to this part of its first value before.
+    """
+
+    state = "diverging"
+    advice = "a lower learning rate from an earlier checkpoint on, schedule=cosine, penalty=r1 or its gamma higher"
+
+    def __init__(self, beyond: float = 0.2, half: float = 0.5) -> None:
+        if not beyond >= 0:
+            raise ValueError(f"beyond is {beyond}; it must be at least 0")
+        check_shares(half=half)
+        self.beyond, self.half = beyond, half
+
+    def __call__(self, history: History) -> Finding | None:
         first, least, now = history.first("distance"), history.least("distance"), history.now("distance")
-        won = first - least
-        if won > 0 and first > 2 * least and now > first + self.relapse * won:
+        if 0 < least < self.half * first and now > first + self.beyond * (first - least):
             return Finding(f"the distance is {now:.3g}, above its first value of {first:.3g}, though it had reached {least:.3g}")
         return None
 
@@ -72,7 +87,12 @@ class DDominates(Rule):
     )
 
     def __init__(
-        self, accuracy: float = 0.97, vanished: float = 0.01, still: float = 0.34, gain: float = 0.02, coverage: float = 0.3
+        self,
+        accuracy: float = 0.97,
+        vanished: float = 0.01,
+        still: float = 0.34,
+        gain: float = 0.02,
+        coverage: float = 0.3,
     ) -> None:
         check_shares(accuracy=accuracy, vanished=vanished, still=still, gain=gain, coverage=coverage)
         self.accuracy, self.vanished, self.still, self.gain, self.coverage = accuracy, vanished, still, gain, coverage
@@ -107,8 +127,8 @@ class GDominates(Rule):
 
     state = "g_dominates"
     advice = (
-        "a stronger D: optimizer.D.lr higher, a weaker penalty (penalty.r1.gamma lower), balance=n_critic, a wider D, and a look at "
-        "model.freeze_d"
+        "a stronger D: optimizer.D.lr higher, a weaker penalty (penalty.r1.gamma lower), balance=n_critic, a wider D, and a "
+        "look at model.freeze_d"
     )
 
     def __init__(
@@ -126,8 +146,8 @@ class GDominates(Rule):
         if not history.improving(self.still, self.gain):
             now = history.now("distance")
             return Finding(
-                f"D is right about {accuracy:.0%} of what it sees, no more than by chance, though the distance is {now:.3g} and has "
-                f"not improved for {self.still:.0%} of the run"
+                f"D is right about {accuracy:.0%} of what it sees, no more than by chance, though the distance is {now:.3g} and "
+                f"has not improved for {self.still:.0%} of the run"
             )
         return None
 
@@ -143,7 +163,7 @@ class Stalled(Rule):
     """
 
     state = "stalled"
-    advice = "a higher learning rate (optimizer.G.lr), another schedule, and a look at what keeps G from stepping (balance, model)"
+    advice = "a higher learning rate (optimizer.G.lr), another schedule, and a look at what keeps G from its steps (balance)"
 
     def __init__(self, drift: float = 1e-4, coverage: float = 0.3) -> None:
         check_shares(drift=drift, coverage=coverage)

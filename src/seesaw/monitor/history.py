@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 NAN = math.nan
@@ -12,8 +13,8 @@ class Record(NamedTuple):
 
     Attributes:
         images: images shown.
-        values: by role, where a metric has it (`distance`, lower is better; `coverage`, `precision`, `vendi_ratio`, …), and by logged
-            name the means over the training windows since the evaluation before (`train/D/accuracy`, `train/grad_norm/G`).
+        values: by role, where a metric has it (`distance`, lower is better; `coverage`, `precision`, `vendi_ratio`, …), and by
+            logged name the means over the training windows since the evaluation before (`train/D/accuracy`, `train/grad_norm/G`).
     """
 
     images: int
@@ -57,9 +58,9 @@ class History:
         return max(self.series(name), default=NAN)
 
     def held(self, name: str) -> float:
-        """The largest value that two evaluations in a row reached: a single lucky one does not count. nan before there are two."""
+        """The largest value that two evaluations in a row reached: one lucky value does not count; nan before two are there."""
         values = self.series(name)
-        return max((min(pair) for pair in zip(values, values[1:], strict=False)), default=NAN)
+        return max((min(pair) for pair in pairwise(values)), default=NAN)
 
     def median(self, name: str) -> float:
         """Of the values before the newest record; the lower one of two in the middle."""

@@ -57,6 +57,8 @@ class Monitor:
         self.found: list[str] = []
         """What the rules found at each evaluation, unconfirmed."""
         self.protocol = ""
+        self.broken = ""
+        """Which figures of training were not finite since the last evaluation."""
         self.sums: dict[str, list[float]] = {}
         """Of the windows since the last evaluation: name -> sum and count."""
 
@@ -74,7 +76,8 @@ class Monitor:
         mine = {name: value for name, value in values.items() if name.startswith(MEANT)}
         bad = [name.removeprefix(MEANT) for name, value in mine.items() if not math.isfinite(value)]
         if bad:
-            self.diverged(f"{', '.join(bad[:3])} {'is' if len(bad) == 1 else 'are'} not finite", images)
+            self.broken = f"{', '.join(bad[:3])} {'is' if len(bad) == 1 else 'are'} not finite"
+            self.diverged(self.broken, images)
             return
         for name, value in mine.items():
             total = self.sums.setdefault(name, [0.0, 0.0])
@@ -100,8 +103,8 @@ class Monitor:
         windows = {name: total / count for name, (total, count) in self.sums.items()}
         self.sums = {}
         self.records.append(Record(images, {**windows, **evidence}))
-        found = self._first(History(self.records, self.length, self.settled))
-        self._judge(images, *found)
+        self._judge(images, *self._first(History(self.records, self.length, self.settled)))
+        self.broken = ""
         assert self.last is not None
         return self.last
 
@@ -110,7 +113,8 @@ class Monitor:
         early = history.records[-1].images <= self.warm_up * self.length if math.isfinite(self.length) else False
         early |= len(history.records) < self.least
         for rule in self.rules.values():
-            finding = rule(history)
+            broken = self.broken and rule.state == "diverging"
+            finding = Finding(self.broken, sure=True) if broken else rule(history)
             if finding is not None and (finding.sure or not early):
                 return finding, rule
         return (Finding("there is too little to go by yet") if early else None), None
@@ -142,7 +146,9 @@ class Monitor:
     def _since(self, state: str) -> float:
         """Thousands of images at the first evaluation of those in a row that speak for the state."""
         first = len(self.found) - 1
-        while first and (self.found[first - 1] in HEALTHY) == (state in HEALTHY) and self.found[first - 1] != "warming_up":
+        while (
+            first and (self.found[first - 1] in HEALTHY) == (state in HEALTHY) and self.found[first - 1] != "warming_up"
+        ):
             first -= 1
         return self.records[first].images / 1000
 
@@ -175,6 +181,7 @@ class Monitor:
             "changes": [verdict.status() for verdict in self.changes],
             "last": None if self.last is None else self.last.status(),
             "protocol": self.protocol,
+            "broken": self.broken,
             "sums": {name: list(total) for name, total in self.sums.items()},
         }
 
@@ -182,6 +189,7 @@ class Monitor:
         """Restore it."""
         self.records = [Record(images, dict(values)) for images, values in state["records"]]
         self.found, self.protocol = [one for one in state["found"] if one in STATES], state["protocol"]
+        self.broken = state["broken"]
         self.changes = [Verdict(**verdict) for verdict in state["changes"]]
         self.last = None if state["last"] is None else Verdict(**state["last"])
         self.sums = {name: list(total) for name, total in state["sums"].items()}

@@ -5,7 +5,9 @@ import math
 from seesaw.monitor.history import History
 from seesaw.monitor.rule import Finding, Rule, check_shares
 
-DIVERSITY = "a wider variety: penalty=r1 or its gamma higher, balance=pac, loss=rpgan with penalty=r1_r2, optimizer.G.lr lower"
+DIVERSITY = (
+    "a wider variety: penalty=r1 or its gamma higher, balance=pac, loss=rpgan with penalty=r1_r2, optimizer.G.lr lower"
+)
 
 
 class Collapsed(Rule):
@@ -14,7 +16,7 @@ class Collapsed(Rule):
     Args:
         vendi: effective number of different samples over that of the reals, below which they are few.
         duplicates: share of samples that nearly equal another one.
-        modes: share of the known modes that is found.
+        modes: share of the known modes that is found, where most samples are valid: in noise no mode is found.
         coverage: share of the reals that is covered; one of the three above counts only below it.
         similar: how far the similarity of pairs of samples has gone from that of pairs of reals to 1.
     """
@@ -31,7 +33,13 @@ class Collapsed(Rule):
         similar: float = 0.9,
     ) -> None:
         check_shares(vendi=vendi, duplicates=duplicates, modes=modes, coverage=coverage, similar=similar)
-        self.vendi, self.duplicates, self.modes, self.coverage, self.similar = vendi, duplicates, modes, coverage, similar
+        self.vendi, self.duplicates, self.modes, self.coverage, self.similar = (
+            vendi,
+            duplicates,
+            modes,
+            coverage,
+            similar,
+        )
 
     def __call__(self, history: History) -> Finding | None:
         covered = history.now("coverage")
@@ -43,12 +51,18 @@ class Collapsed(Rule):
             return Finding(f"{duplicates:.0%} of the samples nearly equal another one{also}")
         if vendi < self.vendi:
             return Finding(f"the samples are {vendi:.0%} as varied as the reals (Vendi score){also}")
-        if modes <= self.modes:
+        if modes <= self.modes and clear(history):
             return Finding(f"{modes:.0%} of the known modes are found{also}")
         pairs, reals = history.now("ms_ssim"), history.now("ms_ssim_reals")
         if pairs > reals + self.similar * (1 - reals):
             return Finding(f"pairs of samples are alike (MS-SSIM {pairs:.2f}; of reals {reals:.2f}){also}")
         return None
+
+
+def clear(history: History) -> bool:
+    """Whether most samples are images of the set, so that modes that are not found are left out and not merely unrecognisable."""
+    shares = [history.now(name) for name in ("valid", "precision")]
+    return all(math.isnan(share) or share >= 0.5 for share in shares)
 
 
 class ModeDropping(Rule):
@@ -97,10 +111,12 @@ class ModeDropping(Rule):
         if not history.grown:
             return None
         precision, covered, modes = (history.now(name) for name in ("precision", "coverage", "mode_share"))
-        if modes < self.modes:
+        if modes < self.modes and clear(history):
             return Finding(f"{modes:.0%} of the known modes are found")
         if precision >= self.sharp and covered < self.narrow * precision:
-            return Finding(f"coverage is {covered:.2f} though precision is {precision:.2f}: G makes good images of few kinds")
+            return Finding(
+                f"coverage is {covered:.2f} though precision is {precision:.2f}: G makes good images of few kinds"
+            )
         return None
 
 
@@ -115,7 +131,7 @@ class Memorising(Rule):
     """
 
     state = "memorising"
-    advice = "more images, augment=ada or augment=diffaugment, a smaller D, data.holdout=0.1 to see it sooner, and an earlier checkpoint"
+    advice = "more images, augment=ada or augment=diffaugment, a smaller D, data.holdout=0.1 to see it, and an earlier checkpoint"
 
     def __init__(self, authentic: float = 0.4, copies: float = -5.0, by_heart: float = 0.7) -> None:
         check_shares(authentic=authentic, by_heart=by_heart)
@@ -133,5 +149,7 @@ class Memorising(Rule):
             return Finding(f"samples lie nearer to the training images than held-out reals do (C_T {copied:.1f})")
         heart = history.now("r_v")
         if heart > self.by_heart:
-            return Finding(f"D takes held-out reals for samples: r_v is {heart:.2f}, and 0 where it treats all reals alike")
+            return Finding(
+                f"D takes held-out reals for samples: r_v is {heart:.2f}, and 0 where it treats all reals alike"
+            )
         return None

@@ -13,7 +13,7 @@ ADVICE = "try a lower learning rate or precision=exact"
 
 
 def check_figures(report: Report, advice: str = ADVICE) -> None:
-    """Raises Diverged, a UserError, where a mean is not finite: over a window it is so only if every value in it was."""
+    """Raises Diverged where a mean is not finite: over a window it is so only if every value in it was."""
     bad = [name for name, value in report.values.items() if not math.isfinite(value)]
     if bad:
         raise diverged(report.images_shown, ", ".join(bad), advice)
@@ -22,7 +22,7 @@ def check_figures(report: Report, advice: str = ADVICE) -> None:
 def check_weights(
     nets: Mapping[str, nn.Module], images_shown: int, infinite: Collection[str] = (), advice: str = ADVICE
 ) -> None:
-    """Raises Diverged, a UserError, where a weight or a floating-point buffer, such as BatchNorm's running statistics, is not finite. It reads
+    """Raises Diverged where a weight or a floating-point buffer, such as BatchNorm's running statistics, is not finite. It reads
     from the device twice a net: for before saving and measuring, since the figures of a window arrive a batch later, and the
     pixels of a generator that gives NaN are black.
 

@@ -25,8 +25,8 @@ from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.held_out import HeldOutAccuracy
 from seesaw.training.callbacks.memory_check import MemoryCheck
-from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.monitor import Watch
+from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
 from seesaw.training.callbacks.stop import GracefulStop, PruningCallback, ended_by_signals
 from seesaw.training.callbacks.threads import ThreadTuner

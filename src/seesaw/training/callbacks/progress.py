@@ -35,7 +35,7 @@ _QUIET_SECONDS = 60.0  # without a terminal: the longest silence
 
 
 class KimgBar(BatchCallback):
-    """`dcgan digits  62/150 kimg  35 passes  [######..........]  1,840 img/s  D 0.61  G 1.84  frechet_digits 3.2  healthy  01:12 left`
+    """`dcgan digits  62/150 kimg  35 passes  [######..........]  1,840 img/s  D 0.61  G 1.84  fid 3.2  healthy  01:12 left`
 
     Redrawn at most twice a second. A narrow terminal shows the progress, the time left and the metric, and of the rest what
     fits. The time left is of running time: while the process is stopped (Ctrl-Z) no time passes. Where standard output is no
