@@ -19,7 +19,7 @@ LAYERS = [
     {"util"},
     {"types"},
     {"functional"},
-    {"experiment"},
+    {"experiment", "monitor"},
     {"shared"},
     {"nets", "gan", "style", "vae", "data", "metrics"},
     {"config"},

@@ -1,6 +1,6 @@
 """What every experiment (a GAN, a VAE, a style transfer) offers to callbacks, loggers and commands."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from pytorch_lightning import LightningModule
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seesaw.errors import UserError
 from seesaw.functional.truncation import Truncated
-from seesaw.types import Pyramid
+from seesaw.types import Batch, Pyramid
 
 
 class Experiment(LightningModule):
@@ -46,15 +46,19 @@ class Experiment(LightningModule):
         self.left_out_seconds = 0.0
         """Seconds so far in which the process was stopped while it trained."""
         self.depth = 8
+        self.listeners: list[Callable[[Mapping[str, float], int], None]] = []
+        """Each is called with the values of every report and the images shown they belong to, on every process."""
         self.converged = False
         """Whether training has ended by itself, before its length."""
 
     def report(self, values: dict[str, float], images_shown: int | None = None) -> None:
         """Hand values to every logger of the trainer at `images_shown` (None: the present), and keep them as the newest."""
         self.latest_metrics |= values
+        step = self.images_shown if images_shown is None else images_shown
+        for listener in self.listeners:
+            listener(values, step)
         if self._trainer is None:  # used without a trainer, as in a notebook
             return
-        step = self.images_shown if images_shown is None else images_shown
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=step)
 
@@ -88,6 +92,20 @@ class Experiment(LightningModule):
         Returns:
             Of a discriminator `logits`, the mean, and `accuracy`, the share of images that are taken for real, where the loss
             gives single logits a meaning; of a VAE `elbo`; empty for a model that judges none.
+        """
+        return {}
+
+    def player_figures(self, reals: Batch, held_out: Batch | None = None) -> dict[str, float]:
+        """How the players stand, at an evaluation: of a GAN `r_t`, `r_v`, `input_gradient` and `log_condition`
+        (`seesaw.gan.diagnosis`). Nothing of the training changes, and no global random generator moves.
+
+        Args:
+            reals: some images of training, uint8 (B, C, H, W) at the resolution of this moment's training, with labels where the
+                model takes them.
+            held_out: as many that are never trained on; None where there are none.
+
+        Returns:
+            By role; empty for a model without players.
         """
         return {}
 

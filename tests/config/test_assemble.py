@@ -63,7 +63,7 @@ def refused(*overrides: str) -> str:
 def test_a_constructor_receives_the_groups_and_options_that_it_names() -> None:
     config = compose_checked(["model=dcgan_small", "balance=[ttur,skip_d]", "seed=7", "cache_dir=elsewhere"])
     nodes = assemble(config)
-    parts = set(PARTS) - {"monitor"}
+    parts = set(PARTS)
     assert parts | {"seed", "log_kimg"} <= set(nodes["model"])
     assert {name: nodes["model"][name] for name in parts} == {name: config[name] for name in parts}
     assert not {"kimg", "batch_size", "cache_dir"} & set(nodes["model"])  # a GAN names none of them

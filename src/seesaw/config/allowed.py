@@ -31,7 +31,7 @@ from seesaw.config.options import config_dir
 from seesaw.config.values import did_you_mean, shown
 from seesaw.errors import UserError
 
-PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dynamics", "monitor")
+PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dynamics")
 """Groups that a constructor of `model`, `data` or `metrics` takes as an argument of the same name."""
 
 BORROWED = {("data", "growth"): "model", ("data", "fresh_reals"): "model", ("data", "overfit_batches"): "debug"}

@@ -15,7 +15,7 @@ LISTS = ("balance", "penalty", "augment", "callbacks", "logger")
 """Groups whose options compose: balance=[ttur,skip_d], penalty=[r1,path_length]."""
 
 
-SINGLE = ("model", "data", "loss", "optimizer", "schedule", "dynamics", "metrics", "trainer", "experiment")
+SINGLE = ("model", "data", "loss", "optimizer", "schedule", "dynamics", "metrics", "monitor", "trainer", "experiment")
 """Groups that take one option in a run: Hydra would merge the nodes of a list into one."""
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -28,10 +28,11 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Values by metric name, and their protocol."""
+    """Values by metric name, their protocol, and those with a role by it (`seesaw.metrics.metric.ROLES`)."""
 
     values: dict[str, float]
     protocol: Protocol
+    evidence: dict[str, float] = field(default_factory=dict)
 
 
 class Evaluator:
@@ -120,10 +121,11 @@ class Evaluator:
         """All metrics of images by their rows (n, width), as `features` gives them."""
         own, look = features.tensor_split([self.extractor.dim], 1)
         fakes = Features(own.contiguous(), self.extractor, y, self.gate, look if look.shape[1] else None)
-        values: dict[str, float] = {}
+        values, evidence = dict[str, float](), dict[str, float]()
         for name, metric in self.measures.items():
-            values |= named(name, metric, metric(self.reference, fakes))
-        return Evaluation(values, self.protocol(self.reals, len(features), which))
+            found = named(name, metric, metric(self.reference, fakes))
+            values, evidence = values | found, metric.evidence(found) | evidence  # of two with one role the first counts
+        return Evaluation(values, self.protocol(self.reals, len(features), which), evidence)
 
     @cached_property
     def gate(self) -> Gate | None:

@@ -14,6 +14,28 @@ Scale = Literal["log", "zero", "linear"]
 """A vertical axis: logarithmic where all values are above 0, linear from 0, or linear around the values."""
 
 
+ROLES = {
+    "precision": "share of samples among the reals, in [0, 1]",
+    "recall": "share of reals among the samples, in [0, 1]",
+    "density": "how many reals' neighbourhoods hold a sample, over what is expected; about 1 for reals",
+    "coverage": "share of reals whose neighbourhood holds a sample, in [0, 1]",
+    "vendi_ratio": "effective number of different samples over that of the reals",
+    "ms_ssim": "mean structural similarity of pairs of samples, at most 1",
+    "ms_ssim_reals": "that of pairs of reals",
+    "authentic": "share of samples that are no copies, in [0, 1]",
+    "authentic_reals": "that of held-out reals",
+    "fld_gap": "how much likelier held-out reals are than training reals under a mixture at the samples; below 0: memorised",
+    "c_t": "how much farther samples lie from the training reals than held-out reals do, in standard errors; below 0: copies",
+    "duplicates": "share of samples that nearly equal another one, in [0, 1]",
+    "mode_share": "modes found over modes known, in [0, 1]",
+    "reverse_kl": "KL of the samples' histogram over the modes, in nats",
+    "valid": "share of samples that are valid images of the set, in [0, 1]",
+    "inception_score": "by a classifier, from 1 to the number of its classes",
+}
+"""What metrics are evidence of. Beside these an evaluation has `distance`, the primary metric with lower as better, `drift`, and
+the figures of the players (`seesaw.experiment.Experiment.player_figures`)."""
+
+
 class Panel(NamedTuple):
     """How a value is drawn in curves.png."""
 
@@ -39,12 +61,15 @@ class Metric(ABC):
         needs: the protocol that the extractor must satisfy, such as `seesaw.metrics.extractors.base.Classifies`.
         title: heading in curves.png; empty: the logged name.
         scale: vertical axis in curves.png.
+        role: what the value is evidence of, whatever features it is taken by (`ROLES`); a metric of several values gives a
+            mapping from names of values to roles. Empty: none.
     """
 
     higher_is_better: bool | Mapping[str, bool] = False
     needs: ClassVar[type] = object
     title: ClassVar[str] = ""
     scale: ClassVar[Scale] = "linear"
+    role: str | Mapping[str, str] = ""
 
     def bind(self, reals: Reals, extractor: Extractor) -> None:  # noqa: B027 - most metrics have nothing to do here
         """Receive the reals before anything is measured, on every process. Raises UserError where the metric has no meaning."""
@@ -61,6 +86,16 @@ class Metric(ABC):
             reals: statistics of the real images.
             fakes: features of n generated samples, on the CPU, with their labels where the model takes labels.
         """
+
+    def evidence(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The values of the last call by their roles, for what judges a run without knowing its features (`seesaw.monitor`).
+
+        Args:
+            values: by the names that are logged.
+        """
+        if isinstance(self.role, Mapping):
+            return {role: values[name] for name, role in self.role.items() if name in values}
+        return dict.fromkeys([self.role], *values.values()) if self.role and values else {}
 
     def protocol(self, n: int, kept: int) -> str:
         """What the values depend on besides extractor, reals and counts, in words; empty where there is nothing.

@@ -1,5 +1,7 @@
 """How many of the known modes the generator covers."""
 
+from collections.abc import Mapping
+
 from seesaw.functional.modes import coverage
 from seesaw.metrics.extractors.base import KnowsModes
 from seesaw.metrics.features import Features
@@ -17,5 +19,14 @@ class Modes(Metric):
     title = "modes found"
     scale = "zero"
 
+    def __init__(self) -> None:
+        self.known = 0
+
     def __call__(self, reals: Reference, fakes: Features) -> float:
+        self.known = fakes.assignment.modes
         return float(coverage(fakes.assignment.counts()))
+
+    def evidence(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The share of the known modes: `mode_share`."""
+        (found,) = values.values()
+        return {"mode_share": found / self.known}

@@ -21,6 +21,7 @@ class ReverseKL(Metric):
     needs = KnowsModes
     title = "reverse KL of modes (nats)"
     scale = "zero"
+    role = "reverse_kl"
 
     def __call__(self, reals: Reference, fakes: Features) -> float:
         found = fakes.assignment

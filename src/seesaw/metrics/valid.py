@@ -18,6 +18,7 @@ class Valid(Metric):
     needs = Classifies
     title = "valid images (share)"
     scale = "zero"
+    role = "valid"
 
     def __call__(self, reals: Reference, fakes: Features) -> float:
         return fakes.valid.double().mean().item()

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
+from seesaw.errors import Diverged
 from seesaw.shared.statistics import Report
-from seesaw.types import UserError
 
 ADVICE = "try a lower learning rate or precision=exact"
 
 
 def check_figures(report: Report, advice: str = ADVICE) -> None:
-    """Raises UserError where a mean is not finite: over a window it is so only if every value in it was."""
+    """Raises Diverged where a mean is not finite: over a window it is so only if every value in it was."""
     bad = [name for name, value in report.values.items() if not math.isfinite(value)]
     if bad:
         raise diverged(report.images_shown, ", ".join(bad), advice)
@@ -22,7 +22,7 @@ def check_figures(report: Report, advice: str = ADVICE) -> None:
 def check_weights(
     nets: Mapping[str, nn.Module], images_shown: int, infinite: Collection[str] = (), advice: str = ADVICE
 ) -> None:
-    """Raises UserError where a weight or a floating-point buffer, such as BatchNorm's running statistics, is not finite. It reads
+    """Raises Diverged where a weight or a floating-point buffer, such as BatchNorm's running statistics, is not finite. It reads
     from the device twice a net: for before saving and measuring, since the figures of a window arrive a batch later, and the
     pixels of a generator that gives NaN are black.
 
@@ -49,8 +49,8 @@ def infinite_buffers(*nets: nn.Module) -> frozenset[str]:
     return frozenset(key for (key, _), fine in zip(found, _finite([b for _, b in found]), strict=True) if not fine)
 
 
-def diverged(images_shown: int, what: str, advice: str = ADVICE) -> UserError:
-    return UserError(f"training diverged before {images_shown / 1000:g} kimg: {what} not finite; {advice}")
+def diverged(images_shown: int, what: str, advice: str = ADVICE) -> Diverged:
+    return Diverged(f"training diverged before {images_shown / 1000:g} kimg: {what} not finite; {advice}")
 
 
 def _float_buffers(net: nn.Module) -> dict[str, Tensor]:

@@ -49,7 +49,7 @@ class StyleTransfer(Experiment):
         log_kimg: length of a window of the curves.
     """
 
-    unused_options = frozenset({"batch_size", "evaluate_kimg", "metrics"})
+    unused_options = frozenset({"batch_size", "evaluate_kimg", "metrics", "monitor"})
     unit = "iterations"
 
     average: Tensor

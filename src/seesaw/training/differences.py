@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from seesaw.config.options import OPTIONS
 
 MAY_DIFFER = (
-    "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "dry_run", "trainer", "callbacks", "packages",
+    "kimg", "resume", "run_dir", "cache_dir", "logger", "metrics", "monitor", "dry_run", "trainer", "callbacks", "packages",
     "threads", "log_kimg", "checkpoint_kimg", "checkpoints", "evaluate_kimg", "sample_kimg",
 )  # fmt: skip
 """Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from seesaw.data.module import ImageData
     from seesaw.experiment import Experiment
 
-BUILT = ("model", "data", "metrics", *PARTS, "logger", "trainer", "callbacks", "debug")
+BUILT = ("model", "data", "metrics", *PARTS, "monitor", "logger", "trainer", "callbacks", "debug")
 """Groups whose nodes may be built."""
 
-NEEDED = ("model", "data", "metrics", "trainer", "logger", "callbacks", "debug")
+NEEDED = ("model", "data", "metrics", "monitor", "trainer", "logger", "callbacks", "debug")
 """Groups that every run has."""
 
 Choose = Callable[[int], str]
@@ -142,7 +142,7 @@ def check_values(config: dict[str, Any], overrides: list[str], choices: Mapping[
     refuse(unused(config, overrides, choices, usual_choices()))
     config = without_unused(config)
     refuse(check_entries(config))
-    rest = {group: config[group] for group in ("trainer", "logger", "callbacks", "debug") if group in config}
+    rest = {group: config[group] for group in ("monitor", "trainer", "logger", "callbacks", "debug") if group in config}
     refuse(at_its_place(sentence, config) for sentence in check(assemble(config) | rest))
     return config
 

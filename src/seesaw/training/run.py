@@ -18,6 +18,7 @@ from seesaw.data.checks import few_images
 from seesaw.data.module import ImageData
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
+from seesaw.monitor.monitor import Monitor
 from seesaw.shared.schedules import ScheduleModule
 from seesaw.training.begin import Former, begin, compare_data, former_progress
 from seesaw.training.build import construct, passes, precision, set_size, sizes
@@ -25,6 +26,7 @@ from seesaw.training.callbacks.checkpoint import Checkpoints
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.held_out import HeldOutAccuracy
 from seesaw.training.callbacks.memory_check import MemoryCheck
+from seesaw.training.callbacks.monitor import Watch
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
 from seesaw.training.callbacks.stop import GracefulStop, PruningCallback, ended_by_signals
@@ -85,6 +87,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         model, data, shapes = build_checked(config, here.world_size)
         beginning = begin(model, cfg, config, job.overrides, folder)
         evaluation, reals = prepare_evaluation(config, model, data)
+        monitor: Monitor = construct(config["monitor"], "monitor", config["packages"])
         compare_data(former.data, data.fingerprint, config["precision"], folder.forks)
         if config["dry_run"]:
             print("\n".join([sizes(model, data, config), *shapes]))
@@ -92,7 +95,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         lock.create()
         refuse_overtaken(folder)
         status = Status(folder.path, writes=here.rank == 0)
-        opened = OpenRun(folder, config, job, here, evaluation, status, beginning.fork)
+        opened = OpenRun(folder, config, job, here, evaluation, monitor, status, beginning.fork)
         begun = beginning.status | {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
         opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))
         return fit_run(opened, model, data, former)
@@ -107,6 +110,7 @@ class OpenRun:
     job: Job
     here: RankInfo
     evaluation: Any
+    monitor: Monitor
     status: Status
     fork: Fork | None = None
 
@@ -201,6 +205,8 @@ def fit_run(run: OpenRun, model: Experiment, data: ImageData, former: Former) ->
         model.flush_statistics(finished=ended != "interrupted")
         code, state = 0 if stop.signal is None or ended == "finished" else 128 + stop.signal, ended
         report_end(run, state, model.images_shown / 1000)
+        if stop.verdict is not None:
+            more["reason"] = f"monitor: {stop.verdict.sentence()}"
         if stop.signal is not None:
             raise SystemExit(128 + stop.signal)
         return None if evaluation.best is None else evaluation.best[0]
@@ -237,6 +243,8 @@ def report_end(run: OpenRun, state: str, kimg: float) -> None:
     figures = "  ".join(f"{name} {value:.4g}" for name, value in run.evaluation.last.items())
     ended = "pruned at" if state == "pruned" else state
     rank_zero_print(f"{ended} {kimg:g} kimg: {run.folder.path}  {figures}", flush=True)
+    if run.monitor.last is not None:
+        rank_zero_print(f"monitor: {run.monitor.last.sentence()}", flush=True)
 
 
 def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker], images: int) -> pl.Trainer:
@@ -249,11 +257,12 @@ def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker], imag
         MemoryCheck(),
         Samples(path, config["sample_kimg"], seed=0),
         evaluation,
+        Watch(run.monitor, evaluation, stop, run.status, stop.images),
         HeldOutAccuracy(config["evaluate_kimg"], config["kimg"]),
         PruningCallback(evaluation, run.job.judge, stop),
         *own_callbacks(config),
         Checkpoints(path / "checkpoints", config["checkpoint_kimg"], config, evaluation, run.status),
-        KimgBar(stop.images, run.job.title, evaluation.primary, images),
+        KimgBar(stop.images, run.job.title, evaluation.primary, images, run.monitor),
     ]
     make: Callable[..., pl.Trainer] = construct(config["trainer"], "trainer", config["packages"])
     return make(

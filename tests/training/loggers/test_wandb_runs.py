@@ -32,11 +32,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Offl
     return found
 
 
-def test_everything_logged_has_one_of_four_sections(runs: dict[str, tuple[Path, OfflineRun]]) -> None:
+def test_everything_logged_has_one_of_five_sections(runs: dict[str, tuple[Path, OfflineRun]]) -> None:
     folder, run = runs["one"]
     keys = {key for row in run.history for key in row if not key.startswith("_")}
     sections = {key.partition("/")[0] for key in keys - {"kimg"}}
-    assert sections == {"train", "eval", "balance", "samples"}
+    assert sections == {"train", "eval", "balance", "samples", "monitor"}
     with open(folder / "metrics.csv") as file:
         columns = set(next(csv.reader(file))) - {"images"}
     assert columns <= keys

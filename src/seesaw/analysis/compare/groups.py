@@ -1,7 +1,8 @@
 """Which runs repeat one experiment, and the figures of such a group."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +91,7 @@ class Table:
         whole |= ~whole.groupby(self.runs.group).transform("any")
         others = ["modes", "updates_G", "updates_D", "images_per_sec"]
         found = found.join(self.runs[whole].groupby("group")[others].median())
+        found["verdicts"] = groups["verdict"].agg(verdicts)
         order = pd.DataFrame({
             "median": self.sort_key(found.best), "uncounted": found.counted == 0,
             "top": self.sort_key(found.best_high if self.higher_is_better else found.best_low), "name": found.index,
@@ -134,6 +136,14 @@ class Table:
                 curve = [-v if self.higher_is_better else v for v in expected_best(values.tolist())]
                 found.append(Pool(str(name), curve, int(groups["at"].min()), len(groups)))
         return found
+
+
+def verdicts(words: Iterable[str]) -> str:
+    """`healthy` where all of a group's runs are; `2 healthy, 1 collapsed`, most first; empty where nothing watched them."""
+    counts = Counter(word for word in words if word)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{number} {word}" for word, number in counts.most_common())
 
 
 @dataclass(frozen=True)
@@ -253,7 +263,7 @@ def _result(run: Run, kind: Kind) -> dict[str, Any]:
         "run": run, "metric": kind.metric, "kind": kind, "seed": str(run.seed), "outcome": run.outcome, "counted": counted,
         "best": best, "best_kimg": best_kimg, "last": last, "last_kimg": last_kimg, "modes": run.final(modes),
         "updates_G": run.final("train/updates/G"), "updates_D": run.final("train/updates/D"),
-        "images_per_sec": run.curve("train/images_per_sec").median(),
+        "images_per_sec": run.curve("train/images_per_sec").median(), "verdict": run.verdict[0],
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from seesaw.training.differences import flat
 
 LEAVES = ("seed", "cache_dir", "log_kimg", "checkpoint_kimg", "checkpoints", "sample_kimg")
 """Keys that make no other experiment, at any depth: repeats, places, and how often something is written."""
-PLACES = ("run_dir", "logger", "resume", "dry_run", "trainer", "packages", "data.memory")
+PLACES = ("run_dir", "logger", "resume", "dry_run", "trainer", "packages", "data.memory", "monitor")
 """Likewise, with all that is below them: where a run ran, which may change when it is resumed, and which packages it allowed."""
 PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dynamics")
 """The groups that a model takes, or does not."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from seesaw.analysis import pages
 from seesaw.analysis.compare import fork_text, plots, text
@@ -71,13 +72,24 @@ def section(table: Table, drawn: list[plots.Panel]) -> dict[str, Any]:
     return {
         "heading": text.heading(table),
         "protocol": table.protocol,
-        "cells": text.cells(table),
+        "cells": coloured(text.cells(table)),
         "colours": [plots.colour(place) for place in range(len(table.groups))],
         "notes": [text.legend(table), *text.lengths(table)],
         "best_run": text.best_run(table),
         "plots": figures,
         "samples": [tile for name in table.groups.index[:GRIDS] if (tile := samples(name, table.median_run(name)))],
     }
+
+
+def coloured(cells: pd.DataFrame) -> pd.DataFrame:
+    """The table with its verdicts in the colours of `marked`."""
+    return cells.assign(verdict=cells.verdict.map(marked)) if "verdict" in cells else cells
+
+
+def marked(words: str, reason: str = "") -> Markup:
+    """A verdict in the colour of what it means, its reason where the pointer rests."""
+    kind = "good" if words == "healthy" else "" if words in ("", "-", "warming up") else "bad"
+    return Markup('<span class="{}" title="{}">{}</span>').format(kind, pages.printable(reason), words or "-")
 
 
 def samples(name: str, run: Run) -> dict[str, str] | None:
@@ -104,6 +116,7 @@ def runs(comparison: Comparison) -> pd.DataFrame:
             "group": str(run.status.get("name", "-")) if result is None else result.group,
             "seed": "-" if run.seed is None else str(run.seed),
             "state": run.outcome,
+            "verdict": marked(*run.verdict),
             "kimg": f"{run.kimg:.6g}",
             "best": "-" if result is None else text.figure(result.best),
             "last": "-" if result is None else text.figure(result.last),

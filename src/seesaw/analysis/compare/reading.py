@@ -19,6 +19,7 @@ from seesaw.analysis.compare import former
 from seesaw.config.renamed import with_moved_targets
 from seesaw.config.values import did_you_mean
 from seesaw.errors import UserError
+from seesaw.monitor.verdict import STATES
 from seesaw.training.lock import is_held, was_locked
 from seesaw.util import MAX_DEPTH, MAX_NODES
 
@@ -70,6 +71,14 @@ class Run:
     def outcome(self) -> str:
         """Its state, or diverged."""
         return "diverged" if self.diverged else self.state
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """What the monitor last made of it, `mode dropping`, and why; two empty texts where nothing watched it."""
+        noted = self.status.get("verdict")
+        if not isinstance(noted, dict) or noted.get("state") not in STATES:
+            return "", ""
+        return str(noted["state"]).replace("_", " "), str(noted.get("reason") or "")
 
     @property
     def seed(self) -> Any:

@@ -47,18 +47,19 @@ def count(group: pd.Series) -> str:
 
 
 def cells(table: Table) -> pd.DataFrame:
-    """The table as text, a row for each group."""
+    """The table as text, a row for each group; verdicts where a monitor watched."""
     rows = [
         {
             "": group["rank"], "group": name, "runs": count(group),
             "best": spread(group.best, group.best_low, group.best_high), "best at": figure(group.best_kimg),
             "last": spread(group["last"], group.last_low, group.last_high), "last at": figure(group.last_kimg),
             "modes": whole(group.modes), "updates G / D": f"{whole(group.updates_G)} / {whole(group.updates_D)}",
-            "images/s": whole(group.images_per_sec),
+            "images/s": whole(group.images_per_sec), "verdict": group.verdicts or "-",
         }
         for name, group in table.groups.iterrows()
     ]  # fmt: skip
-    return pd.DataFrame(rows).rename(columns={"best at": "at kimg", "last at": "at kimg"})
+    watched = [] if (table.groups.verdicts != "").any() else ["verdict"]  # of older runs
+    return pd.DataFrame(rows).drop(columns=watched).rename(columns={"best at": "at kimg", "last at": "at kimg"})
 
 
 def heading(table: Table) -> str:

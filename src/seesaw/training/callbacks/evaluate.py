@@ -39,6 +39,7 @@ class NoMetrics(BatchCallback):
     primary = ""
     higher_is_better: Mapping[str, bool] = {}
     last: dict[str, float] = {}  # noqa: RUF012 - never written to
+    evidence: dict[str, float] = {}  # noqa: RUF012 - never written to
     best: tuple[float, float] | None = None
     last_improved = False
     protocol = ""
@@ -122,6 +123,9 @@ class Evaluate(BatchCallback):
         self.evaluated_at = 0
         self.last: dict[str, float] = {}
         """The values of the last evaluation, by their names without eval/."""
+        self.evidence: dict[str, float] = {}
+        """Figures of the last evaluation by role (`seesaw.metrics.metric.ROLES`, `distance`, `drift`, those of the players); a
+        role that nothing measures is absent, and a value may be nan."""
         self.best: tuple[float, float] | None = None
         """The best value of the primary metric, and the kimg at which it was measured."""
         self.best_metric = primary
@@ -214,7 +218,7 @@ class Evaluate(BatchCallback):
             "starts anew"
         )
         self.best_metric = self.primary
-        self.protocol, self.last, self.best, self.last_improved = "", {}, None, False
+        self.protocol, self.last, self.best, self.last_improved, self.evidence = "", {}, None, False, {}
         pl_module.forget_primary()
 
     def evaluations_after(self, images_shown: int) -> int:
@@ -231,17 +235,18 @@ class Evaluate(BatchCallback):
 
     def evaluate(self, trainer: Trainer, pl_module: Any) -> None:
         """Measure now, report, and remember the best."""
-        values: dict[str, float] = {}
+        values, roles = dict[str, float](), dict[str, float]()
         if evaluation := self.measure(pl_module, "ema"):  # None but on the first process
-            values, self.protocol = evaluation.values, evaluation.protocol.label()
+            values, self.protocol, roles = evaluation.values, evaluation.protocol.label(), evaluation.evidence
         if self.raw and (evaluation := self.measure(pl_module, "raw")):
             values |= {f"{name}_raw": value for name, value in evaluation.values.items()}
         y = self.labels(pl_module, self.evaluator.reals, COUNT)
         fixed = pl_module.sample(COUNT, self.latent_seed, y=y, batch_size=self.batch_size)
-        values |= self.drift.update(torch.cat([chunk.cpu() for chunk in fixed]))
-        self.last = trainer.strategy.broadcast(values)
+        drift = self.drift.update(torch.cat([chunk.cpu() for chunk in fixed]))
+        self.last, self.evidence = trainer.strategy.broadcast((values | drift, roles | drift))
         self.evaluated_at = pl_module.images_shown
         value = self.last[self.primary]
+        self.evidence["distance"] = self.badness(value)
         self.last_improved = self.improves(value)
         if self.last_improved:
             self.best = (value, self.evaluated_at / 1000)
@@ -278,10 +283,12 @@ class Evaluate(BatchCallback):
     def state_dict(self) -> dict[str, Any]:
         best = None if self.best is None else list(self.best)
         kept = {"evaluated_at": self.evaluated_at, "last": dict(self.last), "best": best, "protocol": self.protocol}
+        kept["evidence"] = dict(self.evidence)
         return kept | {"best_metric": self.best_metric, "images": self.drift.before}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.evaluated_at, self.last = state_dict["evaluated_at"], dict(state_dict["last"])
+        self.evidence = dict(state_dict.get("evidence", {}))
         self.protocol, self.best_metric = state_dict["protocol"], state_dict["best_metric"]
         self.drift.before = state_dict["images"]
         self.best = None if state_dict["best"] is None else (state_dict["best"][0], state_dict["best"][1])

@@ -12,11 +12,12 @@ from pytorch_lightning import LightningModule, Trainer
 from tqdm import tqdm
 from tqdm.utils import disp_len, disp_trim
 
+from seesaw.monitor.monitor import Monitor
 from seesaw.training.build import brief_count
 from seesaw.training.callbacks.base import BatchCallback
 
-_ORDER = ("title", "progress", "passes", "bar", "speed", "losses", "metric", "left")
-_PRIORITY = ("progress", "left", "metric", "losses", "passes", "speed", "title")
+_ORDER = ("title", "progress", "passes", "bar", "speed", "losses", "metric", "verdict", "left")
+_PRIORITY = ("progress", "left", "metric", "verdict", "losses", "passes", "speed", "title")
 """Pieces of the line as they stand, and in the order in which they get room on a narrow terminal; the bar takes what is free."""
 
 _GAP = "  "
@@ -34,7 +35,7 @@ _QUIET_SECONDS = 60.0  # without a terminal: the longest silence
 
 
 class KimgBar(BatchCallback):
-    """`dcgan digits  62/150 kimg  35 passes  [######..........]  1,840 img/s  D 0.61  G 1.84  frechet_digits 3.2  01:12 left`
+    """`dcgan digits  62/150 kimg  35 passes  [######..........]  1,840 img/s  D 0.61  G 1.84  fid 3.2  healthy  01:12 left`
 
     Redrawn at most twice a second. A narrow terminal shows the progress, the time left and the metric, and of the rest what
     fits. The time left is of running time: while the process is stopped (Ctrl-Z) no time passes. Where standard output is no
@@ -46,10 +47,14 @@ class KimgBar(BatchCallback):
         title: stands in front, such as "dcgan digits".
         primary: name of the metric to show, without eval/; empty: none.
         set_size: images of the data set, to show the passes over it; 0: no set is passed over.
+        monitor: whose verdict to show; None: none.
     """
 
-    def __init__(self, target_images: int, title: str, primary: str = "", set_size: int = 0) -> None:
+    def __init__(
+        self, target_images: int, title: str, primary: str = "", set_size: int = 0, monitor: Monitor | None = None
+    ) -> None:
         self.target_images, self.title, self.primary, self.set_size = target_images, title, primary, set_size
+        self.monitor = monitor
         self._bar: _Bar | None = None
         self._terminal, self._printed_at, self._printed_tenth = False, 0.0, 0
         self._module: Any = None
@@ -69,6 +74,7 @@ class KimgBar(BatchCallback):
             bar_format="{line}",
         )  # fmt: skip
         self._bar.unit_name, self._bar.primary, self._bar.set_size = pl_module.unit, self.primary, self.set_size
+        self._bar.watched = self.monitor
         self._printed_at, self._printed_tenth = time.monotonic(), self._tenth()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
@@ -122,6 +128,7 @@ class _Bar(tqdm):
     unit_name = "images"  # or iterations, of a model that draws one image
     primary = ""
     set_size = 0
+    watched: Monitor | None = None  # tqdm has a monitor of its own
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -149,6 +156,7 @@ class _Bar(tqdm):
             "speed": speed,
             "losses": _values(self.latest, _LOSSES),
             "metric": _values(self.latest, {self.primary: f"eval/{self.primary}"}),
+            "verdict": self.watched.last.words if self.watched and self.watched.last else "",
             "left": f"{left} left",
         }
 

@@ -12,6 +12,7 @@ import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from seesaw.functional.ranks import world_size
+from seesaw.monitor.verdict import Verdict
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
 
@@ -55,7 +56,9 @@ class GracefulStop(BatchCallback):
     def __init__(self, kimg: float) -> None:
         self.images = round(kimg * 1000)
         self.signal: int | None = None
-        self.pruned = False  # a search found the run hopeless: PruningCallback
+        self.pruned = False  # a search found the run hopeless: PruningCallback; or the monitor: Watch
+        self.verdict: Verdict | None = None
+        """For which the monitor has ended the run."""
         self.received_signal, self.any_rank_stopped = 0, LateMaximum()
 
     def state(self, images_shown: int, converged: bool = False) -> str:

@@ -65,6 +65,9 @@ class Guarded(Tracker):
         picture = check_picture(image).clone()
         self._later(lambda: self.inner.log_picture(name, picture, step, caption))
 
+    def log_text(self, name: str, text: str, step: int, alert: bool = False) -> None:
+        self._later(lambda: self.inner.log_text(name, text, step, alert))
+
     def cut(self, images: int) -> None:
         self._later(lambda: self.inner.cut(images))
 

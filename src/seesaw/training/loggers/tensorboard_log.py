@@ -60,6 +60,10 @@ class TensorBoardLog(Tracker):
         self.experiment.add_image(name, check_picture(image), step)
 
     @rank_zero_only
+    def log_text(self, name: str, text: str, step: int, alert: bool = False) -> None:
+        self.experiment.add_text(name, text, step)
+
+    @rank_zero_only
     def summarise(self, values: dict[str, float]) -> None:
         self.experiment.add_text("summary", "\n\n".join(f"{k}: {v:.6g}" for k, v in values.items()))
 

@@ -84,6 +84,10 @@ class Tracker(Logger, ABC):
     def log_picture(self, name: str, image: Tensor, step: int, caption: str = "") -> None:
         """One picture, uint8 (C, H, W) with C of 1 or 3, under `name` ("samples/ema")."""
 
+    def log_text(self, name: str, text: str, step: int, alert: bool = False) -> None:
+        """A sentence on the run as it stands at `step`, under `name`, in the place of that before. `alert`: the user should hear
+        of it at once."""
+
     @abstractmethod
     def cut(self, images: int) -> None:
         """On resume, before the first row: drops what was recorded past `images` images shown."""

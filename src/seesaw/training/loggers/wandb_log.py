@@ -143,6 +143,14 @@ class WandbLog(Tracker):
         picture = wandb.Image(pixels[..., 0] if pixels.shape[2] == 1 else pixels, caption=caption or None)
         self.experiment.log({name: picture, "kimg": step / 1000})
 
+    @rank_zero_only
+    def log_text(self, name: str, text: str, step: int, alert: bool = False) -> None:
+        """Into the summary; an alert goes to the user's e-mail or Slack, as set at W&B."""
+        self.experiment.summary.update({name: text})
+        if alert:
+            title, _, _ = text.partition(":")
+            self.experiment.alert(title=f"{self.shown_name}: {title}", text=text)
+
     def cut(self, images: int) -> None:
         """W&B takes no point back: those past `images` stay beside the new ones, on the same axis. The rows up to `images` that
         it lost are sent when the run starts."""

@@ -1,0 +1,188 @@
+"""Rules about training itself: numbers that grow, a player that wins, nothing that moves."""
+
+import math
+
+from seesaw.monitor.history import NAN, History
+from seesaw.monitor.rule import Finding, Rule, check_factors, check_shares
+
+ACCURACY = "train/D/accuracy"
+"""D's accuracy: of single logits, or for a relativistic or Wasserstein loss of pairs of a real and a fake; 0.5 at equilibrium."""
+NORMS = {"G": "train/grad_norm/G", "D": "train/grad_norm/D"}
+LOGITS = ("train/D/logits_real", "train/D/logits_fake")
+
+
+class Diverging(Rule):
+    """Losses, logits or gradients grow without end.
+
+    A Wasserstein critic's loss has no scale, so growth is measured against the run's own median, and the bound on logits is one
+    that no loss with a scale comes near.
+
+    Args:
+        growth: of a gradient norm or a loss over its median so far.
+        logits: mean size of D's logits.
+    """
+
+    state = "diverging"
+    advice = "a lower learning rate for both players (optimizer.G.lr, optimizer.D.lr), penalty=r1, or precision=exact"
+
+    def __init__(self, growth: float = 100.0, logits: float = 1000.0) -> None:
+        check_factors(growth=growth, logits=logits)
+        self.growth, self.logits = growth, logits
+
+    def __call__(self, history: History) -> Finding | None:
+        for name in (*NORMS.values(), "train/loss/D", "train/loss/G", "train/loss/model"):
+            now, usual = abs(history.now(name)), abs(history.median(name))
+            if now > self.growth * usual > 0:
+                return Finding(
+                    f"{name.removeprefix('train/')} is {now:.3g}, {now / usual:.0f} times its median of {usual:.3g}"
+                )
+        size = max((abs(history.now(name)) for name in LOGITS), default=NAN)
+        if size > self.logits:
+            return Finding(f"D's logits have a mean of {size:.3g}, and below {self.logits:g} is usual")
+        return None
+
+
+class Relapsed(Rule):
+    """The distance leaves all that it had won: it is worse than at the first evaluation, though it had come down a long way.
+
+    Args:
+        beyond: how far above its first value, as a part of what it had come down.
+        half: the distance must have come down to this part of its first value before.
+    """
+
+    state = "diverging"
+    advice = "a lower learning rate from an earlier checkpoint on, schedule=cosine, penalty=r1 or its gamma higher"
+
+    def __init__(self, beyond: float = 0.2, half: float = 0.5) -> None:
+        if not beyond >= 0:
+            raise ValueError(f"beyond is {beyond}; it must be at least 0")
+        check_shares(half=half)
+        self.beyond, self.half = beyond, half
+
+    def __call__(self, history: History) -> Finding | None:
+        first, least, now = history.first("distance"), history.least("distance"), history.now("distance")
+        if 0 < least < self.half * first and now > first + self.beyond * (first - least):
+            return Finding(f"the distance is {now:.3g}, above its first value of {first:.3g}, though it had reached {least:.3g}")
+        return None
+
+
+class DDominates(Rule):
+    """D judges almost all rightly, and G has nothing to learn from it.
+
+    A strong D is no fault while the distance falls: a Wasserstein critic and D of the relativistic losses are right about almost
+    every pair in a healthy run. So the accuracy alone never counts.
+
+    Args:
+        accuracy: of D, from which on it is called saturated.
+        vanished: a gradient (D's at its input, or G's own) over its largest value so far, from which on down it has vanished.
+        still: share of the run so far in which the distance did not improve.
+        gain: what counts as an improvement, as a part of what the distance has come down.
+        coverage: of the reals, below which the distance is called bad where it is measured.
+    """
+
+    state = "d_dominates"
+    advice = (
+        "a weaker D: optimizer.D.lr lower, penalty=r1 or its gamma higher, balance=skip_d, model.D.spectral_norm=true, "
+        "and with few images augment=ada"
+    )
+
+    def __init__(
+        self,
+        accuracy: float = 0.97,
+        vanished: float = 0.01,
+        still: float = 0.34,
+        gain: float = 0.02,
+        coverage: float = 0.3,
+    ) -> None:
+        check_shares(accuracy=accuracy, vanished=vanished, still=still, gain=gain, coverage=coverage)
+        self.accuracy, self.vanished, self.still, self.gain, self.coverage = accuracy, vanished, still, gain, coverage
+
+    def __call__(self, history: History) -> Finding | None:
+        accuracy = history.now(ACCURACY)
+        if not accuracy >= self.accuracy or not bad(history, self.coverage):
+            return None
+        what = f"D is right about {accuracy:.1%} of what it sees"
+        for name, words in (("input_gradient", "its gradient at G's images"), (NORMS["G"], "G's gradient")):
+            now, most = history.now(name), history.most(name)
+            if now <= self.vanished * most:
+                return Finding(f"{what}, and {words} fell to {now:.2g} from {most:.2g}")
+        if not history.improving(self.still, self.gain):
+            now = history.now("distance")
+            return Finding(f"{what}, and the distance ({now:.3g}) has not improved for {self.still:.0%} of the run")
+        return None
+
+
+class GDominates(Rule):
+    """D cannot tell samples from reals, and not because they are alike: it does not learn.
+
+    At the equilibrium of a healthy run D is at chance too, so the samples must be bad at the same time.
+
+    Args:
+        accuracy: of D, up to which it is at chance.
+        dead: D's gradient norm over its largest value so far, up to which D is dead.
+        still: share of the run so far in which the distance did not improve.
+        gain: what counts as an improvement, as a part of what the distance has come down.
+        coverage: of the reals, below which the distance is called bad where it is measured.
+    """
+
+    state = "g_dominates"
+    advice = (
+        "a stronger D: optimizer.D.lr higher, a weaker penalty (penalty.r1.gamma lower), balance=n_critic, a wider D, and a "
+        "look at model.freeze_d"
+    )
+
+    def __init__(
+        self, accuracy: float = 0.55, dead: float = 1e-4, still: float = 0.34, gain: float = 0.02, coverage: float = 0.3
+    ) -> None:
+        check_shares(accuracy=accuracy, dead=dead, still=still, gain=gain, coverage=coverage)
+        self.accuracy, self.dead, self.still, self.gain, self.coverage = accuracy, dead, still, gain, coverage
+
+    def __call__(self, history: History) -> Finding | None:
+        accuracy, norm, most = history.now(ACCURACY), history.now(NORMS["D"]), history.most(NORMS["D"])
+        if norm == 0 or norm <= self.dead * most:
+            return Finding(f"D has stopped to learn: its gradient norm is {norm:.2g}, and was {most:.2g}")
+        if not accuracy <= self.accuracy or not bad(history, self.coverage):
+            return None
+        if not history.improving(self.still, self.gain):
+            now = history.now("distance")
+            return Finding(
+                f"D is right about {accuracy:.0%} of what it sees, no more than by chance, though the distance is {now:.3g} and "
+                f"has not improved for {self.still:.0%} of the run"
+            )
+        return None
+
+
+class Stalled(Rule):
+    """Nothing moves: the images of fixed latents stay as they are, while the distance is still bad.
+
+    At the end of a learning-rate schedule nothing moves either, but there the distance is good.
+
+    Args:
+        drift: over its largest value so far, up to which nothing moves.
+        coverage: of the reals, below which the distance is called bad where it is measured.
+    """
+
+    state = "stalled"
+    advice = "a higher learning rate (optimizer.G.lr), another schedule, and a look at what keeps G from its steps (balance)"
+
+    def __init__(self, drift: float = 1e-4, coverage: float = 0.3) -> None:
+        check_shares(drift=drift, coverage=coverage)
+        self.drift, self.coverage = drift, coverage
+
+    def __call__(self, history: History) -> Finding | None:
+        now, most = history.now("drift"), history.most("drift")
+        if now == 0 or (now <= self.drift * most and bad(history, self.coverage)):
+            still = "not at all" if now == 0 else f"by {now:.2g}, and {most:.2g} at most before"
+            return Finding(f"the images of fixed latents moved {still}; the distance is {history.now('distance'):.3g}")
+        return None
+
+
+def bad(history: History, coverage: float) -> bool:
+    """Whether the samples are far from the reals: by their coverage, which has a scale, where it is measured; else by the
+    distance, which is still at more than half of its first value. Always false before a growing model is whole."""
+    if not history.grown:
+        return False
+    covered = history.now("coverage")
+    if not math.isnan(covered):
+        return covered < coverage
+    return history.now("distance") > 0.5 * history.first("distance")

@@ -1,0 +1,80 @@
+"""The figures of a run so far, as rules read them."""
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+NAN = math.nan
+
+
+class Record(NamedTuple):
+    """What one evaluation knows.
+
+    Attributes:
+        images: images shown.
+        values: by role, where a metric has it (`distance`, lower is better; `coverage`, `precision`, `vendi_ratio`, …), and by
+            logged name the means over the training windows since the evaluation before (`train/D/accuracy`, `train/grad_norm/G`).
+    """
+
+    images: int
+    values: Mapping[str, float]
+
+
+class History:
+    """Records, oldest first, with the questions that rules ask. A figure that was never measured is nan.
+
+    Args:
+        records: at least one.
+        length: of the run, in images; infinity: unknown.
+        settled: images at which a growing model is whole; 0 without growth.
+    """
+
+    def __init__(self, records: Iterable[Record], length: float = math.inf, settled: int = 0) -> None:
+        self.records, self.length, self.settled = list(records), length, settled
+
+    @property
+    def grown(self) -> bool:
+        """Whether a growing model has reached its last scale, so that its figures can be held against the reals'."""
+        return self.records[-1].images >= self.settled
+
+    def now(self, name: str) -> float:
+        """The newest value; nan where the newest record has none that is finite."""
+        value = self.records[-1].values.get(name, NAN)
+        return value if math.isfinite(value) else NAN
+
+    def series(self, name: str) -> list[float]:
+        """All finite values, oldest first."""
+        found = (record.values.get(name, NAN) for record in self.records)
+        return [value for value in found if math.isfinite(value)]
+
+    def first(self, name: str) -> float:
+        return next(iter(self.series(name)), NAN)
+
+    def least(self, name: str) -> float:
+        return min(self.series(name), default=NAN)
+
+    def most(self, name: str) -> float:
+        return max(self.series(name), default=NAN)
+
+    def held(self, name: str) -> float:
+        """The largest value that two evaluations in a row reached: one lucky value does not count; nan before two are there."""
+        values = self.series(name)
+        return max((min(pair) for pair in pairwise(values)), default=NAN)
+
+    def median(self, name: str) -> float:
+        """Of the values before the newest record; the lower one of two in the middle."""
+        values = sorted(History(self.records[:-1]).series(name)) if len(self.records) > 1 else []
+        return values[(len(values) - 1) // 2] if values else NAN
+
+    def improving(self, share: float, by: float) -> bool:
+        """Whether the best distance of the last `share` of the images shown is better than the best before by more than the
+        part `by` of what the distance has come down from its first value; true while there is nothing to compare with."""
+        start = (1 - share) * self.records[-1].images
+        before = [r.values.get("distance", NAN) for r in self.records if r.images <= start]
+        after = [r.values.get("distance", NAN) for r in self.records if r.images > start]
+        before, after = ([v for v in part if math.isfinite(v)] for part in (before, after))
+        if not before or not after:
+            return True
+        come_down = before[0] - min(*before, *after)
+        return min(after) < min(before) - by * come_down

@@ -1,0 +1,155 @@
+"""Rules about the samples: one image again and again, modes left out, copies of the reals."""
+
+import math
+
+from seesaw.monitor.history import History
+from seesaw.monitor.rule import Finding, Rule, check_shares
+
+DIVERSITY = (
+    "a wider variety: penalty=r1 or its gamma higher, balance=pac, loss=rpgan with penalty=r1_r2, optimizer.G.lr lower"
+)
+
+
+class Collapsed(Rule):
+    """Almost all samples are the same few images.
+
+    Args:
+        vendi: effective number of different samples over that of the reals, below which they are few.
+        duplicates: share of samples that nearly equal another one.
+        modes: share of the known modes that is found, where most samples are valid: in noise no mode is found.
+        coverage: share of the reals that is covered; one of the three above counts only below it.
+        similar: how far the similarity of pairs of samples has gone from that of pairs of reals to 1.
+    """
+
+    state = "collapsed"
+    advice = f"an earlier checkpoint, and then {DIVERSITY}"
+
+    def __init__(
+        self,
+        vendi: float = 0.2,
+        duplicates: float = 0.9,
+        modes: float = 0.25,
+        coverage: float = 0.1,
+        similar: float = 0.9,
+    ) -> None:
+        check_shares(vendi=vendi, duplicates=duplicates, modes=modes, coverage=coverage, similar=similar)
+        self.vendi, self.duplicates, self.modes, self.coverage, self.similar = (
+            vendi,
+            duplicates,
+            modes,
+            coverage,
+            similar,
+        )
+
+    def __call__(self, history: History) -> Finding | None:
+        covered = history.now("coverage")
+        if covered >= self.coverage or not history.grown:
+            return None
+        also = "" if math.isnan(covered) else f", and they cover {covered:.0%} of the reals"
+        vendi, duplicates, modes = (history.now(name) for name in ("vendi_ratio", "duplicates", "mode_share"))
+        if duplicates > self.duplicates:
+            return Finding(f"{duplicates:.0%} of the samples nearly equal another one{also}")
+        if vendi < self.vendi:
+            return Finding(f"the samples are {vendi:.0%} as varied as the reals (Vendi score){also}")
+        if modes <= self.modes and clear(history):
+            return Finding(f"{modes:.0%} of the known modes are found{also}")
+        pairs, reals = history.now("ms_ssim"), history.now("ms_ssim_reals")
+        if pairs > reals + self.similar * (1 - reals):
+            return Finding(f"pairs of samples are alike (MS-SSIM {pairs:.2f}; of reals {reals:.2f}){also}")
+        return None
+
+
+def clear(history: History) -> bool:
+    """Whether most samples are images of the set, so that modes that are not found are left out and not merely unrecognisable."""
+    shares = [history.now(name) for name in ("valid", "precision")]
+    return all(math.isnan(share) or share >= 0.5 for share in shares)
+
+
+class ModeDropping(Rule):
+    """G leaves out a part of the reals: coverage or variety falls while single images stay good.
+
+    Args:
+        fall: of coverage, recall, the Vendi ratio or the share of modes: what is left of the best that two evaluations in a row
+            had reached.
+        kept: of the precision, likewise: a precision that falls too is another fault.
+        narrow: coverage over precision, below which G is narrow though it never was wider.
+        sharp: precision from which on that counts.
+        modes: share of the known modes, below which modes are missing.
+    """
+
+    state = "mode_dropping"
+    advice = DIVERSITY
+
+    def __init__(
+        self, fall: float = 0.6, kept: float = 0.8, narrow: float = 0.3, sharp: float = 0.5, modes: float = 0.7
+    ) -> None:
+        check_shares(fall=fall, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
+        self.fall, self.kept, self.narrow, self.sharp, self.modes = fall, kept, narrow, sharp, modes
+
+    def __call__(self, history: History) -> Finding | None:
+        return self.fell(history) or self.is_narrow(history)
+
+    def fell(self, history: History) -> Finding | None:
+        """A fall from what the run had reached."""
+        precision, before = history.now("precision"), history.held("precision")
+        if precision < self.kept * before:
+            return None
+        sharp = "" if math.isnan(precision) else f" while precision is {precision:.2f} (best {before:.2f})"
+        for name, words in (
+            ("coverage", "coverage"),
+            ("mode_share", "the share of modes found"),
+            ("vendi_ratio", "variety (Vendi score over the reals')"),
+            ("recall", "recall"),
+        ):
+            now, best = history.now(name), history.held(name)
+            if now < self.fall * best:
+                return Finding(f"{words} fell from {best:.2f} to {now:.2f}{sharp}: G repeats few images")
+        return None
+
+    def is_narrow(self, history: History) -> Finding | None:
+        """Good images of a part of the reals, from the start."""
+        if not history.grown:
+            return None
+        precision, covered, modes = (history.now(name) for name in ("precision", "coverage", "mode_share"))
+        if modes < self.modes and clear(history):
+            return Finding(f"{modes:.0%} of the known modes are found")
+        if precision >= self.sharp and covered < self.narrow * precision:
+            return Finding(
+                f"coverage is {covered:.2f} though precision is {precision:.2f}: G makes good images of few kinds"
+            )
+        return None
+
+
+class Memorising(Rule):
+    """Samples are copies of training images, or D has learned these by heart.
+
+    Args:
+        authentic: share of samples that are no copies, below which G copies; where images are held out, below which part of
+            the held-out images' own share.
+        copies: C_T, in standard errors, below which samples lie too near to the training images.
+        by_heart: r_v, the part of D's way from samples to training images that lies beyond held-out ones.
+    """
+
+    state = "memorising"
+    advice = "more images, augment=ada or augment=diffaugment, a smaller D, data.holdout=0.1 to see it, and an earlier checkpoint"
+
+    def __init__(self, authentic: float = 0.4, copies: float = -5.0, by_heart: float = 0.7) -> None:
+        check_shares(authentic=authentic, by_heart=by_heart)
+        if not copies < 0:
+            raise ValueError(f"copies is {copies}; it must be below 0")
+        self.authentic, self.copies, self.by_heart = authentic, copies, by_heart
+
+    def __call__(self, history: History) -> Finding | None:
+        authentic, reals = history.now("authentic"), history.now("authentic_reals")
+        if authentic < self.authentic * (1 if math.isnan(reals) else reals):
+            beside = "" if math.isnan(reals) else f", and {reals:.0%} of held-out reals"
+            return Finding(f"{authentic:.0%} of the samples are no copies of training images{beside}")
+        copied = history.now("c_t")
+        if copied < self.copies:
+            return Finding(f"samples lie nearer to the training images than held-out reals do (C_T {copied:.1f})")
+        heart = history.now("r_v")
+        if heart > self.by_heart:
+            return Finding(
+                f"D takes held-out reals for samples: r_v is {heart:.2f}, and 0 where it treats all reals alike"
+            )
+        return None
