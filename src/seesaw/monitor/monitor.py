@@ -1,14 +1,17 @@
 """The monitor: it keeps the history, asks the rules, and changes its verdict only when they insist."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from seesaw.monitor.history import History, Record
 from seesaw.monitor.rule import Finding, Rule
 from seesaw.monitor.verdict import HEALTHY, STATES, Verdict
 
-Action = Literal["report", "stop"]
+Action = Literal["report", "stop", "rollback"]
+
+Remedy = Literal["lower_d_lr", "raise_gamma", "skip_d", "augment"]
+"""What a rollback may change: half of D's learning rate, four times the penalties' gamma, D's rests, DiffAugment."""
 
 MEANT = "train/"
 """Begins the names of the figures of training that the history keeps."""
@@ -22,11 +25,14 @@ class Monitor:
 
     Args:
         rules: by name, the most telling first: the first that finds something decides.
-        on_unhealthy: report, or stop: end the run once it has been unhealthy for `patience` evaluations in a row.
+        on_unhealthy: report; stop: end the run once it has been unhealthy for `patience` evaluations in a row; rollback: go
+            back to its best checkpoint then, with one of the `remedies`.
         patience: evaluations.
         confirm: evaluations in a row that must agree before the verdict changes, to unhealthy and back.
         warm_up: share of the run's length during which only what is certain counts.
         least: evaluations without which only what is certain counts.
+        rollbacks: how often a run goes back, at most; behind that it goes on to its length.
+        remedies: in the order in which they are tried, each once; those that the run cannot take are passed over.
 
     Raises:
         ValueError: a number is out of range.
@@ -40,14 +46,17 @@ class Monitor:
         confirm: int = 2,
         warm_up: float = 0.1,
         least: int = 3,
+        rollbacks: int = 3,
+        remedies: Sequence[Remedy] = ("lower_d_lr", "raise_gamma", "skip_d", "augment"),
     ) -> None:
-        for name, number in (("patience", patience), ("confirm", confirm), ("least", least)):
+        for name, number in (("patience", patience), ("confirm", confirm), ("least", least), ("rollbacks", rollbacks)):
             if number < 1:
                 raise ValueError(f"{name} is {number}; it must be at least 1")
         if not 0 <= warm_up < 1:
             raise ValueError(f"warm_up is {warm_up}; it must be at least 0 and below 1")
         self.rules, self.on_unhealthy, self.patience = dict(rules), on_unhealthy, patience
         self.confirm, self.warm_up, self.least = confirm, warm_up, least
+        self.rollbacks, self.remedies = rollbacks, tuple(remedies)
         self.length, self.settled = math.inf, 0
         self.last: Verdict | None = None
         """The verdict of the newest evaluation."""

@@ -15,7 +15,7 @@ from seesaw.training.transfer import start_from
 
 rank_zero_print = rank_zero_only(print)
 
-ORIGINS = ("init_from", "parent")
+ORIGINS = ("init_from", "parent", "rollbacks")
 """Entries of status.json that a run keeps when it goes on."""
 
 

@@ -5,6 +5,7 @@ import signal
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,7 +17,7 @@ from seesaw.config.assemble import assemble
 from seesaw.config.command_line import override
 from seesaw.data.checks import few_images
 from seesaw.data.module import ImageData
-from seesaw.errors import Notice, UserError
+from seesaw.errors import Diverged, Notice, UserError
 from seesaw.experiment import Experiment
 from seesaw.monitor.monitor import Monitor
 from seesaw.shared.schedules import ScheduleModule
@@ -35,7 +36,7 @@ from seesaw.training.checkpoints import AtomicIO
 from seesaw.training.curves import curves
 from seesaw.training.distributed import RankInfo, rank_info, strategy
 from seesaw.training.forks import Fork
-from seesaw.training.launcher import inherited_folder, report_child_error
+from seesaw.training.launcher import inherited_folder, launch_info, report_child_error
 from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
 from seesaw.training.loggers.csv_log import copy_rows
@@ -44,6 +45,7 @@ from seesaw.training.loggers.tracker import RunInfo, Tracker
 from seesaw.training.preflight import build_checked
 from seesaw.training.profiler import build_profiler
 from seesaw.training.provenance import provenance
+from seesaw.training.rollback import Plan, Rollbacks, as_rolled_back, command_of, continued
 from seesaw.training.run_folder import (
     RUN_FOLDER,
     Job,
@@ -75,6 +77,14 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         SystemExit: 129, 130, 140 or 143 after a signal, with everything saved.
     """
     quiet()
+    cfg, config, job = as_rolled_back(cfg, config, job)
+    while isinstance(ended := attempt(cfg, config, job), Plan):
+        cfg, config, job = continued(ended.cfg, ended.config, ended.job)
+    return ended
+
+
+def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None | Plan:
+    """As `run`, up to the end of training; a plan where the run goes back, by which it goes on."""
     folder = inherited_folder() or decide(cfg, job)
     here = rank_info(config["trainer"])
     with RunLock(folder.path, wanted=here.rank == 0 and not config["dry_run"]) as lock, ended_by_signals():
@@ -96,9 +106,12 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
         refuse_overtaken(folder)
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, monitor, status, beginning.fork)
-        begun = beginning.status | {"overrides": job.overrides, "provenance": provenance(), "choices": job.choices}
+        begun = beginning.status | {"overrides": command_of(job), "provenance": provenance(), "choices": job.choices}
+        begun |= {"rollbacks": job.rollbacks} if job.rollbacks else {}
         opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))
-        return fit_run(opened, model, data, former)
+        best = fit_run(opened, model, data, former)
+        goes_back = opened.rollbacks.verdict is not None and not launch_info()  # a started process is started again
+        return opened.rollbacks.carry_out(model.images_shown / 1000) if goes_back else best
 
 
 @dataclass(frozen=True)
@@ -113,6 +126,21 @@ class OpenRun:
     monitor: Monitor
     status: Status
     fork: Fork | None = None
+
+    @cached_property
+    def rollbacks(self) -> Rollbacks:
+        """Whether and how the run goes back."""
+        return Rollbacks(self.config, self.job, self.folder.path, self.monitor)
+
+    def goes_back_diverged(self) -> bool:
+        """Whether a run whose numbers are not finite any more goes back. Of several processes each would have to end alike in the
+        middle of a batch, so that they do not."""
+        verdict = self.monitor.last
+        wanted = self.monitor.on_unhealthy == "rollback" and self.here.world_size == 1
+        if not wanted or verdict is None or not self.rollbacks.possible(verdict):
+            return False
+        self.rollbacks.verdict = verdict
+        return True
 
 
 def refuse_overtaken(folder: RunFolder) -> None:
@@ -207,6 +235,7 @@ def fit_run(run: OpenRun, model: Experiment, data: ImageData, former: Former) ->
         report_end(run, state, model.images_shown / 1000)
         if stop.verdict is not None:
             more["reason"] = f"monitor: {stop.verdict.sentence()}"
+            run.rollbacks.verdict = stop.verdict if ended == "rolled_back" else None
         if stop.signal is not None:
             raise SystemExit(128 + stop.signal)
         return None if evaluation.best is None else evaluation.best[0]
@@ -218,6 +247,9 @@ def fit_run(run: OpenRun, model: Experiment, data: ImageData, former: Former) ->
         raise SystemExit(ends) from None
     except Exception as error:
         more = {"reason": f"{type(error).__name__}: {error}"}
+        if isinstance(error, Diverged) and run.goes_back_diverged():
+            code, state = 0, "rolled_back"
+            return None
         if status.writes:
             error.add_note(f"{RUN_FOLDER}{folder.path}")
         raise
@@ -240,6 +272,8 @@ def report_end(run: OpenRun, state: str, kimg: float) -> None:
         again = f"resume=auto {override('run_dir', run.folder.path)}"
         rank_zero_print(f"stopped at {kimg:g} kimg and saved; go on with {again}", flush=True)
         return
+    if state == "rolled_back":  # reported where it is carried out
+        return
     figures = "  ".join(f"{name} {value:.4g}" for name, value in run.evaluation.last.items())
     ended = "pruned at" if state == "pruned" else state
     rank_zero_print(f"{ended} {kimg:g} kimg: {run.folder.path}  {figures}", flush=True)
@@ -257,7 +291,7 @@ def make_trainer(run: OpenRun, stop: GracefulStop, trackers: list[Tracker], imag
         MemoryCheck(),
         Samples(path, config["sample_kimg"], seed=0),
         evaluation,
-        Watch(run.monitor, evaluation, stop, run.status, stop.images),
+        Watch(run.monitor, evaluation, stop, run.status, stop.images, run.rollbacks.possible),
         HeldOutAccuracy(config["evaluate_kimg"], config["kimg"]),
         PruningCallback(evaluation, run.job.judge, stop),
         *own_callbacks(config),

@@ -35,7 +35,8 @@ def never(images_shown: int, distance: float) -> bool:
 class Job:
     """What the entry knows of a run. `run_dir` as the user gave it; `choices`: group -> chosen option; `varied`: of a sweep,
     the overrides in which its jobs differ; `kind`: train, or search for one of its trials; `judge`: from images shown and
-    distance to whether the run is hopeless and ends."""
+    distance to whether the run is hopeless and ends; `rollbacks`: the times that the run went back, as
+    `seesaw.training.rollback` describes them, whose changes are among the overrides."""
 
     choices: dict[str, str]
     overrides: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Job:
     varied: list[str] = field(default_factory=list)
     kind: str = "train"
     judge: Callable[[int, float], bool] = never
+    rollbacks: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -182,6 +184,8 @@ def latest(cfg: DictConfig, job: Job) -> Path | None:
 def _same(path: Path, cfg: DictConfig, sieve: Sieve) -> bool:
     """Whether the run in the folder has this configuration."""
     try:
+        first = path / "before-1"  # of a run that went back, as it was begun
+        path = first if first.is_dir() else path
         return sieve.may_be(text_of(path)) and not differences(saved_config(path), cfg, ())
     except (UserError, OSError, ValueError):  # unreadable, or of an earlier version
         return False
@@ -247,7 +251,8 @@ def keep_trace(folder: Path, error: BaseException) -> Path:
 
 
 class Status:
-    """status.json: state (running, finished, interrupted, failed; pruned, of a search's trial), progress, the reason of a
+    """status.json: state (running, finished, interrupted, failed; pruned, of a search's trial; rolled_back, of what a run left
+    behind), progress, the reason of a
     failure, distances; from the first moment also the overrides of the command line, commit and versions, the chosen options,
     the metric and its protocol.
 

@@ -1,7 +1,8 @@
 """`seesaw compare`: runs beside each other, from their folders alone.
 
 `reading` finds and reads run folders, `former` gives older ones the present names, `keys` finds the options in which they
-differ, `groups` collects repeats and makes tables by protocol, `forks` finds who comes from whom, `best_of` has the formula, `text`, `plots` and `page` show the
+differ, `groups` collects repeats and makes tables by protocol, `forks` finds who
+comes from whom, `best_of` has the formula, `text`, `plots` and `page` show the
 result. None of them imports torch.
 """
 

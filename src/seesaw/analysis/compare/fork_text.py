@@ -26,7 +26,8 @@ def line(fork: Fork) -> str:
     if fork.run is None:
         return f"{indent}{fork.name}{at} (not among these runs)"
     run = fork.run
-    measured = "" if run.primary is None or math.isnan(run.final(run.primary)) else f", {shown(run.primary)} {figure(run.final(run.primary))}"
+    value = math.nan if run.primary is None else run.final(run.primary)
+    measured = "" if math.isnan(value) else f", {shown(run.primary or '')} {figure(value)}"
     return f"{indent}{fork.name}{at}: {run.outcome}, {run.kimg:.6g} kimg{measured}"
 
 

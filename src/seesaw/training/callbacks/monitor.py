@@ -1,5 +1,6 @@
 """The monitor while a model trains: feeds `seesaw.monitor.monitor.Monitor`, shows its verdict, and ends the run where it may."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
@@ -7,6 +8,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.errors import Diverged
 from seesaw.monitor.monitor import Monitor
+from seesaw.monitor.verdict import Verdict
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
 from seesaw.training.callbacks.stop import GracefulStop
@@ -31,10 +33,20 @@ class Watch(BatchCallback):
         stop: ends the run where the monitor acts.
         status: of the run.
         length: of the run, in images.
+        may_go_back: whether the run can be rolled back now, asked with the verdict where the monitor wants that.
     """
 
-    def __init__(self, monitor: Monitor, evaluation: Callback, stop: GracefulStop, status: Status, length: int) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        evaluation: Callback,
+        stop: GracefulStop,
+        status: Status,
+        length: int,
+        may_go_back: Callable[[Verdict], bool] = lambda verdict: False,
+    ) -> None:
         self.monitor, self.stop, self.status, self.length = monitor, stop, status, length
+        self.may_go_back = may_go_back
         self.evaluation = evaluation if isinstance(evaluation, Evaluate) and monitor.rules else None
         self.told = 0
         """How many of the monitor's changes have been shown."""
@@ -49,6 +61,8 @@ class Watch(BatchCallback):
         self.told = len(self.monitor.changes)
         if self.monitor.last is not None:  # of a run that goes on
             self.note(trainer, pl_module)
+            if self.monitor.on_unhealthy == "rollback":  # it was killed when it was about to go back
+                self.act(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
         if self.evaluation is None or self.evaluation.evaluated_at == self.seen:
@@ -57,9 +71,20 @@ class Watch(BatchCallback):
         verdict = self.monitor.observe(self.seen, self.evaluation.evidence, self.evaluation.protocol)
         pl_module.report({COLUMN: verdict.code}, self.seen)
         self.note(trainer, pl_module)
-        if self.monitor.acts and not trainer.should_stop and pl_module.images_shown < self.length:
-            self.stop.verdict, self.stop.pruned = verdict, True
-            trainer.should_stop = True
+        self.act(trainer, pl_module)
+
+    def act(self, trainer: Trainer, pl_module: Any) -> None:
+        """End the run here, or let it go back, where the monitor asks for that."""
+        verdict = self.monitor.last
+        if verdict is None or not self.monitor.acts or trainer.should_stop or pl_module.images_shown >= self.length:
+            return
+        if self.monitor.on_unhealthy == "stop":
+            self.stop.pruned = True
+        elif self.may_go_back(verdict):
+            self.stop.rolled_back = True
+        else:
+            return
+        self.stop.verdict, trainer.should_stop = verdict, True
 
     def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
         if isinstance(exception, Diverged):

@@ -59,6 +59,7 @@ class GracefulStop(BatchCallback):
         self.pruned = False  # a search found the run hopeless: PruningCallback; or the monitor: Watch
         self.verdict: Verdict | None = None
         """For which the monitor has ended the run."""
+        self.rolled_back = False  # the run goes back to its best checkpoint: Watch
         self.received_signal, self.any_rank_stopped = 0, LateMaximum()
 
     def state(self, images_shown: int, converged: bool = False) -> str:
@@ -66,6 +67,8 @@ class GracefulStop(BatchCallback):
         interrupted by a signal or a time limit."""
         if self.pruned:
             return "pruned"
+        if self.rolled_back and self.signal is None:
+            return "rolled_back"
         return "finished" if converged or images_shown >= self.images else "interrupted"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
