@@ -48,7 +48,8 @@ def train(folder: str, *overrides: str) -> None:
 def last(run: str) -> dict[str, Any]:
     found = load(Path(run) / "checkpoints/last.ckpt")
     del found["state_dict"]["meter.statistics._extra_state"]  # it holds the speed; its figures are in metrics.csv
-    return found
+    watch = found["callbacks"].pop("Watch")  # likewise
+    return found | {"verdicts": [watch["found"], watch["changes"]]}
 
 
 def rows(run: str) -> list[dict[str, str]]:
@@ -58,7 +59,7 @@ def rows(run: str) -> list[dict[str, str]]:
 
 def ends_alike(one: str, other: str) -> bool:
     a, b = last(one), last(other)
-    keys = ("state_dict", "optimizer_states", "progress", "callbacks", "data")
+    keys = ("state_dict", "optimizer_states", "progress", "callbacks", "data", "verdicts")
     return all(same(a[key], b[key]) for key in keys) and rows(one) == rows(other)
 
 
@@ -73,7 +74,7 @@ def test_a_fork_without_changes_is_the_run_bit_for_bit(family: str) -> None:
     assert files == ["kimg0.016.ckpt", "kimg0.045.ckpt"]
     assert seesaw(["fork", "run", "at=0.045", "run_dir=fork"]) == 0
     assert ends_alike("run", "fork")
-    assert [row["images"] for row in rows("fork")][0] == rows("run")[0]["images"] == "24"  # of before the fork
+    assert rows("fork")[0]["images"] == rows("run")[0]["images"] == "24"  # of before the fork
     parent = read_status(Path("fork"))["parent"]
     kept = Path("run/checkpoints/kimg0.045.ckpt").resolve()
     assert parent == {
@@ -98,7 +99,8 @@ def test_what_a_change_brings_starts_anew_and_the_rest_is_kept(capsys: pytest.Ca
     steps = [{int(s["step"]) for s in o["state"].values()} for o in (point["optimizer_states"][0], fork["optimizer_states"][0])]
     assert steps == [{2}, {3}]  # of G, which no gate skipped: it goes on counting
     assert read_status(Path("fork"))["kimg"] == 0.024
-    assert seesaw(["fork", "run", "at=0.016", "run_dir=other", "kimg=0.024", "checkpoints=[]", "optimizer=rmsprop", "balance=none"]) == 0
+    other = ["run_dir=other", "kimg=0.024", "checkpoints=[]", "optimizer=rmsprop", "balance=none"]
+    assert seesaw(["fork", "run", "at=0.016", *other]) == 0
     assert read_status(Path("other"))["parent"]["anew"] == ["optimizer.G", "optimizer.D"]
 
 

@@ -189,7 +189,7 @@ def composed(job: Job, added: list[str]) -> tuple[DictConfig, dict[str, Any], Jo
 
 
 def keep(folder: Path, name: str) -> None:
-    """Copy what the run leaves behind into the folder of that name below its own; what a cut off attempt left there is replaced."""
+    """Copy what the run leaves behind into the folder of that name below its own, over what a cut off attempt left there."""
     kept = folder / name
     for file in ("config.yaml", "metrics.csv", "status.json"):
         if (folder / file).is_file():
@@ -242,9 +242,7 @@ def noted_rollbacks(path: Path) -> list[dict[str, Any]]:
         right = lists and all(isinstance(text, str) and key_of(text).startswith(keys) for text in given)
         if not right or one.get("before") != f"before-{number}":
             raise UserError(f"{path / 'status.json'}: its rollbacks cannot be read, so the run cannot go on")
-        place = {
-            "fork_from": path / f"before-{number}" / "checkpoints" / "best.ckpt", "run_dir": path,
-        }  # fmt: skip
+        place = {"fork_from": path / f"before-{number}" / "checkpoints" / "best.ckpt", "run_dir": path}
         own = [text for text in given if key_of(text) not in place]
         had = [key for key in place if key in map(key_of, given)]
         one["overrides"] = [*own, *(shlex.split(override(key, place[key]))[0] for key in had)]  # it may have been moved

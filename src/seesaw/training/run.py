@@ -83,7 +83,7 @@ def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
     return ended
 
 
-def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None | Plan:
+def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | Plan | None:
     """As `run`, up to the end of training; a plan where the run goes back, by which it goes on."""
     folder = inherited_folder() or decide(cfg, job)
     here = rank_info(config["trainer"])

@@ -42,7 +42,8 @@ def test_effects_are_those_of_scipy_s_tests(family: Path) -> None:
     (effect,) = found
     one, other = (np.array([values[seed][-1] for seed in SEEDS]) for values in (FORKS, PARENTS))
     assert (effect.against, effect.points, effect.lost) == (UNCHANGED, 4, 0)
-    for interval, test in ((effect.paired, stats.ttest_rel(one, other)), (effect.unpaired, stats.ttest_ind(one, other, equal_var=False))):
+    tests = (stats.ttest_rel(one, other), stats.ttest_ind(one, other, equal_var=False))
+    for interval, test in zip((effect.paired, effect.unpaired), tests, strict=True):
         expected = test.confidence_interval(0.95)
         assert interval == pytest.approx((np.mean(one - other), expected.low, expected.high))
     assert effect.variances == pytest.approx((np.var(one - other, ddof=1), np.var(one, ddof=1) + np.var(other, ddof=1)))
@@ -80,6 +81,21 @@ def test_forks_of_seeds_are_one_group_and_stand_in_the_tree(family: Path) -> Non
     page = page_without_plots(family)
     assert "<h2>Forks</h2>" in page
     assert "again at 20 kimg, optimizer.D.lr=9: diverged" in page
+
+
+def test_a_run_that_went_back_is_of_the_group_of_its_beginning(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        leave(tmp_path / f"run{seed}", config(seed=seed, monitor={"on_unhealthy": "rollback"}), [40, 12])
+    run = tmp_path / "run1"
+    leave(run / "before-1", config(seed=1, monitor={"on_unhealthy": "rollback"}), [40, 50])
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("balance: {}", "balance: {x: {}}"))
+    back = {"at_kimg": 20.0, "to_kimg": 10.0, "verdict": "collapsed", "remedy": "<i>skip_d", "overrides": []}
+    note(run, rollbacks=[back, 3])
+    forked(run, run / "before-1", ["balance=x"])
+    (table,) = compared(tmp_path).tables
+    assert table.groups.runs.tolist() == [2]
+    assert "run1: collapsed at 20 kimg, back to 10 with <i>skip_d" in report(tmp_path)
+    assert "back to 10 with &lt;i&gt;skip_d" in page_without_plots(tmp_path)
 
 
 def test_strange_parents_are_survived(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from seesaw.analysis.compare.forks import Effect, Fork, Interval, effects, tree
 from seesaw.analysis.compare.groups import NOT_RANKED, Comparison, Table
-from seesaw.analysis.compare.reading import Run, shown
+from seesaw.analysis.compare.reading import Run, number, shown
 
 EXPLAINED = (
     "Change minus the other, at the last moment that both have, forks of one parent point beside each other. Paired: mean over "
@@ -18,6 +18,18 @@ EXPLAINED = (
 def tree_lines(runs: Sequence[Run]) -> list[str]:
     """A line for each run of the tree, indented below its parent."""
     return [line(fork) for fork in tree(runs)]
+
+
+def rollback_lines(runs: Sequence[Run]) -> list[str]:
+    """A line for each time that a run went back."""
+    found = []
+    for run in runs:
+        noted = run.status.get("rollbacks")
+        for one in noted if isinstance(noted, list) else []:
+            if isinstance(one, dict):
+                at, to = (figure(number(one.get(key))) for key in ("at_kimg", "to_kimg"))
+                found.append(f"{run.name}: {one.get('verdict')} at {at} kimg, back to {to} with {one.get('remedy')}")
+    return found
 
 
 def line(fork: Fork) -> str:
@@ -67,10 +79,11 @@ def of_table(comparison: Comparison, table: Table) -> pd.DataFrame | None:
 
 def report(comparison: Comparison) -> list[str]:
     """The lines of a terminal; empty without forks."""
-    lines = tree_lines(comparison.runs)
-    if not lines:
-        return []
-    lines = ["", "Forks:", *(f"  {line}" for line in lines)]
+    back, branches = rollback_lines(comparison.runs), tree_lines(comparison.runs)
+    lines = ["", "Rolled back:", *(f"  {line}" for line in back)] if back else []
+    if not branches:
+        return lines
+    lines += ["", "Forks:", *(f"  {line}" for line in branches)]
     for table in comparison.tables:
         found = of_table(comparison, table)
         if found is not None:

@@ -79,6 +79,8 @@ def parent_of(run: Run) -> Parent | None:
     given = found.get("overrides")
     changes = [str(one) for one in given if key_of(str(one)) != "seed"] if isinstance(given, list) else []
     folder = Path(found["path"]).parent.parent
+    if folder.parent == run.folder.resolve():  # of its own: it was rolled back
+        return None
     return Parent(folder, number(found.get("kimg")), str(found.get("sha256", "")), " ".join(changes) or UNCHANGED)
 
 

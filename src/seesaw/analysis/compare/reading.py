@@ -203,7 +203,7 @@ def read_run(folder: Path, name: str) -> Run:
         noted |= {"state": "died", "reason": "its process is gone: killed, or out of memory"}
     chosen = noted.get("choices")
     typed = {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, dict) else {}
-    config, choices = former.modern(with_its_point(read_config(folder / "config.yaml"), noted), typed)
+    config, choices = former.modern(with_its_point(read_config(begun_by(folder, noted)), noted), typed)
     return Run(folder, name, config, noted, read_rows(folder / "metrics.csv"), choices)
 
 
@@ -211,8 +211,18 @@ def with_its_point(config: dict[str, Any], status: dict[str, Any]) -> dict[str, 
     """The configuration with `fork_at`, thousands of images shown, in the place of the checkpoint from which a fork began: forks
     of several seeds at one moment repeat each other."""
     kept = {key: value for key, value in config.items() if key != "fork_from"}
-    parent = status.get("parent")
-    return kept | {"fork_at": number(parent.get("kimg"))} if isinstance(parent, dict) else kept
+    monitor, parent = config.get("monitor"), status.get("parent")
+    if isinstance(monitor, dict) and monitor.get("on_unhealthy") in ("stop", "rollback"):  # what may change a run
+        kept["on_unhealthy"] = monitor["on_unhealthy"]
+    if isinstance(parent, dict) and not isinstance(status.get("rollbacks"), list):
+        kept["fork_at"] = number(parent.get("kimg"))
+    return kept
+
+
+def begun_by(folder: Path, status: dict[str, Any]) -> Path:
+    """The configuration with which the run of a folder was begun: of one that went back, in what it first left behind."""
+    first = folder / "before-1" / "config.yaml"
+    return first if isinstance(status.get("rollbacks"), list) and first.is_file() else folder / "config.yaml"
 
 
 def read_json(path: Path) -> dict[str, Any]:
