@@ -7,7 +7,8 @@ rollback: runs that are known to go bad (a D that is far too fast, no penalty), 
 which lets it go on, and once with rollback. The two are compared at equal images in all: what a run that went back had left
 behind counts, so its value is that at the length of the other less these images.
 
-Resumable: a finished run is not run again. Many runs share a process. Writes studies/results/forks_NAME.json and prints the table.
+Resumable: a finished run is not run again. Many runs share a process. Writes studies/results/forks_NAME.json and prints the
+table.
 """
 
 import argparse
@@ -34,7 +35,7 @@ BALANCES = ("ttur", "skip_d", "instance_noise")
 
 POINTS = [
     "model=mlp_points", "model.G.widths=[128,128]", "model.D.widths=[128,128]", "batch_size=128", "data.n=1000",
-    "metrics.n=1000", "penalty=none", "kimg=160", "evaluate_kimg=4", "log_kimg=2",
+    "metrics.n=1000", "penalty=none", "kimg=80", "evaluate_kimg=4", "log_kimg=2",
 ]  # fmt: skip
 DIGITS = [
     "data=digits", "data.limit=300", "data.resolution=16", "batch_size=32", "penalty=none", "kimg=24", "evaluate_kimg=1",
@@ -125,10 +126,11 @@ def rollback() -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for seed in SEEDS:
         for name in BAD:
-            folders = {action: FOLDER / "rollback" / f"{name}-{action}-{seed}".replace(" ", "_") for action in ("report", "rollback")}
-            if not all(folder.is_dir() for folder in folders.values()):
+            names = (f"{name}-{action}-{seed}".replace(" ", "_") for action in ("report", "rollback"))
+            folders = [FOLDER / "rollback" / one for one in names]
+            if not all(folder.is_dir() for folder in folders):
                 continue
-            on, back = (read_run(folder, folder.name) for folder in folders.values())
+            on, back = (read_run(folder, folder.name) for folder in folders)
             noted = back.status.get("rollbacks") or []
             lost = sum(one["at_kimg"] - one["to_kimg"] for one in noted)
             metrics = [c for c in on.columns if c == on.primary or c.startswith(tuple(f"eval/{f}" for f in FINAL))]
@@ -173,8 +175,11 @@ def main() -> None:
                 print(case.name, outcome, flush=True)
     rows = effects() if args.study == "effects" else rollback()
     verdicts = [better(row) for row in rows.values()] if args.study == "rollback" else []
-    summary = {"went back": sum(bool(row.get("rollbacks")) for row in rows.values()), "compared": len([v for v in verdicts if v is not None]),
-               "better": sum(v is True for v in verdicts)} if verdicts else {}  # fmt: skip
+    summary = {
+        "went back": sum(bool(row.get("rollbacks")) for row in rows.values()),
+        "compared": sum(verdict is not None for verdict in verdicts),
+        "better": sum(verdict is True for verdict in verdicts),
+    } if verdicts else {}  # fmt: skip
     only = f" --only {args.only}" if args.only else ""
     command = f"python studies/forks.py {args.study}{only} --jobs {args.jobs}"
     result = {**origin(command, f"{args.jobs} runs at a time with one thread each"), **summary, "rows": rows}

@@ -138,7 +138,10 @@ def test_remedies_fit_or_give_nothing(remedy: str, config: Any, choices: dict[st
 
 def test_a_stranger_s_rollbacks_choose_remedies_alone(tmp_path: Path) -> None:
     good = {"before": "before-1", "command": [], "overrides": ["optimizer.D.lr=1e-4", "fork_from=/etc/passwd", "run_dir=/etc"]}
-    for bad in ([{**good, "overrides": ["data.root=/"]}], [{**good, "before": "../x"}], [3], "x", [{**good, "command": 1}]):
+    for bad in (
+        [{**good, "overrides": ["data.root=/"]}],
+        [{**good, "overrides": ["balance@hydra.callbacks=ttur"]}],
+        [{**good, "before": "../x"}], [3], "x", [{**good, "command": 1}]):
         (tmp_path / "status.json").write_text(json.dumps({"rollbacks": bad}))
         with pytest.raises(UserError, match="its rollbacks cannot be read"):
             noted_rollbacks(tmp_path)

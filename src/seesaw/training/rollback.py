@@ -12,6 +12,7 @@ finds the decision and last.ckpt still in its place moves it.
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -72,6 +73,10 @@ REMEDIES: dict[str, Change] = {
     "augment": augment,
 }
 """By the names that `monitor.remedies` takes."""
+
+
+CHANGED = re.compile(r"optimizer\.D\.lr|penalty\.\w+\.gamma|balance|augment|fork_from|run_dir")
+"""The keys that a rollback sets."""
 
 
 class Plan(NamedTuple):
@@ -137,25 +142,31 @@ class Rollbacks:
         plan, verdict, status = self.plan, self.verdict, read_status(self.folder)
         assert plan is not None
         assert verdict is not None
-        noted = {
-            "before": before(self.job), "at_kimg": reached, "to_kimg": status.get("best/kimg"), "verdict": verdict.state,
+        name = before(self.job)
+        noted: dict[str, Any] = {
+            "before": name, "at_kimg": reached, "to_kimg": status.get("best/kimg"), "verdict": verdict.state,
             "reason": verdict.reason, "remedy": plan.remedy, "overrides": plan.overrides,
             "command": command_of(self.job),
         }  # fmt: skip
-        if rank_zero_only.rank == 0:
-            keep(self.folder, noted["before"])
+        if is_first():
+            keep(self.folder, name)
             rollbacks = [*self.job.rollbacks, noted]
             write(self.folder / "status.json", json.dumps(strict(status | {"rollbacks": rollbacks}), indent=2) + "\n")
             move_last(self.folder, noted)
             shown = " ".join(plan.overrides[: len(plan.overrides) - (1 if self.job.folder else 2)])
             print(
                 f"rolled back from {reached:g} to {noted['to_kimg']:g} kimg ({verdict.state}) with {shown}; what was left "
-                f"behind is in {self.folder / noted['before']}",
+                f"behind is in {self.folder / name}",
                 flush=True,
             )
         if dist.is_available() and dist.is_initialized():  # processes that torchrun or the like has started go on together
             dist.barrier()
         return plan._replace(job=replace(plan.job, rollbacks=[*self.job.rollbacks, noted]))
+
+
+def is_first() -> bool:
+    """Whether this process is the first of its run, which writes."""
+    return not getattr(rank_zero_only, "rank", 0)
 
 
 def before(job: Job) -> str:
@@ -220,7 +231,7 @@ def as_rolled_back(cfg: DictConfig, config: dict[str, Any], job: Job) -> tuple[D
     rollbacks = noted_rollbacks(path) if path is not None else []
     if path is None or not rollbacks:
         return cfg, config, job
-    if rank_zero_only.rank == 0 and not config["dry_run"] and not is_held(path):
+    if is_first() and not config["dry_run"] and not is_held(path):
         move_last(path, rollbacks[-1])
     added: list[str] = []
     for one in rollbacks:
@@ -235,11 +246,11 @@ def noted_rollbacks(path: Path) -> list[dict[str, Any]]:
         UserError: they are none that a rollback writes.
     """
     found = read_status(path).get("rollbacks") or []
-    keys = ("optimizer.D.lr", "penalty.", "balance", "augment", "fork_from", "run_dir")
     for number, one in enumerate(found if isinstance(found, list) else [None], start=1):
-        given = one.get("overrides") if isinstance(one, dict) else None
-        lists = isinstance(given, list) and isinstance(one.get("command"), list)
-        right = lists and all(isinstance(text, str) and key_of(text).startswith(keys) for text in given)
+        one = one if isinstance(one, dict) else {}
+        given, lists = one.get("overrides"), isinstance(one.get("command"), list)
+        given = given if isinstance(given, list) else [None]
+        right = lists and all(isinstance(text, str) and CHANGED.fullmatch(text.partition("=")[0]) for text in given)
         if not right or one.get("before") != f"before-{number}":
             raise UserError(f"{path / 'status.json'}: its rollbacks cannot be read, so the run cannot go on")
         place = {"fork_from": path / f"before-{number}" / "checkpoints" / "best.ckpt", "run_dir": path}

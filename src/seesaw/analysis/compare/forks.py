@@ -128,14 +128,15 @@ def curves_by_point(runs: Sequence[Run], metric: str) -> list[Curves]:
     home = {run.folder.resolve(): run for run in runs}
     forks = [(parent, run) for run in runs if (parent := parent_of(run)) is not None]
     forks.sort(key=lambda pair: pair[0].digest)
-    found = []
+    found: list[Curves] = []
     for _, members in groupby(forks, key=lambda pair: pair[0].digest):
         labels: dict[str, list[tuple[float, Any]]] = {}
         for parent, run in members:
             labels.setdefault(parent.label, []).append((parent.kimg, finite_curve(run, metric)))
             before = home.get(parent.folder)
+            point = parent.kimg
         if before is not None and UNCHANGED not in labels:
-            labels[UNCHANGED] = [(parent.kimg, finite_curve(before, metric))]
+            labels[UNCHANGED] = [(point, finite_curve(before, metric))]
         found.append(labels)
     return found
 
