@@ -1,5 +1,6 @@
 """The metrics of the shipped configuration, for tests that need no trainer."""
 
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
@@ -9,6 +10,8 @@ from seesaw.config.compose import option_node
 from seesaw.metrics.evaluator import Evaluator
 from seesaw.metrics.extractors.base import Extractor
 from seesaw.metrics.metric import Metric
+
+CONF = Path(__file__).parents[2] / "conf" / "metrics"
 
 
 def measures(option: str, subsets: int | None = None) -> dict[str, Metric]:
