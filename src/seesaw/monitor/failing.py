@@ -76,7 +76,7 @@ class DDominates(Rule):
         accuracy: of D, from which on it is called saturated.
         vanished: a gradient (D's at its input, or G's own) over its largest value so far, from which on down it has vanished.
         still: share of the run so far in which the distance did not improve.
-        gain: what counts as an improvement, as a part of what the distance has come down.
+        gain: what counts as an improvement, as a part of the distance.
         coverage: of the reals, below which the distance is called bad where it is measured.
     """
 
@@ -121,7 +121,7 @@ class GDominates(Rule):
         accuracy: of D, up to which it is at chance.
         dead: D's gradient norm over its largest value so far, up to which D is dead.
         still: share of the run so far in which the distance did not improve.
-        gain: what counts as an improvement, as a part of what the distance has come down.
+        gain: what counts as an improvement, as a part of the distance.
         coverage: of the reals, below which the distance is called bad where it is measured.
     """
 
@@ -178,11 +178,12 @@ class Stalled(Rule):
 
 
 def bad(history: History, coverage: float) -> bool:
-    """Whether the samples are far from the reals: by their coverage, which has a scale, where it is measured; else by the
-    distance, which is still at more than half of its first value. Always false before a growing model is whole."""
+    """Whether the samples are far from the reals: by their coverage or the share of modes found, which have a scale, where these
+    are measured; else by the distance, which is still at more than half of its first value. Always false before a growing
+    model is whole."""
     if not history.grown:
         return False
-    covered = history.now("coverage")
-    if not math.isnan(covered):
-        return covered < coverage
+    known = [value for value in (history.covered, history.now("mode_share")) if not math.isnan(value)]
+    if known:
+        return max(known) < coverage
     return history.now("distance") > 0.5 * history.first("distance")

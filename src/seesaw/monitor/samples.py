@@ -42,8 +42,8 @@ class Collapsed(Rule):
         )
 
     def __call__(self, history: History) -> Finding | None:
-        covered = history.now("coverage")
-        if covered >= self.coverage or not history.grown:
+        covered = history.covered
+        if covered >= self.coverage or not history.grown or learning(history):
             return None
         also = "" if math.isnan(covered) else f", and they cover {covered:.0%} of the reals"
         vendi, duplicates, modes = (history.now(name) for name in ("vendi_ratio", "duplicates", "mode_share"))
@@ -57,6 +57,16 @@ class Collapsed(Rule):
         if pairs > reals + self.similar * (1 - reals):
             return Finding(f"pairs of samples are alike (MS-SSIM {pairs:.2f}; of reals {reals:.2f}){also}")
         return None
+
+
+RECENT, GAIN = 0.34, 0.03
+"""Share of the run so far, and part of the distance or share of modes or reals, for `learning`."""
+
+
+def learning(history: History) -> bool:
+    """Whether a run still gets better: then few modes are a beginning and no fault."""
+    found = any(history.rising(name, RECENT, GAIN) for name in ("coverage", "mode_share"))
+    return found or history.improving(RECENT, GAIN)
 
 
 def clear(history: History) -> bool:
@@ -108,9 +118,9 @@ class ModeDropping(Rule):
 
     def is_narrow(self, history: History) -> Finding | None:
         """Good images of a part of the reals, from the start."""
-        if not history.grown:
+        if not history.grown or learning(history):
             return None
-        precision, covered, modes = (history.now(name) for name in ("precision", "coverage", "mode_share"))
+        precision, modes, covered = history.now("precision"), history.now("mode_share"), history.covered
         if modes < self.modes and clear(history):
             return Finding(f"{modes:.0%} of the known modes are found")
         if precision >= self.sharp and covered < self.narrow * precision:
