@@ -1,6 +1,6 @@
 """The labelled runs behind docs/monitor.md: python studies/monitor_corpus.py [--part short] [--limit 30] [--jobs 2]
 
-Every run is healthy by construction (a shipped recipe, made small) or has one planted fault of studies/monitor_faults.py, so the
+Every run is healthy by construction (a shipped recipe, made small) or has one fault of studies/monitor_faults.py, so the
 truth comes from what was done to it and from no figure that the monitor reads. The short families set the thresholds of
 conf/monitor/default.yaml; the held-out families test them, and run after those are committed. Resumable: a finished run is not run
 again, and the figures of each are kept, so that the monitor can judge them once more (--judge judges, and runs nothing). Writes
