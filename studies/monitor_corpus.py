@@ -2,9 +2,9 @@
 
 Every run is healthy by construction (a shipped recipe, made small) or has one fault of studies/monitor_faults.py, so the
 truth comes from what was done to it and from no figure that the monitor reads. The short families set the thresholds of
-conf/monitor/default.yaml; the held-out families test them, and run after those are committed. Resumable: a finished run is not run
-again, and the figures of each are kept, so that the monitor can judge them once more (--judge judges, and runs nothing). Writes
-studies/results/monitor_corpus.json. Runs are made many to a process, since starting one would take longer than a run.
+conf/monitor/default.yaml; the held-out families test them, and run after those are committed. Resumable: a finished run is not
+run again, and the figures of each are kept, so that the monitor can judge them once more (--judge judges, and runs nothing).
+Writes studies/results/monitor_corpus.json. Runs are made many to a process, since starting one would take as long as a run.
 """
 
 import argparse
@@ -29,14 +29,16 @@ RESULTS = ROOT / "studies" / "results"
 FOLDER = ROOT / "runs" / "studies" / "monitor_corpus"
 EVALUATIONS = 12
 
-POINTS = ["model=mlp_points", "model.G.widths=[64,64]", "model.D.widths=[64,64]", "data.n=1000"]
+POINTS = [  # modes ten times as wide as published are learned in seconds
+    "model=mlp_points", "model.G.widths=[128,128]", "model.D.widths=[128,128]", "batch_size=128", "data.n=1000", "metrics.n=1000",
+]  # fmt: skip
 DIGITS = ["data=digits", "data.limit=300", "data.resolution=16"]
 PROGRESSIVE = [f"model.{net}.{size}" for net in "GD" for size in ("max_width=16", "base=128")]
 FAMILIES: dict[str, tuple[float, list[str]]] = {  # kimg, overrides
-    "ring": (80, [*POINTS, "data=gaussians_ring"]),
-    "grid": (80, [*POINTS, "data=gaussians_grid"]),
+    "ring": (80, [*POINTS, "data=gaussians_ring", "data.std=0.05"]),
+    "grid": (80, [*POINTS, "data=gaussians_grid", "data.std=0.2"]),
     "mlp": (12, [*DIGITS, "model=mlp", "batch_size=32", "model.G.widths=[128,256]", "model.D.widths=[128,64]", "penalty=r1"]),
-    "dcgan_small": (8, [*DIGITS, "model=dcgan_small", "model.G.width=8", "model.D.width=8", "batch_size=32"]),
+    "dcgan_small": (10, [*DIGITS, "model=dcgan_small", "model.G.width=12", "model.D.width=12", "batch_size=32"]),
 }
 HELD_OUT: dict[str, tuple[float, list[str]]] = {
     "progan": (24, ["data=digits", "model=progan_small", "model.growth.fade=2000", "model.growth.stabilise=2000", *PROGRESSIVE]),
@@ -243,7 +245,8 @@ def row(case: Case, found: dict[str, Any]) -> dict[str, Any]:
     first = after[0] if after else None
     return {
         "part": case.part, "family": case.family, "what": case.what, "seed": case.seed, "planted": case.state,
-        "accused": bool(accused if case.state == "healthy" else after), "early": bool(case.start < 1 and len(after) < len(accused)),
+        "accused": bool(accused if case.state == "healthy" else after),
+        "early": case.start < 1 and len(after) < len(accused),
         "delay": None if first is None else round(first[0] - case.start, 4), "last": judged[-1][1] if judged else "none",
         "first": None if not accused else accused[0][1:], "ended": found.get("state"), "cpu_seconds": found.get("cpu_seconds"),
     }  # fmt: skip

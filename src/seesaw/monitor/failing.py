@@ -118,7 +118,8 @@ class GDominates(Rule):
     At the equilibrium of a healthy run D is at chance too, so the samples must be bad at the same time.
 
     Args:
-        accuracy: of D, up to which it is at chance.
+        fooled: accuracy of D, up to which it takes samples for reals and reals for samples: at once with bad samples.
+        accuracy: of D, up to which it is at chance: where the distance stands still too.
         dead: D's gradient norm over its largest value so far, up to which D is dead.
         still: share of the run so far in which the distance did not improve.
         gain: what counts as an improvement, as a part of the distance.
@@ -132,10 +133,17 @@ class GDominates(Rule):
     )
 
     def __init__(
-        self, accuracy: float = 0.55, dead: float = 1e-4, still: float = 0.34, gain: float = 0.02, coverage: float = 0.3
+        self,
+        fooled: float = 0.35,
+        accuracy: float = 0.55,
+        dead: float = 1e-4,
+        still: float = 0.34,
+        gain: float = 0.02,
+        coverage: float = 0.3,
     ) -> None:
-        check_shares(accuracy=accuracy, dead=dead, still=still, gain=gain, coverage=coverage)
-        self.accuracy, self.dead, self.still, self.gain, self.coverage = accuracy, dead, still, gain, coverage
+        check_shares(fooled=fooled, accuracy=accuracy, dead=dead, still=still, gain=gain, coverage=coverage)
+        self.fooled, self.accuracy, self.dead = fooled, accuracy, dead
+        self.still, self.gain, self.coverage = still, gain, coverage
 
     def __call__(self, history: History) -> Finding | None:
         accuracy, norm, most = history.now(ACCURACY), history.now(NORMS["D"]), history.most(NORMS["D"])
@@ -143,6 +151,8 @@ class GDominates(Rule):
             return Finding(f"D has stopped to learn: its gradient norm is {norm:.2g}, and was {most:.2g}")
         if not accuracy <= self.accuracy or not bad(history, self.coverage):
             return None
+        if accuracy <= self.fooled:
+            return Finding(f"D is right about {accuracy:.0%} of what it sees, less than by chance, and the samples are bad")
         if not history.improving(self.still, self.gain):
             now = history.now("distance")
             return Finding(

@@ -43,7 +43,8 @@ class Collapsed(Rule):
 
     def __call__(self, history: History) -> Finding | None:
         covered = history.covered
-        if covered >= self.coverage or not history.grown or learning(history):
+        early = learning(history) and not history.now("precision") >= SHARP  # shapeless samples, all alike, are how runs begin
+        if covered >= self.coverage or not history.grown or early:
             return None
         also = "" if math.isnan(covered) else f", and they cover {covered:.0%} of the reals"
         vendi, duplicates, modes = (history.now(name) for name in ("vendi_ratio", "duplicates", "mode_share"))
@@ -59,6 +60,9 @@ class Collapsed(Rule):
         return None
 
 
+SHARP = 0.5
+"""Precision, or share of valid samples, from which on most samples are images of the set."""
+
 RECENT, GAIN = 0.34, 0.03
 """Share of the run so far, and part of the distance or share of modes or reals, for `learning`."""
 
@@ -72,7 +76,7 @@ def learning(history: History) -> bool:
 def clear(history: History) -> bool:
     """Whether most samples are images of the set, so that modes that are not found are left out and not merely unrecognisable."""
     shares = [history.now(name) for name in ("valid", "precision")]
-    return all(math.isnan(share) or share >= 0.5 for share in shares)
+    return all(math.isnan(share) or share >= SHARP for share in shares)
 
 
 class ModeDropping(Rule):
