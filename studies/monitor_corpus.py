@@ -84,8 +84,8 @@ def faults(family: str, kimg: float) -> dict[str, tuple[str, float, list[str]]]:
         "dead layer of D": one("g_dominates", half, "Pinned", player="D", dead="true"),
         "frozen D": one("g_dominates", 0.0, "Pinned", player="D"),
         "frozen G": one("stalled", 0.0, "Pinned", player="G"),
-        "lr x 100": one("diverging", half, "Faster", g=100, d=100),
-        "lr x 100 at once": one("diverging", 0.0, "Faster", g=100, d=100),
+        "lr x 3000": one("diverging", half, "Faster", g=3000, d=3000),
+        "lr x 3000 at once": one("diverging", 0.0, "Faster", g=3000, d=3000),
         "strong D": ("d_dominates", 0.0, [*planted("Faster", 0.0, kimg, g=0.02, d=10), "penalty=none"]),
     }
     if points:  # no two points of a mode are copies of each other in any sense that a set of 2,000 could show
