@@ -120,7 +120,9 @@ class GDominates(Rule):
     Args:
         fooled: accuracy of D, up to which it takes samples for reals and reals for samples: at once with bad samples.
         accuracy: of D, up to which it is at chance: where the distance stands still too.
-        dead: D's gradient norm over its largest value so far, up to which D is dead.
+        dead: D's gradient norm over its largest value so far, up to which D is dead, unless it is right: nothing is left to
+            learn then either.
+        right: accuracy of D above which it is right.
         still: share of the run so far in which the distance did not improve.
         gain: what counts as an improvement, as a part of the distance.
         coverage: of the reals, below which the distance is called bad where it is measured.
@@ -137,17 +139,18 @@ class GDominates(Rule):
         fooled: float = 0.35,
         accuracy: float = 0.55,
         dead: float = 1e-4,
+        right: float = 0.8,
         still: float = 0.34,
         gain: float = 0.02,
         coverage: float = 0.3,
     ) -> None:
-        check_shares(fooled=fooled, accuracy=accuracy, dead=dead, still=still, gain=gain, coverage=coverage)
-        self.fooled, self.accuracy, self.dead = fooled, accuracy, dead
+        check_shares(fooled=fooled, accuracy=accuracy, dead=dead, right=right, still=still, gain=gain, coverage=coverage)
+        self.fooled, self.accuracy, self.dead, self.right = fooled, accuracy, dead, right
         self.still, self.gain, self.coverage = still, gain, coverage
 
     def __call__(self, history: History) -> Finding | None:
         accuracy, norm, most = history.now(ACCURACY), history.now(NORMS["D"]), history.most(NORMS["D"])
-        if norm == 0 or norm <= self.dead * most:
+        if norm <= self.dead * most and not accuracy > self.right:
             return Finding(f"D has stopped to learn: its gradient norm is {norm:.2g}, and was {most:.2g}")
         if not accuracy <= self.accuracy or not bad(history, self.coverage):
             return None
@@ -187,13 +190,17 @@ class Stalled(Rule):
         return None
 
 
+FAR, LOST = 0.4, 1.5
+"""The distance over its first value, and over its least one, above which samples are bad."""
+
+
 def bad(history: History, coverage: float) -> bool:
-    """Whether the samples are far from the reals: by their coverage or the share of modes found, which have a scale, where these
-    are measured; else by the distance, which is still at more than half of its first value. Always false before a growing
-    model is whole."""
+    """Whether the samples are far from the reals: the distance has not come down far from its first value, or has lost much of
+    what it had won; and so it is by their coverage or the share of modes found, which have a scale, where these are measured.
+    Always false before a growing model is whole."""
     if not history.grown:
         return False
     known = [value for value in (history.covered, history.now("mode_share")) if not math.isnan(value)]
-    if known:
-        return max(known) < coverage
-    return history.now("distance") > 0.5 * history.first("distance")
+    now = history.now("distance")
+    far = now > FAR * history.first("distance") or now > LOST * history.least("distance")
+    return far and (not known or max(known) < coverage)
