@@ -148,7 +148,7 @@ def checked(option: str, root: Path, *more: str) -> dict[str, Any]:
     return config
 
 
-UNTRAINED = ("logger/", "metrics/", "trainer/", "callbacks/", "debug/")
+UNTRAINED = ("logger/", "metrics/", "monitor/", "trainer/", "callbacks/", "debug/")
 GANS = [o for o in OPTIONS if not o.startswith(UNTRAINED) and not of_style(o) and o != "penalty/path_length"]
 
 
@@ -158,6 +158,8 @@ def test_every_other_file_composes_and_passes_the_check(option: str, tmp_path: P
     group, _, name = option.rpartition("/")
     if group == "metrics":
         assert construct(assemble(config)["metrics"], "metrics").best is None
+    elif group == "monitor":
+        assert construct(config["monitor"], "monitor").last is None
     elif group != "trainer":
         assert (config[group] == {}) == (name in ("none", "csv"))
 

@@ -51,6 +51,11 @@ ZERO = {
     "metrics": {"seed": "a key"},
     "debug": {"wait": "no batch passed over", "warmup": "no batch thrown away"},
     "logger": {"init_timeout": "does not wait", "finish_timeout": "does not wait"},
+    "monitor": dict.fromkeys(
+        ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "kept", "narrow", "sharp", "authentic",
+         "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled", "plunge", "formed", "right"),
+        "a share: never, or at once",
+    ),
     "trainer": {}, "callbacks": {}, "dynamics": {}, "loss": {},
     "augment": {
         **dict.fromkeys(("blit", "geom", "color", "filter", "noise", "cutout"), "a part left out"),
@@ -60,6 +65,7 @@ ZERO = {
 """Group -> argument -> what 0 means."""
 
 NEGATIVE = {
+    "monitor": {"copies": "standard errors below 0"},
     "balance": {"resume_below": "an advantage below 0: until G wins"},
     "data": {"points_seed": "a key", "stack_seed": "a key", "glyph_seed": "a key"},
     "metrics": {"seed": "a key"},
@@ -114,7 +120,7 @@ def numbers(node: Any, path: tuple[Any, ...] = (), target: str = "", argument: s
 
 def refusal(config: dict[str, Any], group: str) -> str:
     """The sentence under which the configuration would be refused before its run has a folder; "" where it would run."""
-    rest = {g: config[g] for g in ("trainer", "logger", "callbacks", "debug") if g in config}
+    rest = {g: config[g] for g in ("monitor", "trainer", "logger", "callbacks", "debug") if g in config}
     sentences = check_options(config, list(groups(config_dir())))
     sentences += [at_its_place(s, config) for s in check(assemble(config) | rest)]
     if sentences:
@@ -130,6 +136,8 @@ def refusal(config: dict[str, Any], group: str) -> str:
         elif group in ("metrics", "data", "debug"):
             construct(assemble(config)["data" if group == "debug" else group], "data" if group == "debug" else group)
             construct(config["debug"].get("profiler", {}), "debug")
+        elif group == "monitor":
+            construct(config["monitor"], "monitor")
         elif group in PARTS:
             construct(assemble(config)["model"][group], group)
     except (UserError, InstantiationException) as error:

@@ -31,6 +31,7 @@ class OfflineRun:
     summaries: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
+    alerts: list[tuple[str, str]] = field(default_factory=list)
 
 
 def read_run(folder: Path, wait: float = 10.0) -> OfflineRun:
@@ -113,5 +114,6 @@ _READERS = {
     "exit": _read_exit,
     "history": lambda run, record: run.history.append(_values(record.history.item)),
     "config": lambda run, record: run.config.update(_values(record.config.update)),
+    "alert": lambda run, record: run.alerts.append((record.alert.title, record.alert.text)),
     "summary": lambda run, record: _read_summary(run, _values(record.summary.update)),
 }

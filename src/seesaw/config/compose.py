@@ -182,4 +182,11 @@ def set_classes(cfg: DictConfig) -> None:
 def choose_metrics(cfg: DictConfig, choices: dict[str, str], option: str) -> None:
     """Put this option in the place of metrics=auto, in the configuration and in `choices`."""
     choices["metrics"] = option
-    cfg.metrics = OmegaConf.load(config_dir() / "metrics" / f"{option}.yaml")
+    cfg.metrics = option_node("metrics", option)
+
+
+def option_node(group: str, option: str) -> DictConfig:
+    """The node of an option of a group whose files start from other files of the group alone, as Hydra composes it."""
+    own = OmegaConf.load(config_dir() / group / f"{option}.yaml")
+    parts = own.pop("defaults", ["_self_"])
+    return OmegaConf.merge(*(own if part == "_self_" else option_node(group, part) for part in parts))  # type: ignore[return-value]

@@ -29,6 +29,10 @@ class DiscriminatorLoss(Term):
         """Mean logit of reals (B,) alone, and the share of them on the right side of the boundary."""
         return {"accuracy": (real_logits > self.boundary).float().mean(), "logits": real_logits.mean()}
 
+    def signs(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """On which side of the boundary each real lies: 1 or -1, (B,)."""
+        return (real_logits - self.boundary).sign()
+
 
 class PairedLoss(DiscriminatorLoss):
     """A loss to which only differences of logits mean anything: no logit alone stands for real or fake."""
@@ -40,6 +44,11 @@ class PairedLoss(DiscriminatorLoss):
     def scores(self, real_logits: Tensor) -> dict[str, Tensor]:
         """Mean logit of reals (B,) alone."""
         return {"logits": real_logits.mean()}
+
+    def signs(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Which of each pair has the higher logit: 1 for the real, else -1; as many as both have."""
+        n = min(len(real_logits), len(fake_logits))
+        return (real_logits[:n] - fake_logits[:n]).sign()
 
 
 class CrossEntropyD(DiscriminatorLoss):

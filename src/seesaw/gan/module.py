@@ -13,6 +13,7 @@ from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.pixels import to_unit
 from seesaw.functional.ranks import average_, average_buffers_, world_size
 from seesaw.gan.checks import check_fresh_reals, check_options
+from seesaw.gan.diagnosis import player_figures
 from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.fakes import FakeCache, make_fake_cache
 from seesaw.gan.frozen import trainable
@@ -285,6 +286,10 @@ class GAN(Metered):
         finally:
             self.D.train(training)
         return {name: value.item() for name, value in found[0][1].scores(torch.cat(logits)).items()}
+
+    def player_figures(self, reals: Batch, held_out: Batch | None = None) -> dict[str, float]:
+        """See `seesaw.gan.diagnosis.player_figures`."""
+        return player_figures(self, reals, held_out)
 
     def sample_pyramids(
         self,

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,10 @@ MOST = 10_000
 
 LEAST = 2
 """Images of which there is a covariance, and an unbiased kernel distance."""
+
+
+Parts = tuple[Reals, Reals]
+"""The reals of training, and those held out."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,13 @@ class Evaluator:
         for name, metric in self.measures.items():
             self._add(name, metric)
 
+    @property
+    def sees_images(self) -> bool:
+        """Whether a metric asks for the images of fixed latents."""
+        return any(metric.sees_images for metric in self.measures.values())
+
     def _add(self, name: str, metric: Metric) -> None:
+        metric.attach(self.extractor)
         if not isinstance(self.extractor, metric.needs):
             raise ValueError(
                 f"measures.{name}: {type(metric).__name__} needs an extractor that {wanted(metric.needs)}, and "
@@ -84,9 +94,17 @@ class Evaluator:
         if isinstance(self.extractor, LearnsFromReals):
             self.extractor.learn_from(reals, cache_dir)
 
-    def prepare(self, reals: Reals, cache_dir: str | Path, device: torch.device | None = None) -> None:
+    def prepare(
+        self, reals: Reals, cache_dir: str | Path, device: torch.device | None = None, parts: Parts | None = None
+    ) -> None:
         """Load the extractor and, on the first process, which computes the metrics, the statistics of the reals. Of several
         processes all must call this together: they share the work.
+
+        Args:
+            reals: what samples are compared with.
+            cache_dir: folder of the statistics.
+            device: of the extractor; None: the CPU.
+            parts: the reals of training and those held out, of which one is `reals`; None: nothing is held out.
 
         Raises:
             UserError: the weights are missing, the extractor does not take images of so many channels, or a metric has no
@@ -98,10 +116,18 @@ class Evaluator:
         self.reals = reals
         for metric in self.measures.values():
             metric.bind(reals, self.extractor)
-        reference = reference_of(reals, self.extractor, cache_dir, self.batch_size)
+        reference = self._reference(reals, cache_dir, parts)
         if reference is not None:
             self.reference = reference
             self.__dict__.pop("gate", None)  # of the reals before
+
+    def _reference(self, reals: Reals, cache_dir: str | Path, parts: Parts | None) -> Reference | None:
+        """The statistics of the reals, with those of both parts of the set where there are two."""
+        if parts is None:
+            return reference_of(reals, self.extractor, cache_dir, self.batch_size)
+        found = [reference_of(part, self.extractor, cache_dir, self.batch_size) for part in parts]
+        own = found[reals is parts[1]]
+        return None if own is None else replace(own, training=found[0], held_out=found[1])
 
     def bind_labels(self, y: Tensor | None) -> None:
         """Show the metrics the labels of the samples to come, None without any. UserError where they do not do."""
@@ -109,18 +135,24 @@ class Evaluator:
             if y is not None:
                 metric.bind_labels(y)
 
-    def evaluate(self, chunks: Iterable[Tensor], n: int, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
-        """Measure the first `n` images of `chunks`, uint8 or uint16 (b, C, H, W) each, with labels `y` (n,) where they have any.
+    def evaluate(
+        self, chunks: Iterable[Tensor], n: int, which: Which = "ema", y: Tensor | None = None, images: Tensor | None = None
+    ) -> Evaluation:
+        """Measure the first `n` images of `chunks`, uint8 or uint16 (b, C, H, W) each, with labels `y` (n,) where they have any;
+        `images` as `measure` takes them.
 
         Raises:
             ValueError: there are fewer images.
         """
-        return self.measure(self.features(chunks, n), which, y)
+        return self.measure(self.features(chunks, n), which, y, images)
 
-    def measure(self, features: Tensor, which: Which = "ema", y: Tensor | None = None) -> Evaluation:
-        """All metrics of images by their rows (n, width), as `features` gives them."""
+    def measure(
+        self, features: Tensor, which: Which = "ema", y: Tensor | None = None, images: Tensor | None = None
+    ) -> Evaluation:
+        """All metrics of images by their rows (n, width), as `features` gives them; `images` of fixed latents, uint8
+        (b, C, H, W) on the CPU, for those that see pixels."""
         own, look = features.tensor_split([self.extractor.dim], 1)
-        fakes = Features(own.contiguous(), self.extractor, y, self.gate, look if look.shape[1] else None)
+        fakes = Features(own.contiguous(), self.extractor, y, self.gate, look if look.shape[1] else None, images)
         values, evidence = dict[str, float](), dict[str, float]()
         for name, metric in self.measures.items():
             found = named(name, metric, metric(self.reference, fakes))

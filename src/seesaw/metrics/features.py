@@ -7,8 +7,19 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.distances import Moments, moments
+from seesaw.functional.neighbours import Counts, count, nearest
 from seesaw.metrics.extractors.base import Assignment, Classifies, Extractor, KnowsModes
 from seesaw.metrics.gate import Gate
+from seesaw.metrics.reference import Reference
+
+K_BALL, K_DENSITY = 3, 5
+"""Neighbours of the balls of precision and recall, and of those of density and coverage."""
+
+MOST = 10_000
+"""Samples whose neighbours are asked for, at most."""
+
+FIXED = 64
+"""Samples of fixed latents that metrics of pixels see."""
 
 
 class Features:
@@ -20,6 +31,7 @@ class Features:
         y: int64 (n,), the labels that the samples were drawn with; None for a model without labels.
         gate: which samples count as images of the set; None: all, as of an extractor that does not classify.
         look: float32 (n, m), on the CPU, what the gate asks beside `values`; None of an extractor that has none.
+        images: uint8 (b, C, H, W), on the CPU, a few further samples of fixed latents (`FIXED`), for metrics of pixels.
     """
 
     def __init__(
@@ -29,8 +41,11 @@ class Features:
         y: Tensor | None = None,
         gate: Gate | None = None,
         look: Tensor | None = None,
+        images: Tensor | None = None,
     ) -> None:
         self.values, self.extractor, self.y, self.gate, self.look = values, extractor, y, gate, look
+        self.images = images
+        self._counts: dict[int, Counts] = {}
 
     def __len__(self) -> int:
         return len(self.values)
@@ -39,6 +54,22 @@ class Features:
     def moments(self) -> Moments:
         """Mean (d,) and unbiased covariance (d, d), float64."""
         return moments(self.values)
+
+    @cached_property
+    def near(self) -> Tensor:
+        """The first samples, at most `MOST`, (m, d): those whose neighbours are asked for."""
+        return self.values[:MOST]
+
+    @cached_property
+    def balls(self) -> Tensor:
+        """Distances of `near` to their nearest others, (m, K_BALL), rising."""
+        return nearest(self.near, k=K_BALL).distance
+
+    def counts(self, reals: Reference) -> Counts:
+        """What one pass over the distances to the kept reals finds, once for a set of reals."""
+        if id(reals) not in self._counts:
+            self._counts[id(reals)] = count(reals.features, self.near, reals.balls, self.balls, K_BALL, K_DENSITY)
+        return self._counts[id(reals)]
 
     @cached_property
     def probabilities(self) -> Tensor:

@@ -63,6 +63,7 @@ class Metric(ABC):
         scale: vertical axis in curves.png.
         role: what the value is evidence of, whatever features it is taken by (`ROLES`); a metric of several values gives a
             mapping from names of values to roles. Empty: none.
+        sees_images: whether it asks for `Features.images`.
     """
 
     higher_is_better: bool | Mapping[str, bool] = False
@@ -70,6 +71,11 @@ class Metric(ABC):
     title: ClassVar[str] = ""
     scale: ClassVar[Scale] = "linear"
     role: str | Mapping[str, str] = ""
+    sees_images: ClassVar[bool] = False
+
+    def attach(self, extractor: Extractor) -> None:  # noqa: B027 - most metrics have nothing to do here
+        """Receive the extractor when the evaluator is made, before any name is read: a metric of several values may name them
+        by it."""
 
     def bind(self, reals: Reals, extractor: Extractor) -> None:  # noqa: B027 - most metrics have nothing to do here
         """Receive the reals before anything is measured, on every process. Raises UserError where the metric has no meaning."""

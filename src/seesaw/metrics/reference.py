@@ -1,7 +1,8 @@
 """The statistics of the reals, computed once for a set and an extractor, and kept on disk."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -9,10 +10,15 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.distances import RunningMoments, covariance_factor
+from seesaw.functional.diversity import vendi
+from seesaw.functional.neighbours import nearest
 from seesaw.functional.pixels import to_8_bit
 from seesaw.functional.ranks import collected, first_says, this_rank, world_size
 from seesaw.metrics.extractors.base import Extractor, row_width, rows_of
 from seesaw.util import atomic_write, is_damaged
+
+NEAREST = 5
+"""Neighbours of each real whose distances are known."""
 
 KEPT = 10_000
 """At most so many features are kept, evenly spaced over the set, for the kernel distance and the halves."""
@@ -43,7 +49,8 @@ class Reference:
     """What a distance needs of the reals: moments of all `count` of them, features (at most 10,000, d) of some.
 
     `factor` is `covariance_factor(cov)`: half of each Fréchet distance, done once. `look` (at most 10,000, m) is of the same
-    reals as `features`; m is 0 of an extractor that has none.
+    reals as `features`; m is 0 of an extractor that has none. Where a part of the set is held out, `training` and `held_out` are
+    the references of both parts, one of which this is; they are not kept on disk.
     """
 
     key: str
@@ -53,6 +60,33 @@ class Reference:
     factor: Tensor
     features: Tensor
     look: Tensor
+    training: "Reference | None" = field(default=None, kw_only=True)
+    held_out: "Reference | None" = field(default=None, kw_only=True)
+
+    @cached_property
+    def balls(self) -> Tensor:
+        """Distances of the kept features to their `NEAREST` nearest others, (n, NEAREST), rising; computed once."""
+        return nearest(self.features, k=NEAREST).distance
+
+    @cached_property
+    def vendi(self) -> float:
+        """The Vendi score of the kept features."""
+        return vendi(self.features)
+
+    def nearest_of(self, count: int) -> Tensor:
+        """Distances to the nearest other real among `count` of the kept ones, evenly spaced, (count,): neighbours lie the
+        nearer the more there are."""
+        n = len(self.features)
+        if count >= n:
+            return self.balls[:, 0]
+        if count not in self._nearest:
+            rows = torch.linspace(0, n - 1, count, dtype=torch.float64).long()
+            self._nearest[count] = nearest(self.features[rows]).distance[:, 0]
+        return self._nearest[count]
+
+    @cached_property
+    def _nearest(self) -> dict[int, Tensor]:
+        return {}
 
 
 def reference_of(reals: Reals, extractor: Extractor, cache_dir: str | Path, batch_size: int = 256) -> Reference | None:
@@ -126,4 +160,9 @@ def _read(path: Path, key: str) -> Reference | None:
 
 
 def _write(path: Path, reference: Reference) -> None:
-    atomic_write(path, lambda file: torch.save(asdict(reference), file), "choose another place by cache_dir=…")
+    atomic_write(path, lambda file: torch.save(_stored(reference), file), "choose another place by cache_dir=…")
+
+
+def _stored(reference: Reference) -> dict[str, object]:
+    """What is kept on disk."""
+    return {f.name: getattr(reference, f.name) for f in fields(reference) if not f.kw_only}

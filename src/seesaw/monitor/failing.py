@@ -76,7 +76,7 @@ class DDominates(Rule):
         accuracy: of D, from which on it is called saturated.
         vanished: a gradient (D's at its input, or G's own) over its largest value so far, from which on down it has vanished.
         still: share of the run so far in which the distance did not improve.
-        gain: what counts as an improvement, as a part of what the distance has come down.
+        gain: what counts as an improvement, as a part of the distance.
         coverage: of the reals, below which the distance is called bad where it is measured.
     """
 
@@ -118,10 +118,13 @@ class GDominates(Rule):
     At the equilibrium of a healthy run D is at chance too, so the samples must be bad at the same time.
 
     Args:
-        accuracy: of D, up to which it is at chance.
-        dead: D's gradient norm over its largest value so far, up to which D is dead.
+        fooled: accuracy of D, up to which it takes samples for reals and reals for samples: at once with bad samples.
+        accuracy: of D, up to which it is at chance: where the distance stands still too.
+        dead: D's gradient norm over its largest value so far, up to which D is dead, unless it is right: nothing is left to
+            learn then either.
+        right: accuracy of D above which it is right.
         still: share of the run so far in which the distance did not improve.
-        gain: what counts as an improvement, as a part of what the distance has come down.
+        gain: what counts as an improvement, as a part of the distance.
         coverage: of the reals, below which the distance is called bad where it is measured.
     """
 
@@ -132,17 +135,27 @@ class GDominates(Rule):
     )
 
     def __init__(
-        self, accuracy: float = 0.55, dead: float = 1e-4, still: float = 0.34, gain: float = 0.02, coverage: float = 0.3
+        self,
+        fooled: float = 0.35,
+        accuracy: float = 0.55,
+        dead: float = 1e-4,
+        right: float = 0.8,
+        still: float = 0.34,
+        gain: float = 0.02,
+        coverage: float = 0.3,
     ) -> None:
-        check_shares(accuracy=accuracy, dead=dead, still=still, gain=gain, coverage=coverage)
-        self.accuracy, self.dead, self.still, self.gain, self.coverage = accuracy, dead, still, gain, coverage
+        check_shares(fooled=fooled, accuracy=accuracy, dead=dead, right=right, still=still, gain=gain, coverage=coverage)
+        self.fooled, self.accuracy, self.dead, self.right = fooled, accuracy, dead, right
+        self.still, self.gain, self.coverage = still, gain, coverage
 
     def __call__(self, history: History) -> Finding | None:
         accuracy, norm, most = history.now(ACCURACY), history.now(NORMS["D"]), history.most(NORMS["D"])
-        if norm == 0 or norm <= self.dead * most:
+        if norm <= self.dead * most and not accuracy > self.right:
             return Finding(f"D has stopped to learn: its gradient norm is {norm:.2g}, and was {most:.2g}")
         if not accuracy <= self.accuracy or not bad(history, self.coverage):
             return None
+        if accuracy <= self.fooled:
+            return Finding(f"D is right about {accuracy:.0%} of what it sees, less than by chance, and the samples are bad")
         if not history.improving(self.still, self.gain):
             now = history.now("distance")
             return Finding(
@@ -177,12 +190,17 @@ class Stalled(Rule):
         return None
 
 
+FAR, LOST = 0.4, 1.5
+"""The distance over its first value, and over its least one, above which samples are bad."""
+
+
 def bad(history: History, coverage: float) -> bool:
-    """Whether the samples are far from the reals: by their coverage, which has a scale, where it is measured; else by the
-    distance, which is still at more than half of its first value. Always false before a growing model is whole."""
+    """Whether the samples are far from the reals: the distance has not come down far from its first value, or has lost much of
+    what it had won; and so it is by their coverage or the share of modes found, which have a scale, where these are measured.
+    Always false before a growing model is whole."""
     if not history.grown:
         return False
-    covered = history.now("coverage")
-    if not math.isnan(covered):
-        return covered < coverage
-    return history.now("distance") > 0.5 * history.first("distance")
+    known = [value for value in (history.covered, history.now("mode_share")) if not math.isnan(value)]
+    now = history.now("distance")
+    far = now > FAR * history.first("distance") or now > LOST * history.least("distance")
+    return far and (not known or max(known) < coverage)

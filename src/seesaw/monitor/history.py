@@ -48,6 +48,12 @@ class History:
         found = (record.values.get(name, NAN) for record in self.records)
         return [value for value in found if math.isfinite(value)]
 
+    @property
+    def covered(self) -> float:
+        """The newest coverage, as a part of what equally many fresh reals would cover (`coverage_reals`, where it is known)."""
+        usual = self.now("coverage_reals")
+        return self.now("coverage") / (1.0 if math.isnan(usual) else usual)
+
     def first(self, name: str) -> float:
         return next(iter(self.series(name)), NAN)
 
@@ -67,14 +73,24 @@ class History:
         values = sorted(History(self.records[:-1]).series(name)) if len(self.records) > 1 else []
         return values[(len(values) - 1) // 2] if values else NAN
 
+    def rising(self, name: str, share: float, by: float) -> bool:
+        """Whether the largest value of the last `share` of the images shown is above the largest before by more than `by`; true
+        while there is nothing to compare with, false for what was never measured."""
+        before, after = self._parts(name, share)
+        if not before or not after:
+            return bool(before or after)
+        return max(after) > max(before) + by
+
+    def _parts(self, name: str, share: float) -> tuple[list[float], list[float]]:
+        """The finite values before the last `share` of the images shown, and within it."""
+        start = (1 - share) * self.records[-1].images
+        before = History([r for r in self.records if r.images <= start]).series(name)
+        return before, History([r for r in self.records if r.images > start]).series(name)
+
     def improving(self, share: float, by: float) -> bool:
         """Whether the best distance of the last `share` of the images shown is better than the best before by more than the
-        part `by` of what the distance has come down from its first value; true while there is nothing to compare with."""
-        start = (1 - share) * self.records[-1].images
-        before = [r.values.get("distance", NAN) for r in self.records if r.images <= start]
-        after = [r.values.get("distance", NAN) for r in self.records if r.images > start]
-        before, after = ([v for v in part if math.isfinite(v)] for part in (before, after))
+        part `by` of its size; true while there is nothing to compare with."""
+        before, after = self._parts("distance", share)
         if not before or not after:
             return True
-        come_down = before[0] - min(*before, *after)
-        return min(after) < min(before) - by * come_down
+        return min(after) < min(before) - by * abs(min(before))

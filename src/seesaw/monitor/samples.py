@@ -19,6 +19,10 @@ class Collapsed(Rule):
         modes: share of the known modes that is found, where most samples are valid: in noise no mode is found.
         coverage: share of the reals that is covered; one of the three above counts only below it.
         similar: how far the similarity of pairs of samples has gone from that of pairs of reals to 1.
+        plunge: what is left of the best coverage that two evaluations in a row had reached, from which on down no second
+            evaluation is needed.
+        formed: precision that the run must once have reached, where it is measured: samples that never were images are alike
+            too, and what holds them back says more. 0: none.
     """
 
     state = "collapsed"
@@ -31,26 +35,26 @@ class Collapsed(Rule):
         modes: float = 0.25,
         coverage: float = 0.1,
         similar: float = 0.9,
+        plunge: float = 0.3,
+        formed: float = 0.1,
     ) -> None:
         check_shares(vendi=vendi, duplicates=duplicates, modes=modes, coverage=coverage, similar=similar)
-        self.vendi, self.duplicates, self.modes, self.coverage, self.similar = (
-            vendi,
-            duplicates,
-            modes,
-            coverage,
-            similar,
-        )
+        check_shares(plunge=plunge, formed=formed)
+        self.vendi, self.duplicates, self.modes, self.coverage = vendi, duplicates, modes, coverage
+        self.similar, self.plunge, self.formed = similar, plunge, formed
 
     def __call__(self, history: History) -> Finding | None:
-        covered = history.now("coverage")
-        if covered >= self.coverage or not history.grown:
+        covered = history.covered
+        early = learning(history) and not history.now("precision") >= SHARP  # shapeless samples, all alike, are how runs begin
+        if covered >= self.coverage or not history.grown or early or history.most("precision") < self.formed:
             return None
         also = "" if math.isnan(covered) else f", and they cover {covered:.0%} of the reals"
         vendi, duplicates, modes = (history.now(name) for name in ("vendi_ratio", "duplicates", "mode_share"))
+        plunged = covered < self.plunge * history.held("coverage")
         if duplicates > self.duplicates:
-            return Finding(f"{duplicates:.0%} of the samples nearly equal another one{also}")
+            return Finding(f"{duplicates:.0%} of the samples nearly equal another one{also}", sure=plunged)
         if vendi < self.vendi:
-            return Finding(f"the samples are {vendi:.0%} as varied as the reals (Vendi score){also}")
+            return Finding(f"the samples are {vendi:.0%} as varied as the reals (Vendi score){also}", sure=plunged)
         if modes <= self.modes and clear(history):
             return Finding(f"{modes:.0%} of the known modes are found{also}")
         pairs, reals = history.now("ms_ssim"), history.now("ms_ssim_reals")
@@ -59,10 +63,23 @@ class Collapsed(Rule):
         return None
 
 
+SHARP = 0.5
+"""Precision, or share of valid samples, from which on most samples are images of the set."""
+
+RECENT, GAIN = 0.34, 0.03
+"""Share of the run so far, and part of the distance or share of modes or reals, for `learning`."""
+
+
+def learning(history: History) -> bool:
+    """Whether a run still gets better: then few modes are a beginning and no fault."""
+    found = any(history.rising(name, RECENT, GAIN) for name in ("coverage", "mode_share"))
+    return found or history.improving(RECENT, GAIN)
+
+
 def clear(history: History) -> bool:
     """Whether most samples are images of the set, so that modes that are not found are left out and not merely unrecognisable."""
     shares = [history.now(name) for name in ("valid", "precision")]
-    return all(math.isnan(share) or share >= 0.5 for share in shares)
+    return all(math.isnan(share) or share >= SHARP for share in shares)
 
 
 class ModeDropping(Rule):
@@ -71,6 +88,7 @@ class ModeDropping(Rule):
     Args:
         fall: of coverage, recall, the Vendi ratio or the share of modes: what is left of the best that two evaluations in a row
             had reached.
+        plunge: likewise, from which on down no second evaluation is needed.
         kept: of the precision, likewise: a precision that falls too is another fault.
         narrow: coverage over precision, below which G is narrow though it never was wider.
         sharp: precision from which on that counts.
@@ -81,10 +99,17 @@ class ModeDropping(Rule):
     advice = DIVERSITY
 
     def __init__(
-        self, fall: float = 0.6, kept: float = 0.8, narrow: float = 0.3, sharp: float = 0.5, modes: float = 0.7
+        self,
+        fall: float = 0.6,
+        plunge: float = 0.3,
+        kept: float = 0.8,
+        narrow: float = 0.3,
+        sharp: float = 0.5,
+        modes: float = 0.7,
     ) -> None:
-        check_shares(fall=fall, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
-        self.fall, self.kept, self.narrow, self.sharp, self.modes = fall, kept, narrow, sharp, modes
+        check_shares(fall=fall, plunge=plunge, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
+        self.fall, self.plunge, self.kept = fall, plunge, kept
+        self.narrow, self.sharp, self.modes = narrow, sharp, modes
 
     def __call__(self, history: History) -> Finding | None:
         return self.fell(history) or self.is_narrow(history)
@@ -94,7 +119,9 @@ class ModeDropping(Rule):
         precision, before = history.now("precision"), history.held("precision")
         if precision < self.kept * before:
             return None
-        sharp = "" if math.isnan(precision) else f" while precision is {precision:.2f} (best {before:.2f})"
+        usual = history.median("precision")
+        rose = f"rose from {usual:.2f} to {precision:.2f}" if precision > usual else f"is {precision:.2f}"
+        sharp = "" if math.isnan(precision) else f" while precision {rose}"
         for name, words in (
             ("coverage", "coverage"),
             ("mode_share", "the share of modes found"),
@@ -103,14 +130,15 @@ class ModeDropping(Rule):
         ):
             now, best = history.now(name), history.held(name)
             if now < self.fall * best:
-                return Finding(f"{words} fell from {best:.2f} to {now:.2f}{sharp}: G repeats few images")
+                text = f"{words} fell from {best:.2f} to {now:.2f}{sharp}: G repeats few images"
+                return Finding(text, sure=now < self.plunge * best)
         return None
 
     def is_narrow(self, history: History) -> Finding | None:
         """Good images of a part of the reals, from the start."""
-        if not history.grown:
+        if not history.grown or learning(history):
             return None
-        precision, covered, modes = (history.now(name) for name in ("precision", "coverage", "mode_share"))
+        precision, modes, covered = history.now("precision"), history.now("mode_share"), history.covered
         if modes < self.modes and clear(history):
             return Finding(f"{modes:.0%} of the known modes are found")
         if precision >= self.sharp and covered < self.narrow * precision:

@@ -262,8 +262,8 @@ def evaluate(
     """
     run = restore(path, overrides, packages, fid)
     callback = construct(metrics_node(run.nodes["metrics"], n), "metrics", packages)
-    reals = callback.reals_of(construct(run.nodes["data"], "data", packages))
-    callback.evaluator.prepare(reals, run.cache_dir, device())
+    data = construct(run.nodes["data"], "data", packages)
+    callback.evaluator.prepare(callback.reals_of(data), run.cache_dir, device(), callback.parts_of(data))
     evaluation = callback.measure(run.model, "raw" if raw else "ema")
     callback.evaluator.notice_few_reals()
     floor = callback.evaluator.half_floor(seed=0)

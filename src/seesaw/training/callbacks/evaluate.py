@@ -17,12 +17,14 @@ from seesaw.functional.pixels import to_8_bit
 from seesaw.functional.ranks import collected, in_turn
 from seesaw.metrics.drift import COUNT, Drift
 from seesaw.metrics.estimate import estimate
-from seesaw.metrics.evaluator import Evaluation, Evaluator
+from seesaw.metrics.evaluator import Evaluation, Evaluator, Parts
 from seesaw.metrics.extractors.base import Extractor, Frozen, check_channels
+from seesaw.metrics.features import FIXED
 from seesaw.metrics.metric import Metric, Panel, panels
 from seesaw.metrics.protocol import Which
 from seesaw.metrics.reference import Reals
 from seesaw.training.callbacks.base import BatchCallback
+from seesaw.training.callbacks.players import player_figures
 from seesaw.training.loggers.tracker import trackers_of
 from seesaw.util import key
 
@@ -160,6 +162,11 @@ class Evaluate(BatchCallback):
         """The images of a data module to measure against. UserError where they are held-out ones and none are held out."""
         return data.reals if self.against == "train" else data.images_of(self.against)
 
+    def parts_of(self, data: Any) -> Parts | None:
+        """The images of a data module that are trained on and those held out; None where none are."""
+        held_out = getattr(data, "held_out", None)
+        return None if held_out is None else (data.reals, held_out)
+
     def check_channels(self, channels: int) -> None:
         """UserError where the extractor takes no images of so many channels."""
         check_channels(self.evaluator.extractor, channels)
@@ -203,7 +210,7 @@ class Evaluate(BatchCallback):
         left = self.evaluations_after(pl_module.images_shown)
         if trainer.is_global_zero and cost.seconds(left) > WORTH_PRINTING:
             print(cost.message(left), flush=True)
-        self.evaluator.prepare(reals, self.cache_dir, device)
+        self.evaluator.prepare(reals, self.cache_dir, device, self.parts_of(trainer.datamodule))  # type: ignore[attr-defined]
         if trainer.is_global_zero:  # which has the statistics of the reals
             self.evaluator.notice_few_reals()
         self.forget_others(self.evaluator.protocol(reals).label(), pl_module)
@@ -235,15 +242,13 @@ class Evaluate(BatchCallback):
 
     def evaluate(self, trainer: Trainer, pl_module: Any) -> None:
         """Measure now, report, and remember the best."""
-        values, roles = dict[str, float](), dict[str, float]()
-        if evaluation := self.measure(pl_module, "ema"):  # None but on the first process
+        values, roles, fixed = dict[str, float](), dict[str, float](), self.fixed(pl_module, "ema")
+        if evaluation := self.measure(pl_module, "ema", fixed):  # None but on the first process
             values, self.protocol, roles = evaluation.values, evaluation.protocol.label(), evaluation.evidence
         if self.raw and (evaluation := self.measure(pl_module, "raw")):
             values |= {f"{name}_raw": value for name, value in evaluation.values.items()}
-        y = self.labels(pl_module, self.evaluator.reals, COUNT)
-        fixed = pl_module.sample(COUNT, self.latent_seed, y=y, batch_size=self.batch_size)
-        drift = self.drift.update(torch.cat([chunk.cpu() for chunk in fixed]))
-        self.last, self.evidence = trainer.strategy.broadcast((values | drift, roles | drift))
+        more = self.drift.update(fixed[:COUNT]) | player_figures(trainer.datamodule, pl_module, self.latent_seed)  # type: ignore[attr-defined]
+        self.last, self.evidence = trainer.strategy.broadcast((values | more, roles | more))
         self.evaluated_at = pl_module.images_shown
         value = self.last[self.primary]
         self.evidence["distance"] = self.badness(value)
@@ -255,14 +260,23 @@ class Evaluate(BatchCallback):
             tracker.summarise(self.figures())
         pl_module.observe_primary(self.badness(value))
 
-    def measure(self, pl_module: Any, which: Which) -> Evaluation | None:
-        """Values and protocol of the module's present weights; None but on the first process. The evaluator must be prepared."""
+    def fixed(self, pl_module: Any, which: Which) -> Tensor:
+        """The images of fixed latents, on the CPU, that drift and metrics of pixels see: every process makes all of them."""
+        y = self.labels(pl_module, self.evaluator.reals, FIXED)
+        chunks = pl_module.sample(FIXED, self.latent_seed, y=y, ema=which == "ema", batch_size=self.batch_size)
+        return torch.cat([chunk.cpu() for chunk in chunks])
+
+    def measure(self, pl_module: Any, which: Which, fixed: Tensor | None = None) -> Evaluation | None:
+        """Values and protocol of the module's present weights; None but on the first process. The evaluator must be prepared.
+        `fixed`: the images of fixed latents, where they are known."""
+        if fixed is None and self.evaluator.sees_images:
+            fixed = self.fixed(pl_module, which)
         n, size = self.evaluator.count, self.batch_size
         y = self.labels(pl_module, self.evaluator.reals, n)
         chunks = pl_module.sample(n, self.latent_seed, y=y, ema=which == "ema", batch_size=size, shard=self.shard)
         features = self.evaluator.features(chunks, sum(in_turn(n, size, *self.shard)))
         whole = collected(features, n, size)
-        return None if whole is None else self.evaluator.measure(whole, which, y)
+        return None if whole is None else self.evaluator.measure(whole, which, y, None if fixed is None else to_8_bit(fixed))
 
     def labels(self, pl_module: Any, reals: Any, n: int) -> Tensor | None:
         """int64 (n,), drawn from the reals' labels with `latent_seed`: the frequencies of the reals. None for a model that

@@ -7,6 +7,8 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.errors import Diverged
+from seesaw.metrics.features import K_DENSITY, MOST
+from seesaw.metrics.reference import KEPT
 from seesaw.monitor.monitor import Monitor
 from seesaw.monitor.verdict import Verdict
 from seesaw.training.callbacks.base import BatchCallback
@@ -68,7 +70,7 @@ class Watch(BatchCallback):
         if self.evaluation is None or self.evaluation.evaluated_at == self.seen:
             return
         self.seen = self.evaluation.evaluated_at
-        verdict = self.monitor.observe(self.seen, self.evaluation.evidence, self.evaluation.protocol)
+        verdict = self.monitor.observe(self.seen, evidence_of(self.evaluation), self.evaluation.protocol)
         pl_module.report({COLUMN: verdict.code}, self.seen)
         self.note(trainer, pl_module)
         self.act(trainer, pl_module)
@@ -109,6 +111,17 @@ class Watch(BatchCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.monitor.load_state_dict(state_dict)
+
+
+def evidence_of(evaluation: Evaluate) -> dict[str, float]:
+    """The figures of the last evaluation by role, and beside a coverage `coverage_reals`: what as many further reals would cover,
+    1 - (n / (n + m))^k of n reals and m samples, since each real's k nearest must all be nearer than any sample (Naeem et al.
+    2020, section 3.2, for large sets)."""
+    found = dict(evaluation.evidence)
+    if "coverage" in found:
+        m, n = min(evaluation.evaluator.count, MOST), min(len(evaluation.evaluator.reals), KEPT)
+        found["coverage_reals"] = 1 - (n / (n + m)) ** K_DENSITY
+    return found
 
 
 def entries(monitor: Monitor) -> dict[str, Any]:
