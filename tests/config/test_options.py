@@ -13,6 +13,7 @@ from toys import Stream, task
 
 from seesaw.config.options import AUTOMATIC, DECIDED, check_data, check_trainer
 from seesaw.data.sources.digits import Digits
+from seesaw.monitor.monitor import NoMonitor
 from seesaw.training.callbacks.evaluate import NoMetrics
 from seesaw.training.callbacks.stop import GracefulStop
 from seesaw.training.distributed import RankInfo
@@ -27,7 +28,7 @@ def test_every_argument_that_the_run_gives_the_trainer_is_refused_to_the_user(
     parts = {"callbacks": {}, "trainer": given.update}
     monkeypatch.setattr("seesaw.training.run.construct", lambda node, where, packages: parts[where])
     job = Job({"model": "dcgan", "data": "digits", "balance": "none"})
-    run = OpenRun(RunFolder(tmp_path), composed("trainer=cpu"), job, RankInfo(0, 1), NoMetrics(), Status(tmp_path))
+    run = OpenRun(RunFolder(tmp_path), composed("trainer=cpu"), job, RankInfo(0, 1), NoMetrics(), NoMonitor(), Status(tmp_path))
     make_trainer(run, GracefulStop(1), [], 0)
     assert set(given) <= set(DECIDED)
     assert check_trainer({"trainer": {"_target_": "x", "devices": 1, "precision": 16, "logger": False}}) == [

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,22 @@ def test_a_run_without_rollbacks_left_goes_on_to_its_length(capsys: pytest.Captu
     status = read_status(Path("run"))
     assert status["state"] == "finished"
     assert status["rollbacks"][0]["overrides"][0] == "penalty.r1.gamma=2"
+
+
+@pytest.mark.slow
+def test_two_processes_go_back_together(tmp_path: Path) -> None:
+    """A G that does not move is found stalled, by its rule; what each process did is in its one folder."""
+    program = "import sys; from seesaw.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    overrides = [*SMALL[:-1], "optimizer.G.lr=1e-12", "monitor.rules.stalled.drift=1", "monitor.rules.stalled.coverage=1", "kimg=0.224",
+                 "trainer.devices=2", "monitor.rollbacks=1", "run_dir=run"]  # fmt: skip
+    overrides = [one for one in overrides if one != "kimg=0.16"]
+    for more in ([], ["resume=auto"]):
+        command = [sys.executable, "-c", program, "train", *overrides, *more]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+        assert done.returncode == 0, done.stderr
+    status = read_status(Path("run"))
+    assert (status["state"], status["images_shown"], len(status["rollbacks"])) == ("finished", 224, 1)
+    assert [int(row["images"]) for row in rows("run")] == sorted({int(row["images"]) for row in rows("run")})
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class Watch(BatchCallback):
             return
         if self.monitor.on_unhealthy == "stop":
             self.stop.pruned = True
-        elif self.may_go_back(verdict):
+        elif trainer.strategy.broadcast(self.may_go_back(verdict)):  # the first process decides
             self.stop.rolled_back = True
         else:
             return
