@@ -12,6 +12,10 @@ def add(commands: Any) -> None:
     command = commands.add_parser("certify", help="a memorisation report: does a run repeat its training images")
     add_checkpoint_options(command)
     command.add_argument("--n", type=int, default=None, help="samples to compare (as the run measures)")
+    command.add_argument(
+        "--fid", metavar="FILE", default=None,
+        help="compare by Inception's features with these weights; `auto`: torch hub's cache, downloaded when missing",
+    )  # fmt: skip
     command.set_defaults(call=call)
 
 
@@ -20,4 +24,5 @@ def call(options: argparse.Namespace) -> str:
     path = checkpoint_of(options.run, options.which)
     from seesaw.training.certify import report
 
-    return report(options.run, path, options.raw, options.n, options.overrides, options.packages)
+    how = (options.raw, options.n, options.fid)
+    return report(options.run, path, *how, options.overrides, options.packages)

@@ -1,7 +1,7 @@
 """`seesaw certify`: the memorisation report of a run: figures, a verdict, and samples beside their nearest training images."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,9 +37,14 @@ class Seen(NamedTuple):
 
 
 def report(
-    run_path: Path, path: Path, raw: bool = False, n: int | None = None, overrides: list[str] | None = None,
-    packages: list[str] | None = None,
-) -> str:  # fmt: skip
+    run_path: Path,
+    path: Path,
+    raw: bool = False,
+    n: int | None = None,
+    fid: str | None = None,
+    overrides: Sequence[str] = (),
+    packages: Sequence[str] = (),
+) -> str:
     """Write certificate.json, certificate.txt and certificate.png into the run folder.
 
     Args:
@@ -47,6 +52,7 @@ def report(
         path: the checkpoint.
         raw: the raw generator instead of its average.
         n: number of samples; None: as the run measures.
+        fid: Inception's weights, to compare by its features; see `seesaw.training.inference.restore`.
         overrides, packages: see `seesaw.training.inference.restore`.
 
     Returns:
@@ -55,11 +61,11 @@ def report(
     Raises:
         UserError: the run measures nothing, is one of points, or a file cannot be written.
     """
-    run = restore(path, overrides or [], packages or [])
+    run = restore(path, overrides, packages, fid)
     if run.nodes["data"].get("resolution") == 1:
         raise UserError("a certificate compares images, and this run's data are points of the plane")
-    callback = construct(metrics_node(run.nodes["metrics"], n), "metrics", packages or [])
-    data = construct(run.nodes["data"], "data", packages or [])
+    callback = construct(metrics_node(run.nodes["metrics"], n), "metrics", packages)
+    data = construct(run.nodes["data"], "data", packages)
     reals, parts = data.reals, callback.parts_of(data)
     evaluator = callback.evaluator
     evaluator.prepare(reals, run.cache_dir, device(), parts)
