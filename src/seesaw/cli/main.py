@@ -1,10 +1,12 @@
-"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion."""
+"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search,
+completion."""
 
 import argparse
 import sys
 
 from seesaw.cli import (
     advise,
+    certify,
     compare,
     completion,
     evaluate,
@@ -22,6 +24,9 @@ from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, for_hydra
 from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
+
+COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, completion)
+"""In the order of the help page."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,8 +74,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
         required=True,
-        metavar="train | rerun | fork | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion",
+        metavar=" | ".join(module.__name__.rpartition(".")[2] for module in COMMANDS),
     )
-    for command in (train, rerun, fork, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion):
+    for command in COMMANDS:
         command.add(commands)
     return top
