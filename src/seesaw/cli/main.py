@@ -1,14 +1,31 @@
-"""The command `seesaw`: train, rerun, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion."""
+"""The command `seesaw`: train, rerun, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search,
+completion."""
 
 import argparse
 import sys
 
-from seesaw.cli import advise, compare, completion, evaluate, prepare, preview, rerun, sample, search, stylize, train
+from seesaw.cli import (
+    advise,
+    certify,
+    compare,
+    completion,
+    evaluate,
+    prepare,
+    preview,
+    rerun,
+    sample,
+    search,
+    stylize,
+    train,
+)
 from seesaw.cli.streams import prepare_streams
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, for_hydra
 from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
+
+COMMANDS = (train, rerun, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, completion)
+"""In the order of the help page."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,8 +71,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
         required=True,
-        metavar="train | rerun | advise | prepare | sample | preview | evaluate | compare | stylize | search | completion",
+        metavar=" | ".join(module.__name__.rpartition(".")[2] for module in COMMANDS),
     )
-    for command in (train, rerun, advise, prepare, sample, preview, evaluate, compare, stylize, search, completion):
+    for command in COMMANDS:
         command.add(commands)
     return top

@@ -55,18 +55,20 @@ def player_figures(gan: Any, reals: Batch, held_out: Batch | None = None) -> dic
         held_out: as many held-out ones; None: there is no r_v.
     """
     terms = [found[1] for phase in gan.phases.values() if (found := phase.adversarial()) is not None]
-    n = len(reals.real) // gan.game_setup.pack * gan.game_setup.pack
+    pack = gan.game_setup.pack
+    n = len(reals.real) // pack * pack
     if not n or not terms:
         return {}
     z, y = sampling.latents(n, gan.z_dim, gan.seed, "players").to(gan.device), labels_of(gan, reals.y, n)
+    chunks = parts(n, pack)
     with evaluated(gan.G, gan.D):
-        fake = [gan.G(z[rows], None if y is None else y[rows]).images for rows in parts(n)]
-        of_fakes = torch.cat([judged(gan, images, _at(y, rows)) for images, rows in zip(fake, parts(n), strict=True)])
+        fake = [gan.G(z[rows], None if y is None else y[rows]).images for rows in chunks]
+        of_fakes = torch.cat([judged(gan, images, _at(y, rows)) for images, rows in zip(fake, chunks, strict=True)])
         of_reals = of_images(gan, reals, n)
         found = {"r_t": signs(terms[0], of_reals, of_fakes)}
-        if held_out is not None and len(held_out.real) >= gan.game_setup.pack:
+        if held_out is not None and len(held_out.real) >= pack:
             found["r_v"] = overfitting(of_reals, of_images(gan, held_out, len(held_out.real)), of_fakes)
-        found["input_gradient"] = input_gradient(gan, fake[0], _at(y, parts(n)[0]))
+        found["input_gradient"] = input_gradient(gan, fake[0], _at(y, chunks[0]))
         return found | {"log_condition": log_condition(gan.G, gan.z_dim, gan.seed, labels_of(gan, reals.y, LATENTS))}
 
 
@@ -84,9 +86,9 @@ def evaluated(*nets: nn.Module) -> Iterator[None]:
             net.train(training)
 
 
-def parts(n: int) -> list[Tensor]:
-    """Rows of n images in parts that D judges at once."""
-    return list(torch.arange(n).split(JUDGED))
+def parts(n: int, pack: int) -> list[Tensor]:
+    """Rows of n images, whole packs, in parts that D judges at once."""
+    return list(torch.arange(n // pack * pack).split(JUDGED // pack * pack or pack))
 
 
 def labels_of(gan: Any, y: Tensor | None, n: int) -> Tensor | None:
@@ -101,7 +103,7 @@ def _at(y: Tensor | None, rows: Tensor) -> Tensor | None:
 def of_images(gan: Any, images: Batch, n: int) -> Tensor:
     """D's logits of the first n images, float (N,), n less what fills no pack."""
     found = []
-    for rows in parts(n // gan.game_setup.pack * gan.game_setup.pack):
+    for rows in parts(n, gan.game_setup.pack):
         pyramid = gan.view(to_unit(images.real[rows].to(gan.device), cast(torch.dtype, gan.dtype)))
         found.append(judged(gan, pyramid, labels_of(gan, None if images.y is None else images.y[rows], len(rows))))
     return torch.cat(found)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seesaw.functional.memorisation import likelihood_gap
 from seesaw.functional.neighbours import authentic_share, nearest
+from seesaw.metrics.duplicates import QUANTILE as DUPLICATE
 from seesaw.metrics.generalisation import Generalisation, spread
 from seesaw.metrics.reference import Reference
 
@@ -95,6 +96,9 @@ def certify(fakes: Tensor, training: Reference, mirror: Tensor | None, held_out:
         figures["near_limit"] = QUANTILE + max(EXCESS, SIGMAS * error)
     found = nearest(fakes, training.features)
     figures["authentic"] = authentic_share(found.distance[:, 0], found.index[:, 0], training.balls[:, 0])
+    few = min(len(fakes), len(training.features))
+    own = nearest(fakes[:few]).distance[:, 0]
+    figures["duplicates"] = (own < training.nearest_of(few).quantile(DUPLICATE)).double().mean().item()
     figures["precision"] = (nearest_ball(fakes, training)).double().mean().item()
     if held_out is not None:
         figures |= against_held_out(fakes, training, held_out)
@@ -146,22 +150,25 @@ def against_held_out(fakes: Tensor, training: Reference, held_out: Reference) ->
     }
 
 
+NO_SPLIT = (
+    "no images were held out: one half of the training images stands for them, so copies are counted of the other half alone, "
+    "and memorising that is spread over the whole set cannot be told from learning; train with data.holdout=0.1 for the whole "
+    "report"
+)
+
+
 def judge(figures: dict[str, float], has_held_out: bool) -> tuple[State, list[str]]:
     """The verdict by the limits of this module, and its sentences."""
-    reasons = []
-    if (share := figures.get("near", 0.0)) > figures.get("near_limit", 1.0):
-        reasons.append(
-            f"{share:.0%} of the samples lie as near to a training image as {QUANTILE:.0%} of reals do that were not trained on "
-            f"(limit {figures['near_limit']:.0%})"
-        )
-    if figures.get("c_t", 0.0) <= C_T_LIMIT:
-        reasons.append(f"C_T is {figures['c_t']:.1f} (limit {C_T_LIMIT:g}): samples lie nearer to training images than reals do")
-    if figures.get("fld_gap", 0.0) <= GAP_LIMIT:
-        reasons.append(f"the likelihood gap is {figures['fld_gap']:.1f} (limit {GAP_LIMIT:g}): samples explain training images better")
-    notes = [] if has_held_out else [
-        "no images were held out: one half of the training images stands for them, so copies are counted of the other half alone, and "
-        "memorising that is spread over the whole set cannot be told from learning; train with data.holdout=0.1 for the whole report"
-    ]  # fmt: skip
+    share, limit = figures.get("near", 0.0), figures.get("near_limit", 1.0)
+    near = (
+        f"{share:.0%} of the samples lie as near to a training image as {QUANTILE:.0%} of reals do that were not trained on "
+        f"(limit {limit:.0%})"
+    )
+    c_t, gap = figures.get("c_t", 0.0), figures.get("fld_gap", 0.0)
+    closer = f"C_T is {c_t:.1f} (limit {C_T_LIMIT:g}): samples lie nearer to training images than held-out ones do"
+    likelier = f"the likelihood gap is {gap:.1f} (limit {GAP_LIMIT:g}): samples explain training images better than held-out ones"
+    asked = ((share > limit, near), (c_t <= C_T_LIMIT, closer), (gap <= GAP_LIMIT, likelier))
+    reasons, notes = [sentence for holds, sentence in asked if holds], [] if has_held_out else [NO_SPLIT]
     if reasons:
         return "copies", [*reasons, *notes]
     if figures["precision"] < FAR:
@@ -169,5 +176,4 @@ def judge(figures: dict[str, float], has_held_out: bool) -> tuple[State, list[st
         return "undecided", [f"{lost}: they are too far from images of the set to show whether they copy", *notes]
     if "near" not in figures:
         return "undecided", [f"fewer than {LEAST_REALS} images were held out: too few to compare with", *notes]
-    calm = f"{share:.0%} of the samples lie as near to a training image as {QUANTILE:.0%} of reals do that were not trained on"
-    return "no sign of copies", [f"{calm} (limit {figures['near_limit']:.0%})", *notes]
+    return "no sign of copies", [near, *notes]

@@ -1,7 +1,7 @@
 """Metrics of generated images against the reals, by one extractor, with the protocol of their values."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from seesaw.errors import Notice
 from seesaw.functional.distances import frechet_distance, moments
 from seesaw.functional.pixels import to_8_bit
 from seesaw.metrics.extractors.base import Classifies, Extractor, LearnsFromReals, check_channels, row_width, rows_of
-from seesaw.metrics.features import Features
+from seesaw.metrics.features import FIXED, Features
 from seesaw.metrics.gate import LEAST as LEAST_EACH
 from seesaw.metrics.gate import RULE, Gate, gate_of
 from seesaw.metrics.metric import Metric, directions, named
@@ -139,12 +139,14 @@ class Evaluator:
         self, chunks: Iterable[Tensor], n: int, which: Which = "ema", y: Tensor | None = None, images: Tensor | None = None
     ) -> Evaluation:
         """Measure the first `n` images of `chunks`, uint8 or uint16 (b, C, H, W) each, with labels `y` (n,) where they have any;
-        `images` as `measure` takes them.
+        `images` as `measure` takes them, None: the first of `chunks`.
 
         Raises:
             ValueError: there are fewer images.
         """
-        return self.measure(self.features(chunks, n), which, y, images)
+        kept = list[Tensor]()
+        features = self.features(_watched(chunks, kept) if images is None and self.sees_images else chunks, n)
+        return self.measure(features, which, y, torch.cat(kept)[:FIXED] if kept else images)
 
     def measure(
         self, features: Tensor, which: Which = "ema", y: Tensor | None = None, images: Tensor | None = None
@@ -211,6 +213,14 @@ class Evaluator:
     def count_for(self, reals: Reals) -> int:
         """How many images `evaluate` should be given, of these reals."""
         return min(len(reals), MOST) if self.n is None else self.n
+
+
+def _watched(chunks: Iterable[Tensor], kept: list[Tensor]) -> Iterator[Tensor]:
+    """The chunks, the first images of which are kept as 8 bits on the CPU."""
+    for chunk in chunks:
+        if sum(map(len, kept)) < FIXED:
+            kept.append(to_8_bit(chunk[:FIXED].cpu()))
+        yield chunk
 
 
 def wanted(needs: type) -> str:
