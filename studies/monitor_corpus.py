@@ -54,6 +54,7 @@ LOSSES = {  # healthy pairs of a loss and a penalty
     "rpgan": ["loss=rpgan", "penalty=r1_r2"],
     "wgan_gp": ["loss=wasserstein", "penalty=wgan_gp"],
     "least_squares": ["loss=least_squares", "penalty=r1"],
+    "relativistic_hinge": ["loss=relativistic_hinge", "penalty=r1"],
 }
 WITHOUT_NORM = {"dcgan_small": ["model.D.norm=none"]}
 """What a gradient penalty takes beside it."""
@@ -121,6 +122,8 @@ def cases() -> list[Case]:
             common = [*how, f"kimg={kimg}", f"evaluate_kimg={kimg / EVALUATIONS:g}", f"log_kimg={kimg / EVALUATIONS / 2:g}"]
             for seed in range(1, healthy + 1):
                 for loss, more in (LOSSES if part == "short" else {"recipe": []}).items():
+                    if loss == "wgan_gp" and "mlp_points" in how[0]:  # needs several steps of D there: no healthy recipe
+                        continue
                     norm = WITHOUT_NORM.get(family, []) if loss == "wgan_gp" else []
                     found.append(Case(part, family, loss, seed, "healthy", 1.0, [*common, *without(common, more), *norm]))
             for seed in range(1, faulty + 1):

@@ -53,7 +53,8 @@ ZERO = {
     "logger": {"init_timeout": "does not wait", "finish_timeout": "does not wait"},
     "monitor": dict.fromkeys(
         ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "kept", "narrow", "sharp", "authentic",
-         "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled", "plunge", "formed", "right"),
+         "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled",
+         "plunge", "formed", "right"),
         "a share: never, or at once",
     ),
     "trainer": {}, "callbacks": {}, "dynamics": {}, "loss": {},
