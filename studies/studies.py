@@ -2,7 +2,7 @@
 
 Resumable: a finished run is not run again. Writes studies/results/NAME.json with machine, date and versions, and prints the
 table. Studies: main_job, mlp, fashion_mnist, skip_d, gaussians, stacked_digits, emoji, families_digits,
-families_fashion, learning_rates, packing, packing_slow, conditional, augment, transfer.
+families_fashion, families_today, learning_rates, packing, packing_slow, conditional, augment, transfer.
 """
 
 import argparse
@@ -69,6 +69,13 @@ BRIEF = {  # two to four minutes on one core with AVX2 alone
     "progan_small": ["model=progan_small", "kimg=48", "model.growth.fade=4000", "model.growth.stabilise=4000"],
     "msggan_small": ["model=msggan_small", "kimg=20"],
 }
+TODAY = {  # about five minutes on one core with AVX2 alone; dcgan_small again, so that all rows are of one day and machine
+    "dcgan_small": ["model=dcgan_small", "kimg=200", "evaluate_kimg=20"],
+    "sngan_small": ["model=sngan_small", "kimg=40", "evaluate_kimg=4"],
+    "stylegan2_small": ["model=stylegan2_small", "kimg=40", "evaluate_kimg=4"],
+    "r3gan_small": ["model=r3gan_small", "kimg=16", "evaluate_kimg=2"],
+    "vae_small": ["model=vae_small", "evaluate_kimg=10"],
+}
 CONDITIONS = {"unconditional": [], "conditional": ["data.labels=true"]}
 STUDIES: dict[str, dict[str, list[str]]] = {
     "main_job": {f"seed={s}": [f"seed={s}"] for s in (1, 2, 3)},
@@ -99,6 +106,12 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         f"{name} seed={s}": [*how, f"seed={s}", "data=fashion_mnist", "evaluate_kimg=20", "sample_kimg=20"]
         for s in (1, 2, 3)
         for name, how in FAMILIES.items()
+    },
+    "families_today": {  # the families of 0.3.0 beside dcgan_small, at equal images and at equal minutes
+        f"{data} {name} seed={s}": [*which, *how, f"seed={s}", "sample_kimg=8"]
+        for data, which in LABELLED.items()
+        for s in (1, 2, 3)
+        for name, how in TODAY.items()
     },
     "conditional": {  # what labels do at equal images
         f"{data} {name} {kind} seed={s}": [*which, *how, *labels, f"seed={s}", "evaluate_kimg=8", "sample_kimg=8"]
