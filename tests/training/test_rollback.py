@@ -55,6 +55,7 @@ def state(run: str) -> Any:
     return found["state_dict"], found["optimizer_states"], found["callbacks"], watch["found"], watch["changes"]
 
 
+@pytest.mark.slow
 def test_a_run_goes_back_with_a_remedy_and_keeps_what_it_leaves(capsys: pytest.CaptureFixture[str]) -> None:
     assert seesaw(["train", *SMALL, "run_dir=run"]) == 0
     status, left = read_status(Path("run")), read_status(Path("run/before-1"))
