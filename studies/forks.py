@@ -3,9 +3,9 @@
 effects: five seeds of dcgan_small, each forked at 12 kimg by three balances for 12 kimg more. It asks how much of the spread
 between runs a comparison of forks of one point leaves out: the variance of the paired effect beside that of the unpaired one.
 
-rollback: runs that are known to go bad (a D that is far too fast, no penalty), each once with monitor.on_unhealthy=report,
-which lets it go on, and once with rollback. The two are compared at equal images in all: what a run that went back had left
-behind counts, so its value is that at the length of the other less these images.
+rollback: runs of four families in which the players learn up to a hundred times faster from 45 % on, each once with
+monitor.on_unhealthy=report, which lets it go on, and once with rollback. The two are compared at equal images in all: what a
+run that went back had left behind counts, so its value is that at the length of the other less these images.
 
 Resumable: a finished run is not run again. Many runs share a process. Writes studies/results/forks_NAME.json and prints the
 table.
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import monitor_corpus as corpus
 from origin import origin
 
 ROOT = Path(__file__).parents[1]
@@ -33,25 +34,23 @@ POINT, END = 12, 24
 PARENT = ["model=dcgan_small", "data=digits", f"kimg={END}", f"checkpoints=[{POINT}]", "evaluate_kimg=3"]
 BALANCES = ("ttur", "skip_d", "instance_noise")
 
-POINTS = [
-    "model=mlp_points", "model.G.widths=[128,128]", "model.D.widths=[128,128]", "batch_size=128", "data.n=1000",
-    "metrics.n=1000", "penalty=none", "kimg=80", "evaluate_kimg=4", "log_kimg=2",
-]  # fmt: skip
-DIGITS = [
-    "data=digits", "data.limit=300", "data.resolution=16", "batch_size=32", "penalty=none", "kimg=24", "evaluate_kimg=1",
-    "log_kimg=0.5",
-]  # fmt: skip
-SMALL = ["model=dcgan_small", "model.G.width=12", "model.D.width=12"]
-FAST_D = ["schedule=constant", "optimizer.G.lr=2e-4", "optimizer.D.lr=4e-3"]
-FAST = ["schedule=constant", "optimizer.G.lr=4e-3", "optimizer.D.lr=4e-3"]
-BAD: dict[str, list[str]] = {
-    "ring fast": [*POINTS, "data=gaussians_ring", "data.std=0.05", *FAST],
-    "ring fast D": [*POINTS, "data=gaussians_ring", "data.std=0.05", *FAST_D],
-    "grid fast": [*POINTS, "data=gaussians_grid", "data.std=0.2", *FAST],
-    "grid fast D": [*POINTS, "data=gaussians_grid", "data.std=0.2", *FAST_D],
-    "digits fast": [*DIGITS, *SMALL, *FAST],
-    "digits fast D": [*DIGITS, *SMALL, *FAST_D],
-}
+FAMILIES = ("mlp", "dcgan_small", "ring", "grid")
+FAST = {"both x 30": (30, 30), "D x 30": (1, 30), "G x 30": (30, 1), "both x 100": (100, 100)}
+"""How much faster G and D learn from 45 % of the run on: what a schedule or a resumed run gone wrong does."""
+
+
+def bad() -> dict[str, list[str]]:
+    """Runs that go bad, by family and fault, with the settings of the labelled corpus."""
+    found = {}
+    for fault, (g, d) in FAST.items():
+        for family in FAMILIES:
+            kimg, how = corpus.FAMILIES[family]
+            length = [f"kimg={kimg}", f"evaluate_kimg={kimg / 20:g}", f"log_kimg={kimg / 40:g}"]
+            found[f"{family} {fault}"] = [*how, *length, *corpus.planted("Faster", 0.45, kimg, g=g, d=d)]
+    return found
+
+
+BAD = bad()
 FINAL = ("coverage", "reverse_kl", "modes")
 """Beginnings of the metrics that are compared at the end, beside the primary one."""
 

@@ -96,7 +96,7 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
     else:
         path = None if job.run_dir is None else Path(job.run_dir).expanduser()
     if cfg.resume not in (None, "auto"):
-        if cfg.fork_from is not None:
+        if cfg.get("fork_from") is not None:
             raise UserError(f"resume={cfg.resume} beside fork_from={cfg.fork_from}: both name what to go on from; give one")
         return from_checkpoint(cfg, job, path)
     if path is None:
@@ -104,7 +104,8 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
         path = path or new_folder(job.prefix(cfg.seed))
     last = path / "checkpoints" / "last.ckpt"
     if not last.is_file():
-        return RunFolder(path) if cfg.fork_from is None else RunFolder(path, fork_checkpoint(cfg.fork_from), forks=True)
+        fork_from = cfg.get("fork_from")
+        return RunFolder(path) if fork_from is None else RunFolder(path, fork_checkpoint(fork_from), forks=True)
     if cfg.resume is None:
         raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
     refuse_differences(cfg, saved_config(path), path, job.choices)
