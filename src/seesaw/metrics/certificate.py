@@ -82,7 +82,7 @@ def certify(fakes: Tensor, training: Reference, mirror: Tensor | None, held_out:
     """
     near = Nearness(training.features, mirror)
     ratio, neighbour, mirrored = near.of(fakes)
-    figures, base = {}, 1.0
+    figures: dict[str, float] = {}
     if held_out is None:
         half = torch.randperm(len(training.features), generator=torch.Generator().manual_seed(0)).tensor_split(2)
         near = Nearness(training.features[half[0]], None if mirror is None else mirror[half[0]])
@@ -143,11 +143,12 @@ def against_held_out(fakes: Tensor, training: Reference, held_out: Reference) ->
     """The figures that held-out reals allow."""
     own = nearest(held_out.features, training.features)
     sets = (fakes, training.features, held_out.features)
+    counts = [min(len(x), GAP_MOST) for x in sets]
     gap = likelihood_gap(*(spread(x, GAP_MOST) for x in sets))
     return {
         "authentic_reals": authentic_share(own.distance[:, 0], own.index[:, 0], training.balls[:, 0]),
         "fld_gap": gap,
-        "fld_limit": gap_limit(*(min(len(x), GAP_MOST) for x in sets), fakes.shape[1]),
+        "fld_limit": gap_limit(counts[0], counts[1], counts[2], fakes.shape[1]),
         "c_t": Generalisation(0.1).copying(training, held_out, fakes),
     }
 
