@@ -3,8 +3,8 @@
 Each draw divides the 1,797 digits at random: 900 are trained on, 180 are held out, and 700 of the rest are what a perfect
 generator would give. Copies take the place of a share of these: training images as they are, with Gaussian noise of 8 of 255,
 or mirrored. Counted is how often each set is called a copier, with Wilson intervals of 95 %. Also without the held-out images.
-Resumable: draws that are recorded are not made again. Writes studies/results/certificates.json; takes about ten minutes of a
-core.
+Resumable: draws that are recorded are not made again. Writes studies/results/certificates.json; takes about fifteen
+minutes of a core.
 """
 
 import argparse
