@@ -31,14 +31,14 @@ from seesaw.metrics.metric import Metric
 
 
 class PrecisionRecall(Metric):
-    higher_is_better = {"precision_digits": True, "recall_digits": True}
+    higher_is_better = {"own_precision": True, "own_recall": True}
     scale = "zero"
 
     def __init__(self, k: int = 3) -> None:
         self.k = k
 
     def __call__(self, reals, fakes):
-        of = {"precision_digits": (reals.features, fakes.values), "recall_digits": (fakes.values, reals.features)}
+        of = {"own_precision": (reals.features, fakes.values), "own_recall": (fakes.values, reals.features)}
         return {name: self.share(*pair) for name, pair in of.items()}
 
     def share(self, known, asked):
@@ -50,7 +50,7 @@ class PrecisionRecall(Metric):
 '''
 YAML = """
 defaults: [digits, _self_]
-primary: precision_digits
+primary: own_precision
 measures:
   neighbours: {_target_: own_metric.PrecisionRecall, k: 5}
 """
@@ -73,21 +73,21 @@ def test_one_file_and_one_entry_are_enough(tmp_path: Path, monkeypatch: pytest.M
     with initialize_config_dir(str(tmp_path), version_base="1.3"):
         node: Any = compose("top").metrics
     callback = instantiate(node, _convert_="all", evaluate_kimg=1.0)
-    assert callback.higher_is_better["precision_digits"]
+    assert callback.higher_is_better["own_precision"]
     evaluator = callback.evaluator
     evaluator.prepare(reals, tmp_path)
     other = digits(32).images[600:1200]
     found = evaluator.evaluate([other], 600)
     assert list(found.values)[:4] == ["frechet_digits", "kernel_digits", "valid_modes_digits", "valid_digits"]
     real, fake = (evaluator.extractor(x).numpy() for x in (reals.images, other))
-    for name, (known, asked) in {"precision_digits": (real, fake), "recall_digits": (fake, real)}.items():
+    for name, (known, asked) in {"own_precision": (real, fake), "own_recall": (fake, real)}.items():
         radius = NearestNeighbors(n_neighbors=6).fit(known).kneighbors(known)[0][:, -1]
         distance, index = NearestNeighbors(n_neighbors=600).fit(known).kneighbors(asked)
         assert found.values[name] == pytest.approx((distance <= radius[index]).any(1).mean(), abs=0.004)
         assert 0.5 < found.values[name] < 1
-    assert found.protocol.label().endswith(
-        f"; kernel distance over all samples and 600 reals; precision and recall by 5 neighbours; {RULE}"
-    )
+    label = found.protocol.label()
+    assert "; kernel distance over all samples and 600 reals; precision and recall k=3 (<=)" in label
+    assert label.endswith(f"; precision and recall by 5 neighbours; {RULE}")
     del sys.modules["own_metric"]
 
 

@@ -187,6 +187,6 @@ def choose_metrics(cfg: DictConfig, choices: dict[str, str], option: str) -> Non
 
 def option_node(group: str, option: str) -> DictConfig:
     """The node of an option of a group whose files start from other files of the group alone, as Hydra composes it."""
-    own = OmegaConf.load(config_dir() / group / f"{option}.yaml")
+    own: Any = OmegaConf.load(config_dir() / group / f"{option}.yaml")
     parts = own.pop("defaults", ["_self_"])
     return OmegaConf.merge(*(own if part == "_self_" else option_node(group, part) for part in parts))  # type: ignore[return-value]

@@ -41,7 +41,7 @@ class Nearest(NamedTuple):
     """The k nearest neighbours of each row: distances float64 (m, k), rising, and which rows they are, int64 (m, k)."""
 
     distance: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]
 
 
 def nearest(x: Tensor, y: Tensor | None = None, k: int = 1) -> Nearest:
@@ -84,7 +84,7 @@ class Counts(NamedTuple):
     density: float
     coverage: float
     distance: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]
 
 
 def count(
