@@ -22,7 +22,7 @@ from origin import origin
 
 from seesaw.data.sources.digits import digits
 from seesaw.functional.distances import covariance_factor, moments
-from seesaw.metrics.certificate import C_T_LIMIT, EXCESS, GAP_LIMIT, QUANTILE, SIGMAS, certify
+from seesaw.metrics.certificate import C_T_LIMIT, EXCESS, GAP_LIMIT, QUANTILE, SIGMAS, certify, judge
 from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.reference import Reference
 from seesaw.util import atomic_write, key
@@ -62,7 +62,7 @@ def draw(k: int, views: dict[str, Tensor]) -> dict[str, Any]:
                 fakes[:copied] = views[kind][train[:copied]]
             for have, part in (("held out", held_out), ("without", None)):
                 found = certify(fakes, training, views["mirrored"][train], part)
-                rows[f"{share:g} {kind}, {have}"] = {"state": found.state, **{n: round(v, 4) for n, v in found.figures.items()}}
+                rows[f"{share:g} {kind}, {have}"] = {n: round(v, 4) for n, v in found.figures.items()}
     return rows
 
 
@@ -78,8 +78,8 @@ def table(draws: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for case in next(iter(draws.values())):
         rows = [of_draw[case] for of_draw in draws.values()]
-        accused = sum(row["state"] == "copies" for row in rows)
-        ranges = {n: [min(r[n] for r in rows), max(r[n] for r in rows)] for n in rows[0] if n != "state"}
+        accused = sum(judge(row, "c_t" in row)[0] == "copies" for row in rows)
+        ranges = {n: [min(r[n] for r in rows), max(r[n] for r in rows)] for n in rows[0]}
         found[case] = {"copies": accused, "of": len(rows), "interval": wilson(accused, len(rows)), "ranges": ranges}
     return found
 
@@ -93,8 +93,7 @@ def main() -> None:
     noisy = images + NOISE * torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
     seen = {"exact": images, "noise": noisy.round().clamp(0, 255).to(torch.uint8), "mirrored": images.flip(3)}
     views = {name: features(extractor, x) for name, x in seen.items()}
-    limits = {"quantile": QUANTILE, "sigmas": SIGMAS, "excess": EXCESS, "c_t": C_T_LIMIT, "fld_gap": GAP_LIMIT}
-    setting = {"limits": limits, "trained": TRAINED, "held_out": HELD, "samples": GIVEN, "noise": NOISE}
+    setting = {"trained": TRAINED, "held_out": HELD, "samples": GIVEN, "noise": NOISE}
     before = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
     draws = before.get("draws", {}) if before.get("setting") == setting else {}
     for k in range(TUNED, TUNED + options.draws):
@@ -109,7 +108,9 @@ def main() -> None:
 
 
 def write(setting: dict[str, Any], draws: dict[str, Any]) -> None:
-    content = {"origin": origin("python studies/certificates.py"), "setting": setting, "table": table(draws), "draws": draws}
+    limits = {"quantile": QUANTILE, "sigmas": SIGMAS, "excess": EXCESS, "c_t": C_T_LIMIT, "fld_gap": -GAP_LIMIT}
+    content = {"origin": origin("python studies/certificates.py"), "setting": setting, "limits": limits, "table": table(draws)}
+    content["draws"] = draws
     atomic_write(OUT, json.dumps(content, indent=1) + "\n")
 
 

@@ -8,6 +8,7 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from seesaw.functional.memorisation import c_t, likelihood_gap, mann_whitney_z
+from seesaw.metrics.certificate import gap_limit
 
 
 def normal(n: int, seed: int, d: int = 8) -> Tensor:
@@ -39,7 +40,7 @@ def test_the_likelihood_gap_falls_with_the_share_of_copies() -> None:
     train, held, fresh = normal(300, 0), normal(150, 1), normal(300, 2)
     gaps = [likelihood_gap(torch.cat([train[:k], fresh[k:]]), train, held) for k in (0, 15, 60, 300)]
     assert gaps == sorted(gaps, reverse=True)
-    assert gaps[0] > -3 > gaps[2]
+    assert gaps[0] > gap_limit(300, 300, 150, 8) > gaps[3]
     assert all(math.isfinite(gap) for gap in gaps)
     noisy = likelihood_gap(train + 0.2 * normal(300, 3), train, held)
     assert gaps[3] < noisy < gaps[0] - 3

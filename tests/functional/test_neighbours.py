@@ -33,7 +33,7 @@ def test_the_neighbours_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatc
 def test_precision_and_recall_are_those_of_torch_fidelity(shift: float) -> None:
     x, y = points(300, 0), points(260, 1, shift)
     found = count(x, y, nearest(x, k=5).distance, nearest(y, k=5).distance)
-    precision, recall = calculate_precision_recall_full(x.double(), y.double(), neighborhood=3)
+    precision, recall = calculate_precision_recall_full(y.double(), x.double(), neighborhood=3)
     assert (found.precision, found.recall) == (pytest.approx(float(precision)), pytest.approx(float(recall)))
 
 
@@ -64,7 +64,7 @@ def test_a_generator_that_repeats_k_of_n_reals(k: int) -> None:
     found = count(x, fakes, nearest(x, k=5).distance, nearest(fakes, k=5).distance)
     assert found.precision == 1
     assert k / 500 <= found.recall <= (1 if k == 100 else k / 500)  # a ball of equal samples has no radius
-    reached = nearest(x, x[:k]).distance[:, 0] < nearest(x, k=5).distance[:, 4]
+    reached = nearest(x, x[:k]).distance[:, 0] < nearest(x, k=5).distance[:, 4] - 1e-9
     assert found.coverage == pytest.approx(reached.double().mean().item())
     assert authentic_share(found.distance, found.index, nearest(x).distance[:, 0]) == 0
 

@@ -6,7 +6,6 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from seesaw.config.compose import option_node
 from seesaw.metrics.evaluator import Evaluator
 from seesaw.metrics.extractors.base import Extractor
 from seesaw.metrics.metric import Metric
@@ -15,8 +14,8 @@ CONF = Path(__file__).parents[2] / "conf" / "metrics"
 
 
 def measures(option: str, subsets: int | None = None) -> dict[str, Metric]:
-    """The metrics of conf/metrics/<option>.yaml, the kernel distance over so many subsets."""
-    nodes: Any = OmegaConf.to_container(OmegaConf.create({"m": option_node("metrics", option)}).m, resolve=True)["measures"]
+    """The metrics that conf/metrics/<option>.yaml names itself, the kernel distance over so many subsets."""
+    nodes: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{option}.yaml"))["measures"]  # type: ignore[index]
     kernel = "seesaw.metrics.kernel.Kernel"
     return {
         name: instantiate(node | ({"subsets": subsets} if node["_target_"] == kernel else {}))

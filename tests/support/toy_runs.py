@@ -11,6 +11,7 @@ from shipped import measures
 from torch import Tensor, nn
 
 from seesaw.data.images import ImageSet
+from seesaw.data.module import NoGrowth
 from seesaw.data.sources.digits import digits
 from seesaw.experiment import Experiment
 from seesaw.metrics.drift import COUNT
@@ -23,7 +24,7 @@ class Reals(pl.LightningDataModule):
     def __init__(self, batch_size: int = 32) -> None:
         super().__init__()
         self.reals: ImageSet = digits(16)
-        self.batch_size = batch_size
+        self.batch_size, self.growth = batch_size, NoGrowth()
 
     def train_dataloader(self) -> Any:
         return torch.utils.data.DataLoader(list(self.reals.images), batch_size=self.batch_size)

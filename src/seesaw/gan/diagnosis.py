@@ -156,7 +156,8 @@ def log_condition(G: nn.Module, z_dim: int, seed: int, y: Tensor | None = None) 
         images = torch.cat(list(_images(twin, torch.cat([z[None], z + STEP * basis]), None if y is None else y[k])))
         columns = (images[1:] - images[0]) / STEP
         values = torch.linalg.eigvalsh(columns @ columns.T)
-        found.append(math.log10(values[-1] / values[0]) if values[0] > 0 else math.inf)
+        least, largest = values[0].item(), values[-1].item()
+        found.append(math.log10(largest / least) if least > 0 else math.inf)
     return sum(found) / len(found)
 
 

@@ -31,8 +31,8 @@ EXCESS = 0.05
 C_T_LIMIT = -3.0
 """C_T at and below which samples copy: the authors' own reading of it, in standard errors."""
 
-GAP_LIMIT = -3.0
-"""Likelihood gap at and below which samples copy, in hundredths of a nat a dimension."""
+GAP_LIMIT = 3.0
+"""Least depth below 0 of a likelihood gap that is called copying, in hundredths of a nat a dimension; see `gap_limit`."""
 
 GAP_MOST = 2000
 """Samples and reals of each part of which the gap is taken."""
@@ -142,12 +142,21 @@ def nearest_ball(fakes: Tensor, training: Reference) -> Tensor:
 def against_held_out(fakes: Tensor, training: Reference, held_out: Reference) -> dict[str, float]:
     """The figures that held-out reals allow."""
     own = nearest(held_out.features, training.features)
-    gap = likelihood_gap(*(spread(x, GAP_MOST) for x in (fakes, training.features, held_out.features)))
+    sets = (fakes, training.features, held_out.features)
+    gap = likelihood_gap(*(spread(x, GAP_MOST) for x in sets))
     return {
         "authentic_reals": authentic_share(own.distance[:, 0], own.index[:, 0], training.balls[:, 0]),
         "fld_gap": gap,
+        "fld_limit": gap_limit(*(min(len(x), GAP_MOST) for x in sets), fakes.shape[1]),
         "c_t": Generalisation(0.1).copying(training, held_out, fakes),
     }
+
+
+def gap_limit(samples: int, training: int, held_out: int, d: int) -> float:
+    """The likelihood gap below which samples copy: four standard errors of the difference of two mean log-likelihoods of Gaussian
+    points, less half a nat for each width, which is fitted to the training reals alone (Wilks 1938); at most -3."""
+    error = 100 * math.sqrt((1 / training + 1 / held_out) / (2 * d))
+    return -max(GAP_LIMIT, SIGMAS * error + 50 * samples / (training * d))
 
 
 NO_SPLIT = (
@@ -164,10 +173,10 @@ def judge(figures: dict[str, float], has_held_out: bool) -> tuple[State, list[st
         f"{share:.0%} of the samples lie as near to a training image as {QUANTILE:.0%} of reals do that were not trained on "
         f"(limit {limit:.0%})"
     )
-    c_t, gap = figures.get("c_t", 0.0), figures.get("fld_gap", 0.0)
+    c_t, gap, depth = figures.get("c_t", 0.0), figures.get("fld_gap", 0.0), figures.get("fld_limit", 0.0)
     closer = f"C_T is {c_t:.1f} (limit {C_T_LIMIT:g}): samples lie nearer to training images than held-out ones do"
-    likelier = f"the likelihood gap is {gap:.1f} (limit {GAP_LIMIT:g}): samples explain training images better than held-out ones"
-    asked = ((share > limit, near), (c_t <= C_T_LIMIT, closer), (gap <= GAP_LIMIT, likelier))
+    likelier = f"the likelihood gap is {gap:.1f} (limit {depth:.1f}): samples explain training images better than held-out ones"
+    asked = ((share > limit, near), (c_t <= C_T_LIMIT, closer), (gap < depth, likelier))
     reasons, notes = [sentence for holds, sentence in asked if holds], [] if has_held_out else [NO_SPLIT]
     if reasons:
         return "copies", [*reasons, *notes]

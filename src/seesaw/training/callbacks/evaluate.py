@@ -262,8 +262,9 @@ class Evaluate(BatchCallback):
 
     def fixed(self, pl_module: Any, which: Which) -> Tensor:
         """The images of fixed latents, on the CPU, that drift and metrics of pixels see: every process makes all of them."""
-        y = self.labels(pl_module, self.evaluator.reals, FIXED)
-        chunks = pl_module.sample(FIXED, self.latent_seed, y=y, ema=which == "ema", batch_size=self.batch_size)
+        n = FIXED if self.evaluator.sees_images else COUNT
+        y = self.labels(pl_module, self.evaluator.reals, n)
+        chunks = pl_module.sample(n, self.latent_seed, y=y, ema=which == "ema", batch_size=self.batch_size)
         return torch.cat([chunk.cpu() for chunk in chunks])
 
     def measure(self, pl_module: Any, which: Which, fixed: Tensor | None = None) -> Evaluation | None:
