@@ -228,10 +228,10 @@ def shipped_monitor() -> Any:
     return construct(yaml.safe_load((ROOT / "conf" / "monitor" / "default.yaml").read_text(encoding="utf-8")), "monitor")
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
-    """A share with its 95 % interval (Wilson 1927): [share, low, high]."""
+def wilson(hits: int, n: int, z: float = 1.96) -> list[float | None]:
+    """A share with its 95 % interval (Wilson 1927): [share, low, high]; no share of nothing."""
     if not n:
-        return [math.nan, 0.0, 1.0]
+        return [None, 0.0, 1.0]
     p, scale = hits / n, 1 + z * z / n
     centre, half = (p + z * z / (2 * n)) / scale, z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
     return [round(p, 4), round(max(centre - half, 0), 4), round(min(centre + half, 1), 4)]

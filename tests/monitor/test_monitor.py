@@ -86,6 +86,11 @@ FAULTS: dict[str, tuple[str, Any]] = {
     "gradients explode": ("diverging", lambda t: healthy(t) | {G_NORM: 1.0 if t < 0.5 else 10.0 ** (40 * t - 17)}),
     "logits explode": ("diverging", from_start(**{"train/D/logits_real": 5e4})),
     "all that was won is lost": ("diverging", after(0.5, distance=300.0, precision=0.1, coverage=0.3, recall=0.3)),
+    "D is flat": (
+        "g_dominates",
+        lambda t: healthy(t) | {"coverage": 0.2, "recall": 0.2, "precision": 0.3, "vendi_ratio": 0.5, ACCURACY: 0.5}
+        | ({"input_gradient": 0.001} if t > 0.4 else {}),
+    ),
     "D is fooled": ("g_dominates", lambda t: healthy(t) | BAD | {"distance": 95 - 30 * t, ACCURACY: 0.2}),
     "a frozen G": ("stalled", from_start(**BAD, drift=0.0)),
 }  # fmt: skip

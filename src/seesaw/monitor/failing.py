@@ -123,6 +123,7 @@ class GDominates(Rule):
         dead: D's gradient norm over its largest value so far, up to which D is dead, unless it is right: nothing is left to
             learn then either.
         right: accuracy of D above which it is right.
+        faint: D's gradient at G's images over its largest value so far, up to which a D at chance leads G nowhere.
         still: share of the run so far in which the distance did not improve.
         gain: what counts as an improvement, as a part of the distance.
         coverage: of the reals, below which the distance is called bad where it is measured.
@@ -140,19 +141,27 @@ class GDominates(Rule):
         accuracy: float = 0.55,
         dead: float = 1e-4,
         right: float = 0.8,
+        faint: float = 0.1,
         still: float = 0.34,
         gain: float = 0.02,
         coverage: float = 0.3,
     ) -> None:
         check_shares(fooled=fooled, accuracy=accuracy, dead=dead, right=right, still=still, gain=gain, coverage=coverage)
-        self.fooled, self.accuracy, self.dead, self.right = fooled, accuracy, dead, right
+        check_shares(faint=faint)
+        self.fooled, self.accuracy, self.dead, self.right, self.faint = fooled, accuracy, dead, right, faint
         self.still, self.gain, self.coverage = still, gain, coverage
 
     def __call__(self, history: History) -> Finding | None:
         accuracy, norm, most = history.now(ACCURACY), history.now(NORMS["D"]), history.most(NORMS["D"])
         if norm <= self.dead * most and not accuracy > self.right:
             return Finding(f"D has stopped to learn: its gradient norm is {norm:.2g}, and was {most:.2g}")
-        if not accuracy <= self.accuracy or not bad(history, self.coverage):
+        if not accuracy <= self.accuracy or not history.grown:
+            return None
+        slope, steepest = history.now("input_gradient"), history.most("input_gradient")
+        if slope <= self.faint * steepest and history.covered < self.coverage:
+            what = f"D is right about {accuracy:.0%} of what it sees, no more than by chance"
+            return Finding(f"{what}, and its gradient at G's images fell from {steepest:.2g} to {slope:.2g}")
+        if not bad(history, self.coverage):
             return None
         if accuracy <= self.fooled:
             return Finding(f"D is right about {accuracy:.0%} of what it sees, less than by chance, and the samples are bad")

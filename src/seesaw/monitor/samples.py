@@ -170,8 +170,8 @@ class Memorising(Rule):
     def __call__(self, history: History) -> Finding | None:
         authentic, reals = history.now("authentic"), history.now("authentic_reals")
         if authentic < self.authentic * (1 if math.isnan(reals) else reals):
-            beside = "" if math.isnan(reals) else f", and {reals:.0%} of held-out reals"
-            return Finding(f"{authentic:.0%} of the samples are no copies of training images{beside}")
+            beside = "" if math.isnan(reals) else f", and {1 - reals:.0%} of held-out reals"
+            return Finding(f"{1 - authentic:.0%} of the samples lie as near to a training image as copies do{beside}")
         copied = history.now("c_t")
         if copied < self.copies:
             return Finding(f"samples lie nearer to the training images than held-out reals do (C_T {copied:.1f})")
