@@ -238,8 +238,8 @@ def test_help_of_the_installed_command_names_its_own_completion(capsys: pytest.C
     assert "train.py" not in text
 
 
-COMMANDS = {"train", "rerun", "fork", "advise", "prepare", "sample", "preview", "evaluate", "certify", "compare", "stylize", "search",
-            "completion"}  # fmt: skip
+COMMANDS = {"train", "rerun", "fork", "advise", "prepare", "sample", "preview", "evaluate", "certify", "compare", "stylize",
+            "search", "completion"}  # fmt: skip
 
 
 def with_command(folder: Path) -> dict[str, str]:
