@@ -32,8 +32,8 @@ TRAINED, HELD, GIVEN = 900, 180, 700
 KINDS = {0.0: ("fresh",), 0.05: ("exact",), 0.2: ("exact", "noise", "mirrored"), 1.0: ("exact", "noise", "mirrored")}
 """By the share of copies."""
 
-TUNED = 42
-"""The first draws, by which limits were chosen; they are not counted."""
+TUNED = 90
+"""The first draws, seen while limits were chosen; they are not counted."""
 
 NOISE = 8
 
