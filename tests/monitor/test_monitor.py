@@ -158,6 +158,15 @@ def test_a_verdict_dates_from_the_first_finding_and_ends_when_the_fault_does() -
     assert [a.state for a, b in pairwise(found) if a.state != b.state] == ["warming_up", "healthy", "collapsed"]
 
 
+def test_a_fault_behind_another_one_dates_from_its_own_first_finding() -> None:
+    """A weak D, and then one image: the samples were not alike before."""
+    weak = BAD | {ACCURACY: 0.5}
+    monitor = shipped()
+    watched(lambda t: healthy(t) | (weak if t <= 0.5 else weak | ONE_IMAGE), monitor)
+    assert [(change.state, change.since_kimg) for change in monitor.changes][-2:] == [("g_dominates", 3), ("collapsed", 11)]
+    assert monitor.unhealthy_for == N - 2
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_restored_monitor_goes_on_as_the_unbroken_one(name: str) -> None:
     """Also from between two evaluations, with a window on its way; through JSON, as nothing but plain values may be kept."""

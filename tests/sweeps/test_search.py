@@ -184,6 +184,20 @@ def test_a_search_of_real_runs_prunes_and_goes_on(here: Path, capfd: pytest.Capt
     assert "found was begun as another search: fixed:" in capfd.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_curves", "here")
+def test_a_trial_that_its_monitor_ends_is_pruned(capfd: pytest.CaptureFixture[str]) -> None:
+    """D does not learn, and two evaluations are enough to be sure."""
+    frozen = ["monitor.on_unhealthy=stop", "monitor.patience=1", "monitor.least=1", "monitor.confirm=1", "monitor.warm_up=0"]
+    frozen += ["optimizer.G.lr=1e-12", "monitor.rules.stalled.drift=1", "monitor.rules.stalled.coverage=1", "kimg=0.128"]
+    command = ["search", "r1_gamma", *SMALL, *frozen, "logger=none", "--out", "found", "--trials", "2"]
+    assert main(command) == 1  # no trial reached its length
+    out = capfd.readouterr().out
+    assert "trial 0 pruned" in out
+    assert "finished" not in out.replace("0 finished", "")
+    assert read_status(Path("found/0"))["state"] == "pruned"
+
+
 @pytest.mark.parametrize("damage", ["deleted", "emptied", "older"])
 def test_trials_without_their_study_are_refused(damage: str, tmp_path: Path) -> None:
     """New ones would take their numbers, find their folders taken, and fail one after the other."""

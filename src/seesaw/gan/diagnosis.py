@@ -24,6 +24,9 @@ from seesaw.util import key
 JUDGED = 256
 """Images that D judges at once."""
 
+SLOPES = 64
+"""Images at which D's gradient is taken."""
+
 LATENTS, DIRECTIONS = 2, 64
 """Latents at which G's Jacobian is taken, and directions of each at most."""
 
@@ -46,7 +49,8 @@ def player_figures(gan: Any, reals: Batch, held_out: Batch | None = None) -> dic
       where all are on their side.
     * `r_v`: (E D(training) - E D(held out)) / (E D(training) - E D(fakes)), the same equation: 0 where D generalises, 1 where
       held-out reals look like fakes to it.
-    * `input_gradient`: mean norm of the gradient of D's logit by its image, at G's images of fixed latents.
+    * `input_gradient`: mean norm of the gradient of D's logit by its image, at G's images of at most 64 fixed
+      latents.
     * `log_condition`: see `log_condition`.
 
     Args:
@@ -68,7 +72,8 @@ def player_figures(gan: Any, reals: Batch, held_out: Batch | None = None) -> dic
         found = {"r_t": signs(terms[0], of_reals, of_fakes)}
         if held_out is not None and len(held_out.real) >= pack:
             found["r_v"] = overfitting(of_reals, of_images(gan, held_out, len(held_out.real)), of_fakes)
-        found["input_gradient"] = input_gradient(gan, fake[0], _at(y, chunks[0]))
+        few = max(SLOPES // pack, 1) * pack
+        found["input_gradient"] = input_gradient(gan, [scale[:few] for scale in fake[0]], _at(y, chunks[0][:few]))
         return found | {"log_condition": log_condition(gan.G, gan.z_dim, gan.seed, labels_of(gan, reals.y, LATENTS))}
 
 

@@ -10,7 +10,7 @@ from seesaw.metrics.features import FIXED, Features
 from seesaw.metrics.metric import Metric
 from seesaw.metrics.reference import Reals, Reference
 
-NEXT = 8
+NEXT = 4
 """Other images with which each is paired."""
 
 SIDE = 32
@@ -24,7 +24,7 @@ class MsSsim(Metric):
     """Mean multi-scale structural similarity of pairs of samples (Odena et al. 2017, section 4.2, within no class), logged as
     ms_ssim, and that of pairs of reals, ms_ssim_reals: 1 for one image repeated; samples well above reals have lost variety.
 
-    Of 64 samples of fixed latents, and of 64 reals, evenly spaced; each is paired with the next eight. Deviations: 3 scales and a
+    Of 64 samples of fixed latents, and of 64 reals, evenly spaced; each is paired with the next four. Deviations: 3 scales and a
     window of 7 pixels, of images that are averaged or enlarged to 32 x 32, so that the cost is one for all sets. nan where no
     images are given.
     """

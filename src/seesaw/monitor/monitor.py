@@ -153,11 +153,14 @@ class Monitor:
         return all(one == state for one in recent)
 
     def _since(self, state: str) -> float:
-        """Thousands of images at the first evaluation of those in a row that speak for the state."""
+        """Thousands of images at the first evaluation of those in a row that speak for the state; any unhealthy one speaks
+        against a healthy verdict, and none but its own for a change between two faults."""
         first = len(self.found) - 1
-        while (
-            first and (self.found[first - 1] in HEALTHY) == (state in HEALTHY) and self.found[first - 1] != "warming_up"
-        ):
+        exact = self.last is not None and self.last.unhealthy and state not in HEALTHY
+        while first and self.found[first - 1] != "warming_up":
+            before = self.found[first - 1]
+            if before != state and (exact or (before in HEALTHY) != (state in HEALTHY)):
+                break
             first -= 1
         return self.records[first].images / 1000
 

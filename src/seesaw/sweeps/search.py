@@ -261,7 +261,8 @@ class Search:
             from seesaw.training.run import run
 
             value = run(cfg, config, job)
-            if read_status(self.plan.out / str(trial.number)).get("state") == "interrupted":
+            state = read_status(self.plan.out / str(trial.number)).get("state")
+            if state == "interrupted":
                 raise UserError("it was ended by a time limit before its length; give a smaller kimg")
             if value is None or not math.isfinite(value):
                 raise UserError(f"the distance is {value}")
@@ -277,11 +278,12 @@ class Search:
             self.study.tell(trial, state=TrialState.FAIL)
             print(f"trial {trial.number} failed: {' '.join(drawn)}: {reason}", flush=True)
             return
-        if judge.pruned:
+        pruned = judge.pruned or state == "pruned"  # by its monitor
+        if pruned:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, value)
-        self.report(trial.number, value, "pruned" if judge.pruned else "finished", drawn)
+        self.report(trial.number, value, "pruned" if pruned else "finished", drawn)
 
     def report(self, number: int, value: float, how: str, drawn: list[str]) -> None:
         best = self.best()

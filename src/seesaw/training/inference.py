@@ -39,7 +39,7 @@ GROUPS = ("model", "data", "metrics", *PARTS)
 FIXED = ("_target_", "resolution", "channels", "depth", "labels", "classes", "class_names", "holdout")
 """Keys of the data that belong to the model as it was trained."""
 
-PLACES = ("cache_dir", "run_dir", "resume", "init_from")
+PLACES = ("cache_dir", "run_dir", "resume", "init_from", "fork_from")
 """Keys of paths that a run writes to or begins from: those of the checkpoint are dropped wherever they stand."""
 
 

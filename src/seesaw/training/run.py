@@ -59,6 +59,9 @@ from seesaw.training.threads import may_tune, on_cpu, start_threads
 
 rank_zero_print = rank_zero_only(print)
 
+SHOWN = 4
+"""Figures in the last line of a run, the primary one first; metrics.csv has all."""
+
 
 @report_child_error()
 def run(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | None:
@@ -274,7 +277,8 @@ def report_end(run: OpenRun, state: str, kimg: float) -> None:
         return
     if state == "rolled_back":  # reported where it is carried out
         return
-    figures = "  ".join(f"{name} {value:.4g}" for name, value in run.evaluation.last.items())
+    names = sorted(run.evaluation.last, key=lambda name: name != run.evaluation.primary)
+    figures = "  ".join(f"{name} {run.evaluation.last[name]:.4g}" for name in names[:SHOWN])
     ended = "pruned at" if state == "pruned" else state
     rank_zero_print(f"{ended} {kimg:g} kimg: {run.folder.path}  {figures}", flush=True)
     if run.monitor.last is not None:

@@ -61,7 +61,7 @@ def cells(found: Sequence[Effect]) -> pd.DataFrame:
             "change": effect.change, "against": effect.against,
             "points": f"{effect.points}" + (f", {effect.lost} lost" if effect.lost else ""),
             "paired": spread(effect.paired), "unpaired": spread(effect.unpaired),
-            "variance paired / unpaired": " / ".join(map(figure, effect.variances)),
+            "variance paired / unpaired": " / ".join(map(figure, effect.variances)) if effect.points > 1 else "-",
         }
         for effect in found
     ]  # fmt: skip
@@ -91,9 +91,6 @@ def report(comparison: Comparison) -> list[str]:
             lines += ["", f"Effects on {table.name} ({direction} is better)"]
             for row in found.itertuples(index=False, name=None):
                 change, against, points, one, other, spreads = row
-                lines += [
-                    f"  {change} against {against}, {points} point{'s' * (points != '1')}: paired {one}, unpaired {other}, "
-                    f"variances {spreads}"
-                ]
-            lines += [f"  {EXPLAINED}."]
-    return lines
+                how = f"paired {one}, unpaired {other}, variances {spreads}" if spreads != "-" else one
+                lines += [f"  {change} against {against}, {points} point{'s' * (points != '1')}: {how}"]
+    return [*lines, f"  {EXPLAINED}."] if any(line.startswith("Effects on ") for line in lines) else lines

@@ -12,10 +12,14 @@ from seesaw.analysis.compare import fork_text as forks
 from seesaw.analysis.compare.groups import NOT_RANKED, OUTCOMES, Comparison, Table
 from seesaw.analysis.compare.reading import Run, shown
 from seesaw.analysis.pages import printable
+from seesaw.monitor.verdict import HEALTHY
 from seesaw.training.rerun import own_overrides
 
 NAME_WIDTH = 44
 """Characters of a group's name in one line."""
+
+NAMED = 10
+"""Unhealthy runs that a terminal is shown with their reasons."""
 
 
 def figure(value: float) -> str:
@@ -127,6 +131,14 @@ def differences(comparison: Comparison) -> list[str]:
     return lines + ([f"Along with these differ {', '.join(rest)}."] if rest else [])
 
 
+def verdicts(runs: Sequence[Run]) -> list[str]:
+    """The runs that their monitor last found unhealthy, and why; empty without any."""
+    well = {"", *(state.replace("_", " ") for state in HEALTHY)}
+    found = [f"  {run.name}: {': '.join(filter(None, run.verdict))}" for run in runs if run.verdict[0] not in well]
+    more = [f"  and {len(found) - NAMED} more: see compare.html"] if len(found) > NAMED else []
+    return ["", "Unhealthy by their last verdict:", *found[:NAMED], *more] if found else []
+
+
 def report(comparison: Comparison, width: int = 160) -> str:
     """The whole comparison as lines of at most `width` characters, except for long names."""
     lines = wrapped(differences(comparison), width)
@@ -137,7 +149,7 @@ def report(comparison: Comparison, width: int = 160) -> str:
         for pool in table.pools:
             if len(pool.curve) > 1:
                 lines += wrapped([f"expected best of k trials, {pool.name}: {budget(pool.curve)}"], width)
-    lines += wrapped(forks.report(comparison), width)
+    lines += wrapped([*verdicts(comparison.runs), *forks.report(comparison)], width)
     for outcome, of_runs in unfinished(comparison).items():
         lines += ["", f"{outcome}:", *(f"  {line}" for line in of_runs)]
     return "\n".join(lines)

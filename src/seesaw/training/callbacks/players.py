@@ -8,7 +8,7 @@ from seesaw.data.images import ImageSet
 from seesaw.types import Batch
 from seesaw.util import key
 
-FEW, MOST = 256, 1000
+FEW, MOST = 128, 1000
 """Images of training that D judges, and of both parts where some are held out."""
 
 
