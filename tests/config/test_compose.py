@@ -61,7 +61,6 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def test_interpolations_read_options_recommendations_and_facts_alone() -> None:
-    """Top-level options, facts of the data, the model's recommendations, packing, and R1's numbers in r1_r2."""
     known = re.compile(
         r"kimg|data\.\w+|(oc\.select:)?model\.recipe\.[\w.]+(,.*)?|oc\.env:.*|oc\.select:(balance\.pac\.m,1|data\.classes,0)|now:.*|hydra\.job\.num"
     )
@@ -72,7 +71,8 @@ def test_interpolations_read_options_recommendations_and_facts_alone() -> None:
         ("penalty/r1_r2.yaml", "penalty.r1.gamma"), ("penalty/r1_r2.yaml", "penalty.r1.interval"),
         ("penalty/ar1_ar2.yaml", "penalty.ar1.gamma"), ("penalty/ar1_ar2.yaml", "penalty.ar1.interval"),
         ("penalty/ar1_ar2.yaml", "penalty.ar1.sigma"), ("metrics/glyphs.yaml", "oc.select:data.alphabet,upper"),
-        ("model/progan_small.yaml", ".z_dim"), ("model/msggan_small.yaml", ".z_dim"),
+        *{(f"model/{name}_small.yaml", ".z_dim") for name in ("progan", "msggan")},
+        ("metrics/_images.yaml", "oc.select:data.holdout,null"),
     }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ NEGATIVE = {
 
 VALUES = (-1, 0, math.nan, math.inf, 1e30, 10**30)
 STYLE = ("style_transfer", "canvas", "backbone", "style/", "style_pair")
-DERIVED = ("classes",)
+DERIVED = ("classes", "holdout")
 """Arguments that nobody sets."""
 
 

@@ -75,6 +75,11 @@ def report(
     folder = record_of(run_path).parent
     pictures(seen, raw, found, folder / "certificate.png")
     content = as_dict(seen, found, path, run.images_shown / 1000, raw)
+    return written(content, folder)
+
+
+def written(content: dict[str, Any], folder: Path) -> str:
+    """Write the figures as JSON and as text; returns the lines to print."""
     lines = text(content)
     atomic_write(folder / "certificate.json", json.dumps(strict(content), indent=2) + "\n", PLACE)
     atomic_write(folder / "certificate.txt", "\n".join(lines) + "\n", PLACE)

@@ -226,7 +226,7 @@ def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
 def fit_run(run: OpenRun, model: Experiment, data: ImageData, former: Former) -> float | None:
     """Open the trackers and fit, and whatever happens leave a status, curves and closed trackers behind."""
     folder, evaluation, status, stop = run.folder, run.evaluation, run.status, GracefulStop(run.config["kimg"])
-    code, state, more, trackers = 1, "failed", {}, list[Tracker]()
+    code, state, more, trackers = 1, "failed", dict[str, str](), list[Tracker]()
     try:
         trackers = open_trackers(run, former)
         describe_data(data, run.config["kimg"])
@@ -236,9 +236,8 @@ def fit_run(run: OpenRun, model: Experiment, data: ImageData, former: Former) ->
         model.flush_statistics(finished=ended != "interrupted")
         code, state = 0 if stop.signal is None or ended == "finished" else 128 + stop.signal, ended
         report_end(run, state, model.images_shown / 1000)
-        if stop.verdict is not None:
-            more["reason"] = f"monitor: {stop.verdict.sentence()}"
-            run.rollbacks.verdict = stop.verdict if ended == "rolled_back" else None
+        more |= stop.reason()
+        run.rollbacks.verdict = stop.verdict if ended == "rolled_back" else None
         if stop.signal is not None:
             raise SystemExit(128 + stop.signal)
         return None if evaluation.best is None else evaluation.best[0]
@@ -259,14 +258,18 @@ def fit_run(run: OpenRun, model: Experiment, data: ImageData, former: Former) ->
     finally:
         model.flush_statistics()
         figures = evaluation.figures()
-        if evaluation.protocol:  # as promised, but for figures of before a resume with other metrics
-            more["protocol"] = evaluation.protocol
+        more |= {"protocol": evaluation.protocol} if evaluation.protocol else {}  # none of before a resume with other metrics
         shown = max(int(model.images_shown), former.images_shown)  # nothing is loaded before training starts
         status.update(state, shown, exit_code=code, **figures, **more)
         rank_zero_only(curves)(folder.path)
-        for tracker in trackers:
-            tracker.summarise(figures)
-            tracker.finish(code)
+        close(trackers, figures, code)
+
+
+def close(trackers: list[Tracker], figures: dict[str, float], code: int) -> None:
+    """Give the trackers the figures of the run as a whole, and end them."""
+    for tracker in trackers:
+        tracker.summarise(figures)
+        tracker.finish(code)
 
 
 def report_end(run: OpenRun, state: str, kimg: float) -> None:

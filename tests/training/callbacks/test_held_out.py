@@ -73,7 +73,7 @@ def test_a_run_measures_against_what_it_holds_out_and_its_protocol_names_it(here
     protocol = read_status(here / "run")["protocol"]
     assert "(holdout 0.2)" in protocol
     assert "(all but holdout 0.2)" not in protocol
-    assert len(list((here / "cache/reference").glob("*.pt"))) == 1
+    assert len(list((here / "cache/reference").glob("*.pt"))) == 2, "of the images held out, and of those for the gap"
     assert seesaw(["evaluate", "run"]) == 0
     assert seesaw(["evaluate", "run", "metrics.against=train"]) == 0
     rows = [json.loads(line) for line in (here / "run/evaluations.jsonl").read_text().splitlines()]

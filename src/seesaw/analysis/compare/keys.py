@@ -15,8 +15,14 @@ PARTS = ("loss", "penalty", "balance", "augment", "schedule", "optimizer", "dyna
 """The groups that a model takes, or does not."""
 FIRST = ("model", "data", *PARTS)
 """The groups in the order in which names list them."""
-OF_LABELS = ("seesaw.metrics.recognised.Recognised",)
-"""Metrics that stand in every file of their group since 0.3.0, and measure where data.labels=true alone."""
+BESIDE = tuple(
+    f"seesaw.metrics.{name}"
+    for name in (
+        "recognised.Recognised", "manifold.Manifold", "vendi.VendiRatio", "authentic.Authentic", "duplicates.Duplicates",
+        "generalisation.Generalisation", "ms_ssim.MsSsim", "inception_score.InceptionScore",
+    )
+)  # fmt: skip
+"""Metrics that stand beside the distances in every file of their group since 0.3.0: runs of before are no other experiments."""
 
 ABSENT = "-"
 """The value, as text, of a key that a configuration does not have."""
@@ -42,7 +48,7 @@ def matters(node: dict[str, Any], path: str = "") -> dict[str, Any]:
     kept = {}
     for key, value in node.items():
         name = f"{path}.{key}" if path else key
-        if key in LEAVES or name in PLACES or (isinstance(value, dict) and value.get("_target_") in OF_LABELS):
+        if key in LEAVES or name in PLACES or (isinstance(value, dict) and value.get("_target_") in BESIDE):
             continue
         kept[key] = matters(value, name) if isinstance(value, dict) else value
     return kept

@@ -122,4 +122,5 @@ def runs(comparison: Comparison) -> pd.DataFrame:
             "best": "-" if result is None else text.figure(result.best),
             "last": "-" if result is None else text.figure(result.last),
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    return found if any(run.verdict[0] for run in comparison.runs) else found.drop(columns="verdict", errors="ignore")

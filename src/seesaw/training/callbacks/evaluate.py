@@ -121,8 +121,7 @@ class Evaluate(BatchCallback):
         self.end = float("inf") if kimg is None else round(kimg * 1000)
         self.cache_dir, self.raw, self.against = cache_dir, raw, check_part(against)
         self.batch_size, self.latent_seed = batch_size, latent_seed
-        self.drift, self.shard = Drift(), (0, 1)
-        self.evaluated_at = 0
+        self.drift, self.shard, self.evaluated_at = Drift(), (0, 1), 0
         self.last: dict[str, float] = {}
         """The values of the last evaluation, by their names without eval/."""
         self.evidence: dict[str, float] = {}

@@ -71,6 +71,10 @@ class GracefulStop(BatchCallback):
             return "rolled_back"
         return "finished" if converged or images_shown >= self.images else "interrupted"
 
+    def reason(self) -> dict[str, str]:
+        """The entry of status.json that names the verdict for which the run has ended; empty where there was none."""
+        return {} if self.verdict is None else {"reason": f"monitor: {self.verdict.sentence()}"}
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if int(pl_module.images_shown) >= self.images:  # type: ignore[arg-type]  # killed after the last checkpoint
             trainer.should_stop = True
