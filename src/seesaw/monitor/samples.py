@@ -30,7 +30,7 @@ class Collapsed(Rule):
 
     def __init__(
         self,
-        vendi: float = 0.2,
+        vendi: float = 0.13,
         duplicates: float = 0.9,
         modes: float = 0.25,
         coverage: float = 0.1,
@@ -55,7 +55,7 @@ class Collapsed(Rule):
             return Finding(f"{duplicates:.0%} of the samples nearly equal another one{also}", sure=plunged)
         if vendi < self.vendi:
             return Finding(f"the samples are {vendi:.0%} as varied as the reals (Vendi score){also}", sure=plunged)
-        if modes <= self.modes and clear(history):
+        if modes <= self.modes and clear(history) and not learning(history):
             return Finding(f"{modes:.0%} of the known modes are found{also}")
         pairs, reals = history.now("ms_ssim"), history.now("ms_ssim_reals")
         if pairs > reals + self.similar * (1 - reals):
@@ -88,6 +88,7 @@ class ModeDropping(Rule):
     Args:
         fall: of coverage, recall, the Vendi ratio or the share of modes: what is left of the best that two evaluations in a row
             had reached.
+        floor: that best, from which on a fall counts: less is noise of samples that are bad anyway.
         plunge: likewise, from which on down no second evaluation is needed.
         kept: of the precision, likewise: a precision that falls too is another fault.
         narrow: coverage over precision, below which G is narrow though it never was wider.
@@ -101,14 +102,15 @@ class ModeDropping(Rule):
     def __init__(
         self,
         fall: float = 0.6,
+        floor: float = 0.2,
         plunge: float = 0.3,
         kept: float = 0.8,
         narrow: float = 0.3,
         sharp: float = 0.5,
         modes: float = 0.7,
     ) -> None:
-        check_shares(fall=fall, plunge=plunge, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
-        self.fall, self.plunge, self.kept = fall, plunge, kept
+        check_shares(fall=fall, floor=floor, plunge=plunge, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
+        self.fall, self.floor, self.plunge, self.kept = fall, floor, plunge, kept
         self.narrow, self.sharp, self.modes = narrow, sharp, modes
 
     def __call__(self, history: History) -> Finding | None:
@@ -129,7 +131,7 @@ class ModeDropping(Rule):
             ("recall", "recall"),
         ):
             now, best = history.now(name), history.held(name)
-            if now < self.fall * best:
+            if best >= self.floor and now < self.fall * best:
                 text = f"{words} fell from {best:.2f} to {now:.2f}{sharp}: G repeats few images"
                 return Finding(text, sure=now < self.plunge * best)
         return None
