@@ -137,6 +137,7 @@ def test_the_protocol_describes_the_measurement(evaluator: Evaluator, reals: Ima
         "fake_count": 50,
         "details": f"kernel distance over all samples and 1797 reals; {RULE}",
         "generator": "raw",
+        "beside": "",
     }
     json.dumps(protocol.as_dict())
     assert "50 raw samples against 1797 reals of digits 1797x1x32x32" in protocol.label()

@@ -86,7 +86,9 @@ def test_one_file_and_one_entry_are_enough(tmp_path: Path, monkeypatch: pytest.M
         assert found.values[name] == pytest.approx((distance <= radius[index]).any(1).mean(), abs=0.004)
         assert 0.5 < found.values[name] < 1
     label = found.protocol.label()
-    assert "; kernel distance over all samples and 600 reals; precision and recall k=3 (<=)" in label
+    assert "; kernel distance over all samples and 600 reals; precision and recall by 5" in label
+    assert found.protocol.beside.startswith("precision and recall k=3 (<=), density and coverage k=5 (<), of 600 samples")
+    assert "k=3" not in label  # a run without these figures compares
     assert label.endswith(f"; precision and recall by 5 neighbours; {RULE}")
     del sys.modules["own_metric"]
 

@@ -18,6 +18,7 @@ class Duplicates(Metric):
     """
 
     scale = "zero"
+    beside = True
 
     def attach(self, extractor: Extractor) -> None:
         """Name the value by the extractor."""

@@ -205,10 +205,12 @@ class Evaluator:
         be prepared."""
         n = self.count_for(reals) if n is None else n
         kept = min(len(reals), KEPT)
-        texts = [text for metric in self.measures.values() if (text := metric.protocol(n, kept))]
-        details = "; ".join([*texts, RULE] if isinstance(self.extractor, Classifies) else texts)
+        texts = [(metric.beside, text) for metric in self.measures.values() if (text := metric.protocol(n, kept))]
+        rule = [RULE] if isinstance(self.extractor, Classifies) else []
+        details = "; ".join([*(text for beside, text in texts if not beside), *rule])
+        figures = "; ".join(text for beside, text in texts if beside)
         e, r = self.extractor, reals
-        return Protocol(e.name, e.weights_hash, e.resize, r.description, r.identity[:12], len(r), n, details, which)
+        return Protocol(e.name, e.weights_hash, e.resize, r.description, r.identity[:12], len(r), n, details, which, figures)
 
     def count_for(self, reals: Reals) -> int:
         """How many images `evaluate` should be given, of these reals."""

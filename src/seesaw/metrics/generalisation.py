@@ -36,6 +36,8 @@ class Generalisation(Metric):
         ValueError: `most` is below 2.
     """
 
+    beside = True
+
     def __init__(self, holdout: float | None = None, most: int = MOST) -> None:
         if most < 2:
             raise ValueError(f"most must be at least 2, not {most}")

@@ -27,6 +27,7 @@ class Manifold(Metric):
     """
 
     scale = "zero"
+    beside = True
 
     def attach(self, extractor: Extractor) -> None:
         """Name the values by the extractor."""

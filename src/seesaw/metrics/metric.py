@@ -64,6 +64,8 @@ class Metric(ABC):
         role: what the value is evidence of, whatever features it is taken by (`ROLES`); a metric of several values gives a
             mapping from names of values to roles. Empty: none.
         sees_images: whether it asks for `Features.images`.
+        beside: whether it stands beside the distances: runs with and without it compare, so how it is measured is no part of the
+            line by which they do.
     """
 
     higher_is_better: bool | Mapping[str, bool] = False
@@ -72,6 +74,7 @@ class Metric(ABC):
     scale: ClassVar[Scale] = "linear"
     role: str | Mapping[str, str] = ""
     sees_images: ClassVar[bool] = False
+    beside: ClassVar[bool] = False
 
     def attach(self, extractor: Extractor) -> None:  # noqa: B027 - most metrics have nothing to do here
         """Receive the extractor when the evaluator is made, before any name is read: a metric of several values may name them

@@ -30,6 +30,7 @@ class MsSsim(Metric):
     """
 
     sees_images = True
+    beside = True
     higher_is_better = {"ms_ssim": False, "ms_ssim_reals": False}  # noqa: RUF012 - never written to
     role = {"ms_ssim": "ms_ssim", "ms_ssim_reals": "ms_ssim_reals"}  # noqa: RUF012
 

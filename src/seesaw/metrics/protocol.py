@@ -19,6 +19,7 @@ class Protocol:
     fake_count: int
     details: str  # what the metrics depend on besides, such as the samples of the kernel distance; may be empty
     generator: Which  # averaged or raw weights
+    beside: str = ""  # what the figures beside the distances depend on: no part of the label by which runs compare
 
     def label(self) -> str:
         """One line for a person."""

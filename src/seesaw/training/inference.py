@@ -272,7 +272,9 @@ def evaluate(
     record(record_of(run_path), row | {"protocol": protocol.as_dict(), "half_floor": floor})
     lines = [f"{name:<28}{value:.6g}" for name, value in evaluation.values.items()]
     lines.append(f"{'one half of reals to other':<28}{floor:.6g}")
-    return "\n".join([f"{path} at {run.images_shown / 1000:g} kimg", *lines, f"protocol: {protocol.label()}"])
+    lines.append(f"protocol: {protocol.label()}")
+    lines += [f"beside the distances: {protocol.beside}"] if protocol.beside else []
+    return "\n".join([f"{path} at {run.images_shown / 1000:g} kimg", *lines])
 
 
 def metrics_node(node: dict[str, Any], n: int | None) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def check_run(cfg: DictConfig, job: Job) -> dict[str, Any]:
         initial_checkpoint(str(cfg.init_from))
     config = checked(cfg, job.overrides, job.choices, choose_auto_metrics)
     check_single_device(config, job)
+    check_watched(config)
     return config
 
 
@@ -199,6 +200,16 @@ def derived_keys(config: Mapping[str, Any], overrides: list[str]) -> list[str]:
         for key in ("data.classes", "data.class_names")
         if shipped and key in keys
     ]
+
+
+def check_watched(config: Mapping[str, Any]) -> None:
+    """UserError where the monitor is to act on evaluations that nothing makes."""
+    action = config["monitor"].get("on_unhealthy", "report")
+    if action != "report" and config["metrics"]["_target_"].endswith(".NoMetrics"):
+        raise UserError(
+            f"monitor.on_unhealthy={action} waits for evaluations, and metrics=none makes none: choose other metrics, or "
+            "monitor.on_unhealthy=report"
+        )
 
 
 def check_single_device(config: Mapping[str, Any], job: Job) -> None:

@@ -8,7 +8,6 @@ import pytest
 from left_runs import compared, config, leave, note, page_without_plots, report
 from scipy import stats
 
-from seesaw.analysis.compare import text as compare_text
 from seesaw.analysis.compare.forks import UNCHANGED, effects, tree
 from seesaw.analysis.compare.reading import Run
 
@@ -80,10 +79,11 @@ def test_forks_of_seeds_are_one_group_and_stand_in_the_tree(family: Path) -> Non
     assert "└─ fork1 at 10 kimg, balance=ttur: finished, 30 kimg" in words
     assert "balance=ttur against no change, 4 points: paired -3 (" in words
     assert words.count("forks of one parent point beside each other") == 1
-    one = compare_text.report(compared(family / "run1", family / "fork1"))
+    one = report(family / "run1", family / "fork1")
     assert "balance=ttur against no change, 1 point: -3\n" in one  # no interval, no variance
     page = page_without_plots(family)
     assert "<h2>Forks</h2>" in page
+    assert "20\n└─ fork1 at 10 kimg, balance=ttur: finished" in page  # a line each
     assert "again at 20 kimg, optimizer.D.lr=9: diverged" in page
 
 

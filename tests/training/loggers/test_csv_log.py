@@ -127,6 +127,7 @@ def test_every_run_has_the_table(tmp_path):
     for tracker in both:
         tracker.log_metrics({"train/loss/D": 1.5}, 2000)
         tracker.log_picture("samples/ema", torch.zeros(1, 4, 4, dtype=torch.uint8), 2000)
+        tracker.log_text("monitor", "collapsed since 2 kimg: it was planted", 2000, alert=True)
         tracker.summarise({"best/fid": 3.0})
         tracker.finish(0)
         tracker.finish(0)
@@ -135,6 +136,8 @@ def test_every_run_has_the_table(tmp_path):
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("train/loss/D")] == [(2000, 1.5)]
+    (text,) = events.Tensors("monitor/text_summary")
+    assert (text.step, text.tensor_proto.string_val) == (2000, [b"collapsed since 2 kimg: it was planted"])
 
 
 def test_missing_tensorboard_is_a_sentence(tmp_path, monkeypatch):

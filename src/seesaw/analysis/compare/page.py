@@ -36,6 +36,7 @@ def page(comparison: Comparison, drawn: list[list[plots.Panel]], out: Path) -> s
         same=comparison.same,
         distinguishing=distinguishing,
         others=others,
+        unhealthy=text.verdicts(comparison.runs)[2:],
         rollbacks=fork_text.rollback_lines(comparison.runs),
         tree=fork_text.tree_lines(comparison.runs),
         effects=[

@@ -135,7 +135,7 @@ def verdicts(runs: Sequence[Run]) -> list[str]:
     """The runs that their monitor last found unhealthy, and why; empty without any."""
     well = {"", *(state.replace("_", " ") for state in HEALTHY)}
     found = [f"  {run.name}: {': '.join(filter(None, run.verdict))}" for run in runs if run.verdict[0] not in well]
-    more = [f"  and {len(found) - NAMED} more: see compare.html"] if len(found) > NAMED else []
+    more = [f"  and {len(found) - NAMED} more: see the table of all runs in compare.html"] if len(found) > NAMED else []
     return ["", "Unhealthy by their last verdict:", *found[:NAMED], *more] if found else []
 
 
