@@ -54,7 +54,7 @@ ZERO = {
     "monitor": dict.fromkeys(
         ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "kept", "narrow", "sharp", "authentic",
          "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled",
-         "plunge", "formed", "right", "faint", "floor", "never"),
+         "plunge", "formed", "right", "faint", "floor"),
         "a share: never, or at once",
     ),
     "trainer": {}, "callbacks": {}, "dynamics": {}, "loss": {},

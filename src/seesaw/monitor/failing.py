@@ -181,21 +181,19 @@ class Stalled(Rule):
 
     Args:
         drift: over its largest value so far, up to which nothing moves.
-        never: mean squared change of images in [-1, 1] between two evaluations: nothing ever moved where none was larger.
         coverage: of the reals, below which the distance is called bad where it is measured.
     """
 
     state = "stalled"
     advice = "a higher learning rate (optimizer.G.lr), another schedule, and a look at what keeps G from its steps (balance)"
 
-    def __init__(self, drift: float = 1e-4, never: float = 1e-3, coverage: float = 0.3) -> None:
-        check_shares(drift=drift, never=never, coverage=coverage)
-        self.drift, self.never, self.coverage = drift, never, coverage
+    def __init__(self, drift: float = 1e-4, coverage: float = 0.3) -> None:
+        check_shares(drift=drift, coverage=coverage)
+        self.drift, self.coverage = drift, coverage
 
     def __call__(self, history: History) -> Finding | None:
         now, most = history.now("drift"), history.most("drift")
-        still = now <= self.drift * most or most <= self.never
-        if now == 0 or (still and bad(history, self.coverage)):
+        if now == 0 or (now <= self.drift * most and bad(history, self.coverage)):
             by = "not at all" if now == 0 else f"by {now:.2g}, and {most:.2g} at most before"
             return Finding(f"the images of fixed latents moved {by}; the distance is {history.now('distance'):.3g}")
         return None

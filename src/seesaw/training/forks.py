@@ -85,6 +85,13 @@ def begin_fork(
     return Fork(saved, parent, source)
 
 
+def refuse_forked_whole(folder: RunFolder, done: bool, images_shown: int, kimg: float) -> None:
+    """UserError where a fork begins at its own end."""
+    if done and folder.forks:
+        begins = f"{images_shown / 1000:g} kimg"
+        raise UserError(f"a fork at {begins} has nothing to train up to kimg={kimg:g}: give a larger kimg")
+
+
 def changed(saved: dict[str, Any], cfg: DictConfig) -> list[str]:
     """In which keys of what trains the new configuration differs from the one in the checkpoint; empty: the fork is exact."""
     now = cfg.copy()

@@ -35,7 +35,7 @@ from seesaw.training.callbacks.threads import ThreadTuner
 from seesaw.training.checkpoints import AtomicIO
 from seesaw.training.curves import curves
 from seesaw.training.distributed import RankInfo, rank_info, strategy
-from seesaw.training.forks import Fork
+from seesaw.training.forks import Fork, refuse_forked_whole
 from seesaw.training.launcher import inherited_folder, launch_info, report_child_error
 from seesaw.training.lock import RunLock
 from seesaw.training.loggers.build import build_loggers
@@ -94,10 +94,7 @@ def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | Plan |
         former = former_progress(cfg, job, folder)
         # The checkpoint counts, not the status: a failed run may have got further.
         done = folder.checkpoint is not None and former.images_shown >= round(config["kimg"] * 1000)
-        if done and folder.forks:
-            raise UserError(
-                f"a fork at {former.images_shown / 1000:g} kimg has nothing to train up to kimg={config['kimg']:g}: give a larger kimg"
-            )
+        refuse_forked_whole(folder, done, former.images_shown, config["kimg"])
         if done and not lacks_its_end(folder):
             print(f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
