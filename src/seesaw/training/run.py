@@ -95,9 +95,8 @@ def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | Plan |
         # The checkpoint counts, not the status: a failed run may have got further.
         done = folder.checkpoint is not None and former.images_shown >= round(config["kimg"] * 1000)
         if done and folder.forks:
-            raise UserError(
-                f"a fork at {former.images_shown / 1000:g} kimg has nothing to train up to kimg={config['kimg']:g}: give a larger kimg"
-            )
+            at, kimg = former.images_shown / 1000, config["kimg"]
+            raise UserError(f"a fork at {at:g} kimg has nothing to train up to kimg={kimg:g}: give a larger kimg")
         if done and not lacks_its_end(folder):
             print(f"{folder.checkpoint} has reached {config['kimg']:g} kimg; nothing is left to do (a larger kimg goes on)")
             return best_of(folder)
