@@ -170,6 +170,7 @@ VALUES = {
     ("+callbacks.x=1",): ["seesaw: callbacks.x: 1 is no part of callbacks, since it has no _target_"],
     ("optimizer=canvas_adam",): ["optimizer has canvas; a GAN takes one under G and one under D"],
     ("schedule=plateau", "metrics=none"): ["schedule=plateau waits for a distance, and metrics=none measures none"],
+    ("monitor.on_unhealthy=stop", "metrics=none"): ["monitor.on_unhealthy=stop waits for evaluations", "metrics=none makes none"],
     ("+trainer.foo=1",): ["trainer.foo: pytorch_lightning.Trainer has no such argument"],
     ("metrics.n=1",): ["seesaw: metrics: n must be null or at least 2, not 1"],
     ("optimizer.D.lr=-1",): ["seesaw: optimizer.D.lr: -1 is out of range; give at least 0"],

@@ -131,6 +131,7 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_no_folder(capsys: pytest.C
         (["run", "at=soon"], "at=soon is no moment"),
         (["run", "at=7"], "run/checkpoints/kimg7.ckpt is not a checkpoint that can be read"),
         (["run", "at=best"], "run holds no checkpoint at=best"),
+        (["run", "at=last", "balance=skip_d"], "a fork at 0.096 kimg has nothing to train up to kimg=0.096"),
         (["run", "at=0.016", "at=0.045"], "seesaw fork run: give one moment"),
         (["run", "at=0.016", "fork_from=x"], "fork_from=x: at=KIMG chooses the checkpoint"),
         (["run", "at=0.016", "resume=run"], "resume=run: a fork begins from RUN"),

@@ -118,7 +118,7 @@ class Rollbacks:
             why = "" if self.plan else "none of monitor.remedies is left that fits"
         if why and not self.told:
             self.told = True
-            rank_zero_only(print)(f"monitor: {verdict.state}, and the run goes on as it is: {why}", flush=True)
+            rank_zero_only(print)(f"monitor: {verdict.words}, and the run goes on as it is: {why}", flush=True)
         return not why
 
     def next_plan(self, tried: Iterable[str]) -> Plan | None:
@@ -155,7 +155,7 @@ class Rollbacks:
             move_last(self.folder, noted)
             shown = " ".join(plan.overrides[: len(plan.overrides) - (1 if self.job.folder else 2)])
             print(
-                f"rolled back from {reached:g} to {noted['to_kimg']:g} kimg ({verdict.state}) with {shown}; what was left "
+                f"rolled back from {reached:g} to {noted['to_kimg']:g} kimg ({verdict.words}) with {shown}; what was left "
                 f"behind is in {self.folder / name}",
                 flush=True,
             )

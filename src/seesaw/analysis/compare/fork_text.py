@@ -28,7 +28,8 @@ def rollback_lines(runs: Sequence[Run]) -> list[str]:
         for one in noted if isinstance(noted, list) else []:
             if isinstance(one, dict):
                 at, to = (figure(number(one.get(key))) for key in ("at_kimg", "to_kimg"))
-                found.append(f"{run.name}: {one.get('verdict')} at {at} kimg, back to {to} with {one.get('remedy')}")
+                verdict = str(one.get("verdict")).replace("_", " ")
+                found.append(f"{run.name}: {verdict} at {at} kimg, back to {to} with {one.get('remedy')}")
     return found
 
 
