@@ -238,7 +238,7 @@ def row(case: Case, found: dict[str, Any]) -> dict[str, Any]:
     """What the monitor made of a run: whether it ever accused it, when, of what, and what it held at the end."""
     judged = judge(found)
     accused = [(share, state, reason) for share, state, reason in judged if state not in HEALTHY]
-    after = [one for one in accused if one[0] > case.start]
+    after = [one for one in accused if one[0] > case.start or not case.start]  # a run may end before it is measured
     first = after[0] if after else None
     return {
         "part": case.part, "family": case.family, "what": case.what, "seed": case.seed, "planted": case.state,
