@@ -9,7 +9,7 @@ from left_runs import compared, config, leave, note, page_without_plots, report
 from scipy import stats
 
 from seesaw.analysis.compare.forks import UNCHANGED, effects, tree
-from seesaw.analysis.compare.reading import Run
+from seesaw.analysis.compare.reading import Run, read_run
 
 SEEDS = (1, 2, 3, 4)
 PARENTS = {1: [40, 12, 20], 2: [50, 30, 25], 3: [45, 16, 18], 4: [60, 20, 30]}
@@ -94,7 +94,9 @@ def test_a_run_that_went_back_is_of_the_group_of_its_beginning(tmp_path: Path) -
     leave(run / "before-1", config(seed=1, monitor={"on_unhealthy": "rollback"}), [40, 50])
     (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("balance: {}", "balance: {x: {}}"))
     back = {"at_kimg": 20.0, "to_kimg": 10.0, "verdict": "collapsed", "remedy": "<i>skip_d", "overrides": []}
-    note(run, rollbacks=[back, 3])
+    note(run, rollbacks=[back, 3], choices={"balance": "skip_d"})
+    note(run / "before-1", choices={"balance": "none"})
+    assert read_run(run, "run1").choices == {"balance": "none"}
     forked(run, run / "before-1", ["balance=x"])
     (table,) = compared(tmp_path).tables
     assert table.groups.runs.tolist() == [2]

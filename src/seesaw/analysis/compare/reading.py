@@ -201,9 +201,10 @@ def read_run(folder: Path, name: str) -> Run:
     noted = {key: job[key] for key in ("state", "reason", "name") if key in job} | status
     if noted.get("state") == "running" and was_locked(folder) and not is_held(folder):
         noted |= {"state": "died", "reason": "its process is gone: killed, or out of memory"}
-    chosen = noted.get("choices")
+    begun = begun_by(folder, noted)
+    chosen = (noted if begun.parent == folder else read_json(begun.parent / "status.json")).get("choices")
     typed = {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, dict) else {}
-    config, choices = former.modern(with_its_point(read_config(begun_by(folder, noted)), noted), typed)
+    config, choices = former.modern(with_its_point(read_config(begun), noted), typed)
     return Run(folder, name, config, noted, read_rows(folder / "metrics.csv"), choices)
 
 
