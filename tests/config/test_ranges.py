@@ -52,8 +52,8 @@ ZERO = {
     "debug": {"wait": "no batch passed over", "warmup": "no batch thrown away"},
     "logger": {"init_timeout": "does not wait", "finish_timeout": "does not wait"},
     "monitor": dict.fromkeys(
-        ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "kept", "narrow", "sharp", "authentic",
-         "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled",
+        ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "recall", "kept", "narrow", "sharp",
+         "authentic", "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled",
          "plunge", "formed", "right", "faint", "floor"),
         "a share: never, or at once",
     ),

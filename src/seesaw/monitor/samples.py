@@ -86,8 +86,9 @@ class ModeDropping(Rule):
     """G leaves out a part of the reals: coverage or variety falls while single images stay good.
 
     Args:
-        fall: of coverage, recall, the Vendi ratio or the share of modes: what is left of the best that two evaluations in a row
-            had reached.
+        fall: of coverage, the Vendi ratio or the share of modes: what is left of the best that two evaluations in a row had
+            reached.
+        recall: likewise of recall, which swings more: in the default run it halves for a while at a high learning rate.
         floor: that best, from which on a fall counts: less is noise of samples that are bad anyway.
         plunge: likewise, from which on down no second evaluation is needed.
         kept: of the precision, likewise: a precision that falls too is another fault.
@@ -102,6 +103,7 @@ class ModeDropping(Rule):
     def __init__(
         self,
         fall: float = 0.6,
+        recall: float = 0.35,
         floor: float = 0.2,
         plunge: float = 0.3,
         kept: float = 0.8,
@@ -109,8 +111,9 @@ class ModeDropping(Rule):
         sharp: float = 0.5,
         modes: float = 0.7,
     ) -> None:
-        check_shares(fall=fall, floor=floor, plunge=plunge, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
-        self.fall, self.floor, self.plunge, self.kept = fall, floor, plunge, kept
+        check_shares(fall=fall, recall=recall, floor=floor, plunge=plunge, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
+        self.floor, self.plunge, self.kept = floor, plunge, kept
+        self.left = {"coverage": fall, "mode_share": fall, "vendi_ratio": fall, "recall": recall}
         self.narrow, self.sharp, self.modes = narrow, sharp, modes
 
     def __call__(self, history: History) -> Finding | None:
@@ -131,7 +134,7 @@ class ModeDropping(Rule):
             ("recall", "recall"),
         ):
             now, best = history.now(name), history.held(name)
-            if best >= self.floor and now < self.fall * best:
+            if best >= self.floor and now < self.left[name] * best:
                 text = f"{words} fell from {best:.2f} to {now:.2f}{sharp}: G repeats few images"
                 return Finding(text, sure=now < self.plunge * best)
         return None
