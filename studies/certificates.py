@@ -9,7 +9,6 @@ minutes of a core.
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+from intervals import wilson
 from origin import origin
 
 from seesaw.data.sources.digits import digits
@@ -66,13 +66,6 @@ def draw(k: int, views: dict[str, Tensor]) -> dict[str, Any]:
     return rows
 
 
-def wilson(k: int, n: int, z: float = 1.96) -> list[float]:
-    """The interval of a share of k in n."""
-    p, d = k / n, 1 + z * z / n
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d
-    return [round(max((p + z * z / (2 * n)) / d - half, 0.0), 3), round(min((p + z * z / (2 * n)) / d + half, 1.0), 3)]
-
-
 def table(draws: dict[str, Any]) -> dict[str, Any]:
     """Of each case: how many of the draws are called copiers, and the range of its figures."""
     found = {}
@@ -81,7 +74,7 @@ def table(draws: dict[str, Any]) -> dict[str, Any]:
         rows = [of_draw[case] for of_draw in counted]
         accused = sum(judge(row, "c_t" in row)[0] == "copies" for row in rows)
         ranges = {n: [min(r[n] for r in rows), max(r[n] for r in rows)] for n in rows[0]}
-        found[case] = {"copies": accused, "of": len(rows), "interval": wilson(accused, len(rows)), "ranges": ranges}
+        found[case] = {"copies": accused, "of": len(rows), "interval": wilson(accused, len(rows))[1:], "ranges": ranges}
     return found
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+from intervals import wilson
 from origin import origin
 
 ROOT = Path(__file__).parents[1]
@@ -220,15 +221,6 @@ def shipped_monitor() -> Any:
     from seesaw.training.build import construct
 
     return construct(yaml.safe_load((ROOT / "conf" / "monitor" / "default.yaml").read_text(encoding="utf-8")), "monitor")
-
-
-def wilson(hits: int, n: int, z: float = 1.96) -> list[float | None]:
-    """A share with its 95 % interval (Wilson 1927): [share, low, high]; no share of nothing."""
-    if not n:
-        return [None, 0.0, 1.0]
-    p, scale = hits / n, 1 + z * z / n
-    centre, half = (p + z * z / (2 * n)) / scale, z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
-    return [round(p, 4), round(max(centre - half, 0), 4), round(min(centre + half, 1), 4)]
 
 
 HEALTHY = ("warming_up", "healthy")

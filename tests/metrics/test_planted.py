@@ -52,9 +52,12 @@ def test_a_fresh_half_is_healthy_and_k_repeated_reals_are_not(tmp_path: Path) ->
     of = evaluator(tmp_path)
     fresh = evidence(of, IMAGES[900:1700])
     assert set(fresh) == {"precision", "recall", "density", "coverage", "vendi_ratio", "authentic", "duplicates", "ms_ssim",
-                          "ms_ssim_reals"} <= set(ROLES)  # fmt: skip
+                          "ms_ssim_reals", "coverage_reals"} <= set(ROLES)  # fmt: skip
     assert min(fresh["precision"], fresh["recall"]) > 0.55
-    assert fresh["coverage"] > 0.8
+    assert fresh["coverage"] == pytest.approx(fresh["coverage_reals"], abs=0.05)
+    few = evidence(of, IMAGES[900:1000])  # as many further reals as there are samples
+    assert few["coverage_reals"] < 0.5
+    assert few["coverage"] == pytest.approx(few["coverage_reals"], abs=0.08)
     assert fresh["vendi_ratio"] == pytest.approx(1, abs=0.1)
     assert fresh["duplicates"] == pytest.approx(0.1, abs=0.06)
     assert fresh["authentic"] > 0.4

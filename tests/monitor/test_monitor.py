@@ -135,6 +135,26 @@ def test_noise_in_which_no_mode_is_found_is_not_called_collapse() -> None:
     assert {verdict.state for verdict in found} == {"warming_up", "healthy"}
 
 
+def test_recall_may_halve_and_not_fall_to_a_quarter() -> None:
+    """As in the default run, which loses a part of its coverage while its learning rate is high, and wins it back."""
+    halved = after(0.4, recall=0.3, coverage=0.55)
+    assert {verdict.state for verdict in watched(halved, shipped())} == {"warming_up", "healthy"}
+    assert watched(after(0.4, recall=0.15, coverage=0.55), shipped())[-1].state == "mode_dropping"
+
+
+def test_a_fall_from_next_to_nothing_is_none() -> None:
+    """Samples that are bad anyway have a recall and a coverage of noise."""
+    bad = lambda t: {"precision": 0.3, "distance": 50.0 - t, **dict.fromkeys(("recall", "coverage"), 0.1 if t < 0.5 else 0.01)}  # noqa: E731
+    assert {verdict.state for verdict in watched(bad, shipped())} == {"warming_up", "healthy"}
+
+
+def test_few_modes_are_a_beginning_while_the_run_still_gets_better() -> None:
+    slow = lambda t: {"precision": 0.9, "mode_share": 0.1 + 0.1 * t, "coverage": 0.05, "distance": 90 - 80 * t}  # noqa: E731
+    assert {verdict.state for verdict in watched(slow, shipped())} == {"warming_up", "healthy"}
+    stuck = lambda t: {"precision": 0.9, "mode_share": 0.1, "coverage": 0.05, "distance": 90.0}  # noqa: E731
+    assert watched(stuck, shipped())[-1].state == "collapsed"
+
+
 def test_a_growing_model_is_not_held_against_the_reals_before_it_is_whole() -> None:
     small = from_start(**BAD, **{ACCURACY: 1.0})
     monitor = shipped()

@@ -94,6 +94,14 @@ def test_a_metric_that_nobody_described_has_a_panel_too(tmp_path):
     assert curves(tmp_path) is not None
 
 
+def test_what_reals_have_is_drawn_beside_the_samples_and_not_in_a_panel_of_its_own() -> None:
+    found = of_run(["eval/authentic_reals_digits", "eval/authentic_digits", "eval/alone_reals"], {})
+    assert [(panel.title, list(panel.lines)) for panel in found] == [
+        ("authentic_digits", ["eval/authentic_digits", "eval/authentic_reals_digits"]), ("alone_reals", ["eval/alone_reals"]),
+    ]  # fmt: skip
+    assert [label for label, _ in found[0].lines.values()] == ["authentic_digits", "reals"]
+
+
 def test_each_scheduled_number_has_a_panel():
     assert [p.title for p in of_run(["train/schedule/penalty.r1.gamma", "train/schedule/ema_half_life"])] == [
         "penalty.r1.gamma", "ema_half_life",

@@ -20,3 +20,11 @@ def add_checkpoint_options(command: argparse.ArgumentParser) -> None:
         "--package", action="append", default=[], dest="packages", metavar="NAME",
         help="your own package whose classes the run uses; any class and function in it may be called",
     )  # fmt: skip
+
+
+def add_measuring_options(command: argparse.ArgumentParser, n: str, fid: str) -> None:
+    """Add --n and --fid, described so: how many samples, and Inception in the place of the run's own features."""
+    command.add_argument("--n", type=int, default=None, help=n)
+    command.add_argument(
+        "--fid", metavar="FILE", default=None, help=f"{fid}; `auto`: torch hub's cache, downloaded when missing"
+    )

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from seesaw.cli.checkpoint_options import add_checkpoint_options
+from seesaw.cli.checkpoint_options import add_checkpoint_options, add_measuring_options
 from seesaw.training.run_folder import checkpoint_of
 
 
@@ -11,11 +11,8 @@ def add(commands: Any) -> None:
     """Add the command to the parser of `seesaw`."""
     command = commands.add_parser("evaluate", help="a run's distance to its reals, with its protocol")
     add_checkpoint_options(command)
-    command.add_argument("--n", type=int, default=None, help="samples to measure (as the run did)")
-    command.add_argument(
-        "--fid", metavar="FILE", default=None,
-        help="measure FID and KID with these Inception weights; `auto`: torch hub's cache, downloaded when missing",
-    )  # fmt: skip
+    by = "measure FID and KID with these Inception weights"
+    add_measuring_options(command, n="samples to measure (as the run did)", fid=by)
     command.set_defaults(call=call)
 
 

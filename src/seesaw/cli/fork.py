@@ -1,14 +1,12 @@
 """`seesaw fork RUN at=KIMG [KEY=VALUE …]`: a new run from a checkpoint of another one, with changes."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
-from seesaw.cli import train
+from seesaw.cli.rerun import train_by
 from seesaw.config.command_line import key_of, override
 from seesaw.errors import UserError
-from seesaw.training.error_messages import wants_trace
 from seesaw.training.fork_points import checkpoint_at
 from seesaw.training.rerun import again
 
@@ -33,33 +31,20 @@ def add(commands: Any) -> None:
 
 def main(argv: list[str]) -> int:
     """Train; returns the exit code."""
-    if not argv or {"-h", "--help"} & set(argv):
-        print(USAGE, file=sys.stdout if argv else sys.stderr)
-        return 0 if argv else 2
-    try:
-        arguments = forked(argv[0], argv[1:])
-    except UserError as error:
-        if wants_trace():
-            raise
-        print(f"seesaw: {error}", file=sys.stderr)
-        return 1
-    return train.main(arguments)
+    return train_by(argv, "fork", USAGE, forked)
 
 
-def forked(run: str, rest: list[str]) -> list[str]:
-    """The arguments of `seesaw train` for a fork of the folder `run`. UserError where they name no moment of it."""
-    if "=" in run and not Path(run).exists():
-        raise UserError(f"{run}: give the run folder first: seesaw fork RUN {run}")
+def forked(folder: Path, rest: list[str]) -> list[str]:
+    """The arguments of `seesaw train` for a fork of the run in a folder. UserError where they name no moment of it."""
     moments = [argument for argument in rest if argument.startswith("at=")]
     given = [argument for argument in rest if argument not in moments]
     if len(moments) != 1:
-        raise UserError(f"seesaw fork {run}: give one moment, at=KIMG, at=last or at=best")
+        raise UserError(f"seesaw fork {folder}: give one moment, at=KIMG, at=last or at=best")
     for argument in given:
         if key_of(argument) == "fork_from":
             raise UserError(f"{argument}: at=KIMG chooses the checkpoint; leave it out")
         if key_of(argument) == "resume" and argument not in ("resume=auto", "resume=null"):
             raise UserError(f"{argument}: a fork begins from RUN; leave it out, or give resume=auto to go on with the fork")
-    folder = Path(run).expanduser()
     arguments = [argument for argument in again(folder, given) if key_of(argument) != "fork_from"]
     checkpoint = checkpoint_at(folder, moments[0].removeprefix("at="))
     return [*arguments, shlex.split(override("fork_from", checkpoint))[0]]

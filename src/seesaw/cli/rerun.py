@@ -1,6 +1,7 @@
 """`seesaw rerun RUN [KEY=VALUE …]`: the command of a run again, as a new run."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,19 @@ def add(commands: Any) -> None:
 
 def main(argv: list[str]) -> int:
     """Train; returns the exit code."""
+    return train_by(argv, "rerun", USAGE, again)
+
+
+def train_by(argv: list[str], command: str, usage: str, arguments_of: Callable[[Path, list[str]], list[str]]) -> int:
+    """Train by the arguments that `arguments_of` makes of a run folder and what stands behind it; returns the exit code."""
     if not argv or {"-h", "--help"} & set(argv):
-        print(USAGE, file=sys.stdout if argv else sys.stderr)
+        print(usage, file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
     run, rest = argv[0], argv[1:]
     try:
         if "=" in run and not Path(run).exists():
-            raise UserError(f"{run}: give the run folder first: seesaw rerun RUN {run}")
-        arguments = again(Path(run).expanduser(), rest)
+            raise UserError(f"{run}: give the run folder first: seesaw {command} RUN {run}")
+        arguments = arguments_of(Path(run).expanduser(), rest)
     except UserError as error:
         if wants_trace():
             raise

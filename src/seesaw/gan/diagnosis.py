@@ -44,13 +44,11 @@ def player_figures(gan: Any, reals: Batch, held_out: Batch | None = None) -> dic
     """Figures by role of a `seesaw.gan.module.GAN`; D sees images neither noised nor augmented.
 
     * `r_t`: mean sign of D on training reals (Karras et al. 2020, "Training GANs with limited data", arXiv 2006.06676, eq. 1),
-      beside
-      the loss's boundary; of a loss that compares pairs, of the real's logit less the fake's. 0 where D cannot separate; 1
-      where all are on their side.
+      beside the loss's boundary; of a loss that compares pairs, of the real's logit less the fake's. 0 where D cannot separate;
+      1 where all are on their side.
     * `r_v`: (E D(training) - E D(held out)) / (E D(training) - E D(fakes)), the same equation: 0 where D generalises, 1 where
       held-out reals look like fakes to it.
-    * `input_gradient`: mean norm of the gradient of D's logit by its image, at G's images of at most 64 fixed
-      latents.
+    * `input_gradient`: mean norm of the gradient of D's logit by its image, at G's images of at most 64 fixed latents.
     * `log_condition`: see `log_condition`.
 
     Args:

@@ -1,5 +1,7 @@
 """Precision, recall, density and coverage: are samples among the reals, and reals among the samples."""
 
+from collections.abc import Mapping
+
 import torch
 
 from seesaw.functional.neighbours import count
@@ -36,8 +38,15 @@ class Manifold(Metric):
         self.role = {name: kind for kind, name in self.names.items()}
 
     def __call__(self, reals: Reference, fakes: Features) -> dict[str, float]:
-        found = fakes.counts(reals)
+        found, n = fakes.counts(reals), len(reals.features)
+        self.of_reals = 1 - (n / (n + len(fakes.near))) ** K_DENSITY
         return {name: getattr(found, kind) for kind, name in self.names.items()}
+
+    def evidence(self, values: Mapping[str, float]) -> dict[str, float]:
+        """With `coverage_reals`, what as many further reals as there were samples would cover: 1 - (n / (n + m))^k of n reals and
+        m samples, since a ball stays empty where each real's k nearest are all nearer than any sample (Naeem et al. 2020,
+        section 3.2, for large sets)."""
+        return super().evidence(values) | {"coverage_reals": self.of_reals}
 
     def protocol(self, n: int, kept: int) -> str:
         balls = f"precision and recall k={K_BALL} (<=), density and coverage k={K_DENSITY} (<)"

@@ -19,6 +19,7 @@ ROLES = {
     "recall": "share of reals among the samples, in [0, 1]",
     "density": "how many reals' neighbourhoods hold a sample, over what is expected; about 1 for reals",
     "coverage": "share of reals whose neighbourhood holds a sample, in [0, 1]",
+    "coverage_reals": "what as many further reals as samples would cover",
     "vendi_ratio": "effective number of different samples over that of the reals",
     "ms_ssim": "mean structural similarity of pairs of samples, at most 1",
     "ms_ssim_reals": "that of pairs of reals",

@@ -20,6 +20,11 @@ HEALTHY = STATES[:2]
 """States in which nothing has to be done."""
 
 
+def words(state: str) -> str:
+    """A state as a reader sees it: `mode dropping`."""
+    return state.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Attributes:
@@ -46,7 +51,7 @@ class Verdict:
     @property
     def words(self) -> str:
         """The state as a reader sees it: `mode dropping`."""
-        return self.state.replace("_", " ")
+        return words(self.state)
 
     def sentence(self) -> str:
         """`mode dropping since 12 kimg: coverage fell …; ADVICE`, the advice where there is one."""

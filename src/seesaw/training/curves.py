@@ -129,21 +129,25 @@ def panels(columns: Iterable[str], status: Mapping[str, Any]) -> list[Panel]:
     of_parts = {name for panel in HELD_OUT for name in panel.lines}
     names = [name.removeprefix(EVAL) for name in columns if name.startswith(EVAL) and name not in of_parts]
     of_average = [name for name in names if name.removesuffix("_raw") not in names or not name.endswith("_raw")]
+    of_reals = {name for name in names if "_reals" in name and name.replace("_reals", "", 1) in names}
+    of_average = [name for name in of_average if name not in of_reals]
     of_average.sort(key=lambda name: name != status.get("metric"))  # the primary one first
     return [*TRAINING, *HELD_OUT, *scheduled, *(_of_metric(name, names, status) for name in of_average), *SPEED]
 
 
 def _of_metric(name: str, names: Sequence[str], status: Mapping[str, Any]) -> Panel:
-    """The panel of a metric, with its raw generator's values where there are any. A metric that the status does not describe
-    gets its name as the title."""
+    """The panel of a metric, with the raw generator's values and the reals' where there are any. One that the status does not
+    describe gets its name as the title."""
     known = status.get("panels", {}).get(name, {})
     higher = status.get("higher_is_better", {}).get(name)
     arrow = "" if higher is None else " ↑" if higher else " ↓"
     title, raw = known.get("title") or name, f"{name}_raw"
-    lines = {EVAL + name: (name if title != name or raw in names else "", _METRIC)}
+    reals = [other for other in names if "_reals" in other and other.replace("_reals", "", 1) == name]
+    lines = {EVAL + name: (name if title != name or raw in names or reals else "", _METRIC)}
     if raw in names:
         lines[EVAL + raw] = ("raw", _METRIC)
-    return Panel(title + arrow, lines, known.get("scale", "auto"), dashed=("raw",), wide=True)
+    lines |= {EVAL + other: ("reals", _OTHER) for other in reals}
+    return Panel(title + arrow, lines, known.get("scale", "auto"), dashed=("raw", "reals"), wide=True)
 
 
 class Line(NamedTuple):

@@ -24,15 +24,13 @@ from seesaw.training.checkpoints import load
 from seesaw.training.differences import MAY_DIFFER, differences
 from seesaw.training.rerun import OF_THE_COMMAND, own_overrides
 from seesaw.training.run_folder import RunFolder, read_status
+from seesaw.training.transfer import NAMED, shape_of
 
 PARTS = ("_phases", "balance", "augment", "_schedule", "meter")
 """Where a model keeps the state of what may be exchanged in a fork; all else are players, averages and their views."""
 
 FIRST_OF = ("fork_from", "init_from")
 """Options of how a run begins, in which a fork and its parent differ without being other experiments."""
-
-NAMED = 3
-"""How many weights an error names."""
 
 
 class Fork(NamedTuple):
@@ -154,9 +152,7 @@ def same_form(own: Any, there: Any) -> bool:
 
 
 def form(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return "x".join(map(str, value.shape)) or "one number"
-    return type(value).__name__
+    return shape_of(value) if isinstance(value, Tensor) else type(value).__name__
 
 
 def part_names(names: Iterable[str]) -> list[str]:

@@ -104,7 +104,7 @@ class Rollbacks:
         self.plan: Plan | None = None
         self.verdict: Verdict | None = None
         """For which the training has ended, to go back."""
-        self.told = False
+        self.shown = False
 
     def possible(self, verdict: Verdict) -> bool:
         """Whether there are rollbacks left, a best checkpoint, and a remedy that fits; that it is not is printed once."""
@@ -116,8 +116,8 @@ class Rollbacks:
         if not why:
             self.plan = self.next_plan({str(one.get("remedy")) for one in done})
             why = "" if self.plan else "none of monitor.remedies is left that fits"
-        if why and not self.told:
-            self.told = True
+        if why and not self.shown:
+            self.shown = True
             rank_zero_only(print)(f"monitor: {verdict.words}, and the run goes on as it is: {why}", flush=True)
         return not why
 

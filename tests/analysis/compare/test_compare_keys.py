@@ -2,9 +2,11 @@ import copy
 import inspect
 
 import pytest
+import yaml
 
 from seesaw.analysis.compare.defaults import defaults, of_node
-from seesaw.analysis.compare.keys import differing_keys, distinguishing_keys, fingerprint, names
+from seesaw.analysis.compare.keys import BESIDE, differing_keys, distinguishing_keys, fingerprint, names
+from seesaw.config.options import config_dir
 from seesaw.data.sources.folder import Folder
 from seesaw.gan.balance import SkipD
 from seesaw.gan.module import GAN
@@ -230,3 +232,13 @@ def test_defaults_of_what_a_package_shows_and_of_what_is_not_there():
     for target in ("seesaw.nets.dcgan.Gone", "seesaw.gone.Gone", "seesaw.../../etc.passwd", "seesaw.Gone", ""):
         assert defaults(target) == {}
     assert of_node({"_target_": "torch.optim.Adam"}) == {}
+
+
+def test_what_all_sets_measure_beside_their_distances_makes_no_other_experiment():
+    files = [config_dir() / "metrics" / f"{name}.yaml" for name in ("_images", "_classified", "_points")]
+    read = [yaml.safe_load(file.read_text(encoding="utf-8"))["measures"] for file in files]
+    shared = {node["_target_"] for measures in read for node in measures.values()}
+    assert shared < set(BESIDE)
+    assert set(BESIDE) - shared == {"seesaw.metrics.recognised.Recognised"}
+    ours = {"metrics": {"measures": {"mine": {"_target_": "mine.Metric"}, "m": {"_target_": BESIDE[1]}}}}
+    assert [key for key, _ in fingerprint(ours)] == ["metrics.measures.mine._target_"]

@@ -8,6 +8,7 @@ import pandas as pd
 from seesaw.analysis.compare.forks import Effect, Fork, Interval, effects, tree
 from seesaw.analysis.compare.groups import NOT_RANKED, Comparison, Table
 from seesaw.analysis.compare.reading import Run, number, shown
+from seesaw.monitor.verdict import words
 
 EXPLAINED = (
     "Change minus the other, at the last moment that both have, forks of one parent point beside each other. Paired: mean over "
@@ -28,7 +29,7 @@ def rollback_lines(runs: Sequence[Run]) -> list[str]:
         for one in noted if isinstance(noted, list) else []:
             if isinstance(one, dict):
                 at, to = (figure(number(one.get(key))) for key in ("at_kimg", "to_kimg"))
-                verdict = str(one.get("verdict")).replace("_", " ")
+                verdict = words(str(one.get("verdict")))
                 found.append(f"{run.name}: {verdict} at {at} kimg, back to {to} with {one.get('remedy')}")
     return found
 

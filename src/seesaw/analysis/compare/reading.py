@@ -19,7 +19,7 @@ from seesaw.analysis.compare import former
 from seesaw.config.renamed import with_moved_targets
 from seesaw.config.values import did_you_mean
 from seesaw.errors import UserError
-from seesaw.monitor.verdict import STATES
+from seesaw.monitor.verdict import STATES, words
 from seesaw.training.lock import is_held, was_locked
 from seesaw.util import MAX_DEPTH, MAX_NODES
 
@@ -78,7 +78,7 @@ class Run:
         noted = self.status.get("verdict")
         if not isinstance(noted, dict) or noted.get("state") not in STATES:
             return "", ""
-        return str(noted["state"]).replace("_", " "), str(noted.get("reason") or "")
+        return words(noted["state"]), str(noted.get("reason") or "")
 
     @property
     def seed(self) -> Any:

@@ -12,7 +12,7 @@ from seesaw.analysis.compare import fork_text as forks
 from seesaw.analysis.compare.groups import NOT_RANKED, OUTCOMES, Comparison, Table
 from seesaw.analysis.compare.reading import Run, shown
 from seesaw.analysis.pages import printable
-from seesaw.monitor.verdict import HEALTHY
+from seesaw.monitor.verdict import HEALTHY, words
 from seesaw.training.rerun import own_overrides
 
 NAME_WIDTH = 44
@@ -133,7 +133,7 @@ def differences(comparison: Comparison) -> list[str]:
 
 def verdicts(runs: Sequence[Run]) -> list[str]:
     """The runs that their monitor last found unhealthy, and why; empty without any."""
-    well = {"", *(state.replace("_", " ") for state in HEALTHY)}
+    well = {"", *map(words, HEALTHY)}
     found = [f"  {run.name}: {': '.join(filter(None, run.verdict))}" for run in runs if run.verdict[0] not in well]
     more = [f"  and {len(found) - NAMED} more: see the table of all runs in compare.html"] if len(found) > NAMED else []
     return ["", "Unhealthy by their last verdict:", *found[:NAMED], *more] if found else []

@@ -7,8 +7,6 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.errors import Diverged
-from seesaw.metrics.features import K_DENSITY, MOST
-from seesaw.metrics.reference import KEPT
 from seesaw.monitor.monitor import Monitor
 from seesaw.monitor.verdict import Verdict
 from seesaw.training.callbacks.base import BatchCallback
@@ -50,7 +48,7 @@ class Watch(BatchCallback):
         self.monitor, self.stop, self.status, self.length = monitor, stop, status, length
         self.may_go_back = may_go_back
         self.evaluation = evaluation if isinstance(evaluation, Evaluate) and monitor.rules else None
-        self.told = 0
+        self.shown = 0
         """How many of the monitor's changes have been shown."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
@@ -60,7 +58,7 @@ class Watch(BatchCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         self.seen = 0 if self.evaluation is None else self.evaluation.evaluated_at
-        self.told = len(self.monitor.changes)
+        self.shown = len(self.monitor.changes)
         if self.monitor.last is not None:  # of a run that goes on
             self.note(trainer, pl_module)
             if self.monitor.on_unhealthy == "rollback":  # it was killed when it was about to go back
@@ -70,7 +68,7 @@ class Watch(BatchCallback):
         if self.evaluation is None or self.evaluation.evaluated_at == self.seen:
             return
         self.seen = self.evaluation.evaluated_at
-        verdict = self.monitor.observe(self.seen, evidence_of(self.evaluation), self.evaluation.protocol)
+        verdict = self.monitor.observe(self.seen, self.evaluation.evidence, self.evaluation.protocol)
         pl_module.report({COLUMN: verdict.code}, self.seen)
         self.note(trainer, pl_module)
         self.act(trainer, pl_module)
@@ -99,7 +97,7 @@ class Watch(BatchCallback):
         if verdict is None:
             return
         self.status.update("running", int(pl_module.images_shown), **entries(self.monitor))
-        changes, self.told = self.monitor.changes[self.told :], len(self.monitor.changes)
+        changes, self.shown = self.monitor.changes[self.shown :], len(self.monitor.changes)
         new = [change for change in changes if change.unhealthy]
         for tracker in trackers_of(trainer):
             tracker.log_text("monitor", verdict.sentence(), int(pl_module.images_shown), alert=bool(new))
@@ -111,17 +109,6 @@ class Watch(BatchCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.monitor.load_state_dict(state_dict)
-
-
-def evidence_of(evaluation: Evaluate) -> dict[str, float]:
-    """The figures of the last evaluation by role, and beside a coverage `coverage_reals`: what as many further reals would cover,
-    1 - (n / (n + m))^k of n reals and m samples, since each real's k nearest must all be nearer than any sample (Naeem et al.
-    2020, section 3.2, for large sets)."""
-    found = dict(evaluation.evidence)
-    if "coverage" in found:
-        m, n = min(evaluation.evaluator.count, MOST), min(len(evaluation.evaluator.reals), KEPT)
-        found["coverage_reals"] = 1 - (n / (n + m)) ** K_DENSITY
-    return found
 
 
 def entries(monitor: Monitor) -> dict[str, Any]:
