@@ -54,8 +54,8 @@ ZERO = {
     "monitor": dict.fromkeys(
         ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "recall", "kept", "narrow", "sharp",
          "authentic", "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled",
-         "plunge", "formed", "right", "faint", "floor"),
-        "a share: never, or at once",
+         "plunge", "formed", "right", "faint", "floor", "updates"),
+        "a share, or steps: never, or at once",
     ),
     "trainer": {}, "callbacks": {}, "dynamics": {}, "loss": {},
     "augment": {

@@ -164,6 +164,16 @@ def test_a_growing_model_is_not_held_against_the_reals_before_it_is_whole() -> N
     assert found[-1].state == "d_dominates"
 
 
+def test_nothing_stands_still_that_has_hardly_begun() -> None:
+    """A D at chance and a distance that does not fall, but in a run of few steps."""
+    bad = healthy(0.0) | BAD | {ACCURACY: 0.5}
+    few = lambda t: bad | {"train/updates/G": 20.0 * t, "train/updates/D": 90.0 * t}  # noqa: E731
+    assert {verdict.state for verdict in watched(few, shipped())} == {"warming_up"}
+    many = lambda t: bad | {"train/updates/G": 20.0 * t, "train/updates/D": 400.0 * t}  # noqa: E731
+    assert [verdict.state for verdict in watched(many, shipped())] == ["warming_up"] * 5 + ["g_dominates"] * 15
+    assert watched(lambda t: few(t) | {"train/loss/G": math.nan}, shipped())[-1].state == "diverging"
+
+
 def test_one_odd_evaluation_changes_nothing() -> None:
     odd = lambda t: healthy(t) | ({"coverage": 0.4, "recall": 0.3} if t == 0.5 else {})  # noqa: E731
     assert {verdict.state for verdict in watched(odd, shipped())} == {"warming_up", "healthy"}
@@ -276,6 +286,7 @@ def test_the_first_rule_that_finds_something_decides_and_a_sure_one_needs_no_war
     ("make", "sentence"),
     [
         (lambda: Monitor({}, patience=0), "patience is 0; it must be at least 1"),
+        (lambda: Monitor({}, updates=-1), "updates is -1; it must be at least 0"),
         (lambda: Monitor({}, warm_up=1.0), "warm_up is 1.0; it must be at least 0 and below 1"),
         (lambda: Collapsed(vendi=1.5), "vendi is 1.5; it must be from 0 to 1"),
         (lambda: Diverging(growth=1.0), "growth is 1.0; it must be above 1"),

@@ -189,6 +189,7 @@ def test_a_search_of_real_runs_prunes_and_goes_on(here: Path, capfd: pytest.Capt
 def test_a_trial_that_its_monitor_ends_is_pruned(capfd: pytest.CaptureFixture[str]) -> None:
     """D does not learn, and two evaluations are enough to be sure."""
     frozen = ["monitor.on_unhealthy=stop", "monitor.patience=1", "monitor.least=1", "monitor.confirm=1", "monitor.warm_up=0"]
+    frozen += ["monitor.updates=0"]
     frozen += ["optimizer.G.lr=1e-12", "monitor.rules.stalled.drift=1", "monitor.rules.stalled.coverage=1", "kimg=0.128"]
     command = ["search", "r1_gamma", *SMALL, *frozen, "logger=none", "--out", "found", "--trials", "2"]
     assert main(command) == 1  # no trial reached its length

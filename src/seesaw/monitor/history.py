@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 NAN = math.nan
 
+UPDATES = "train/updates/"
+"""Begins the names under which the steps of each player are logged."""
+
 
 class Record(NamedTuple):
     """What one evaluation knows.
@@ -53,6 +56,12 @@ class History:
         """The newest coverage, as a part of what equally many fresh reals would cover (`coverage_reals`, where it is known)."""
         usual = self.now("coverage_reals")
         return self.now("coverage") / (1.0 if math.isnan(usual) else usual)
+
+    @property
+    def updates(self) -> float:
+        """Steps of the player that has made most, at the middle of the newest windows; infinity where they are not logged."""
+        made = [value for name, value in self.records[-1].values.items() if name.startswith(UPDATES)]
+        return max(made, default=math.inf)
 
     def first(self, name: str) -> float:
         return next(iter(self.series(name)), NAN)

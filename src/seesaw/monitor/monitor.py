@@ -31,6 +31,7 @@ class Monitor:
         confirm: evaluations in a row that must agree before the verdict changes, to unhealthy and back.
         warm_up: share of the run's length during which only what is certain counts.
         least: evaluations without which only what is certain counts.
+        updates: steps of the player that has made most, likewise: nothing can stand still that has hardly begun.
         rollbacks: how often a run goes back, at most; behind that it goes on to its length.
         remedies: in the order in which they are tried, each once; those that the run cannot take are passed over.
 
@@ -46,16 +47,19 @@ class Monitor:
         confirm: int = 2,
         warm_up: float = 0.1,
         least: int = 3,
+        updates: int = 100,
         rollbacks: int = 3,
         remedies: Sequence[Remedy] = ("lower_d_lr", "raise_gamma", "skip_d", "augment"),
     ) -> None:
         for name, number in (("patience", patience), ("confirm", confirm), ("least", least), ("rollbacks", rollbacks)):
             if number < 1:
                 raise ValueError(f"{name} is {number}; it must be at least 1")
+        if updates < 0:
+            raise ValueError(f"updates is {updates}; it must be at least 0")
         if not 0 <= warm_up < 1:
             raise ValueError(f"warm_up is {warm_up}; it must be at least 0 and below 1")
         self.rules, self.on_unhealthy, self.patience = dict(rules), on_unhealthy, patience
-        self.confirm, self.warm_up, self.least = confirm, warm_up, least
+        self.confirm, self.warm_up, self.least, self.updates = confirm, warm_up, least, updates
         self.rollbacks, self.remedies = rollbacks, tuple(remedies)
         self.length, self.settled = math.inf, 0
         self.last: Verdict | None = None
@@ -120,7 +124,7 @@ class Monitor:
     def _first(self, history: History) -> tuple[Finding | None, Rule | None]:
         """The finding of the first rule that has one."""
         early = history.records[-1].images <= self.warm_up * self.length if math.isfinite(self.length) else False
-        early |= len(history.records) < self.least
+        early |= len(history.records) < self.least or history.updates < self.updates
         for rule in self.rules.values():
             broken = self.broken and rule.state == "diverging"
             finding = Finding(self.broken, sure=True) if broken else rule(history)

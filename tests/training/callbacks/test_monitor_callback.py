@@ -47,7 +47,7 @@ def test_a_collapse_is_shown_everywhere_and_ends_a_run_that_is_to_stop(
     """One alert for the change, not one an evaluation."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert main([*SMALL, *FAULT, "run_dir=run", "monitor.on_unhealthy=stop", "monitor.patience=4"]) == 0
+    assert main([*SMALL, *FAULT, "run_dir=run", "monitor.on_unhealthy=stop", "monitor.patience=4", "monitor.updates=0"]) == 0
     out, run = capsys.readouterr().out, read_run(tmp_path / "run")
     wandb.teardown()
     status, told = read_status(tmp_path / "run"), rows(tmp_path / "run")
