@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import augment
+import evaluation
 import fid
 import torch
 from fid import spread
@@ -32,7 +33,7 @@ from origin import ROOT, origin
 WORKER = Path(__file__).parent / "loops" / "worker.py"
 RESULTS = Path(__file__).parent / "results" / "bench.json"
 LOOPS = ("plain", "exact", "bf16")
-PARTS = {"augment": augment, "fid": fid}
+PARTS = {"augment": augment, "evaluation": evaluation, "fid": fid}
 """Rows that are no training loops."""
 EXACT = 3e-3
 """The largest difference of gradients that counts as the same training: rounding, and now and then a ReLU that it turns. The

@@ -84,7 +84,7 @@ def test_a_resumed_run_has_the_verdicts_of_the_unbroken_one(tmp_path: Path, monk
 def test_two_processes_stop_together(tmp_path: Path) -> None:
     """Each judges for itself; were one to go on, it would wait for the other for ever."""
     command = [sys.executable, str(REPOSITORY / "train.py"), *SMALL, *FAULT, "logger=none", "run_dir=run", "trainer.devices=2",
-               "monitor.on_unhealthy=stop"]  # fmt: skip
+               "monitor.on_unhealthy=stop", "monitor.updates=0"]  # fmt: skip
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "studies"), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
