@@ -28,7 +28,8 @@ from origin import origin
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "studies" / "results"
 FOLDER = ROOT / "runs" / "studies" / "monitor_corpus"
-EVALUATIONS = 12
+EVALUATIONS = 24
+"""Of each run; a verdict needs two that agree, so fewer could not be quick in shares of a run."""
 
 POINTS = [  # modes ten times as wide as published are learned in seconds
     "model=mlp_points", "model.G.widths=[128,128]", "model.D.widths=[128,128]", "batch_size=128", "data.n=1000", "metrics.n=1000",
@@ -255,6 +256,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "accused_before_the_fault": wilson(sum(r["early"] for r in faulty if r["delay"] is not None), len(faulty)),
         "delay_median": delays[len(delays) // 2] if delays else None,
         "delay_90": delays[int(0.9 * (len(delays) - 1))] if delays else None,
+        "delay_median_evaluations": round(delays[len(delays) // 2] * EVALUATIONS, 1) if delays else None,
         "confusion_of_the_last_verdict": {planted: dict(counts) for planted, counts in sorted(matrix.items())},
     }  # fmt: skip
 
