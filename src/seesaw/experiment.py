@@ -83,7 +83,8 @@ class Experiment(LightningModule):
         """The values of the primary metric to come do not compare with those before."""
 
     def score_reals(self, images: Tensor, y: Tensor | None = None) -> dict[str, float]:
-        """How the model in evaluation mode judges real images; nothing of the training changes.
+        """How the model judges real images, in evaluation mode but for D's BatchNorm (`seesaw.gan.judging`); nothing of the
+        training changes.
 
         Args:
             images: uint8 (B, C, H, W) at the resolution of this moment's training.

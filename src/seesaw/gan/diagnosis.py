@@ -1,14 +1,13 @@
 """How the two players stand, at an evaluation: what D knows of its reals, the slope that G climbs, and how many directions G
 uses.
 
-Nothing of the training changes: both players are in evaluation mode meanwhile, latents and directions are keyed, and no global
-random generator moves.
+Nothing of the training changes: G is in evaluation mode meanwhile, D as `seesaw.gan.judging` has it, latents and directions are
+keyed, and no global random generator moves.
 """
 
 import copy
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from seesaw.functional.dtype import at_least_float32
 from seesaw.functional.pixels import to_unit
+from seesaw.gan.judging import evaluated, judging, parts
 from seesaw.gan.losses import DiscriminatorLoss
 from seesaw.shared import sampling
 from seesaw.types import Batch, Logits, Pyramid
@@ -62,8 +62,8 @@ def player_figures(gan: Any, reals: Batch, held_out: Batch | None = None) -> dic
     if not n or not terms:
         return {}
     z, y = sampling.latents(n, gan.z_dim, gan.seed, "players").to(gan.device), labels_of(gan, reals.y, n)
-    chunks = parts(n, pack)
-    with evaluated(gan.G, gan.D):
+    chunks = parts(n, pack, JUDGED)
+    with evaluated(gan.G), judging(gan.D), torch.no_grad():
         fake = [gan.G(z[rows], None if y is None else y[rows]).images for rows in chunks]
         of_fakes = torch.cat([judged(gan, images, _at(y, rows)) for images, rows in zip(fake, chunks, strict=True)])
         of_reals = of_images(gan, reals, n)
@@ -73,25 +73,6 @@ def player_figures(gan: Any, reals: Batch, held_out: Batch | None = None) -> dic
         few = max(SLOPES // pack, 1) * pack
         found["input_gradient"] = input_gradient(gan, [scale[:few] for scale in fake[0]], _at(y, chunks[0][:few]))
         return found | {"log_condition": log_condition(gan.G, gan.z_dim, gan.seed, labels_of(gan, reals.y, LATENTS))}
-
-
-@contextmanager
-def evaluated(*nets: nn.Module) -> Iterator[None]:
-    """The nets in evaluation mode, then as they were; no gradient is kept."""
-    before = [net.training for net in nets]
-    try:
-        for net in nets:
-            net.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for net, training in zip(nets, before, strict=True):
-            net.train(training)
-
-
-def parts(n: int, pack: int) -> list[Tensor]:
-    """Rows of n images, whole packs, in parts that D judges at once."""
-    return list(torch.arange(n // pack * pack).split(JUDGED // pack * pack or pack))
 
 
 def labels_of(gan: Any, y: Tensor | None, n: int) -> Tensor | None:
@@ -106,7 +87,7 @@ def _at(y: Tensor | None, rows: Tensor) -> Tensor | None:
 def of_images(gan: Any, images: Batch, n: int) -> Tensor:
     """D's logits of the first n images, float (N,), n less what fills no pack."""
     found = []
-    for rows in parts(n, gan.game_setup.pack):
+    for rows in parts(n, gan.game_setup.pack, JUDGED):
         pyramid = gan.view(to_unit(images.real[rows].to(gan.device), cast(torch.dtype, gan.dtype)))
         found.append(judged(gan, pyramid, labels_of(gan, None if images.y is None else images.y[rows], len(rows))))
     return torch.cat(found)
@@ -132,7 +113,8 @@ def overfitting(reals: Tensor, held_out: Tensor, fakes: Tensor) -> float:
 
 
 def input_gradient(gan: Any, images: Pyramid, y: Tensor | None) -> float:
-    """Mean norm over the images of a pyramid of D's gradient by all its scales together. Of a pack each image has its own."""
+    """Mean norm over the images of a pyramid of D's gradient by all its scales together. Of a pack each image has its own; where
+    BatchNorm couples images, the gradient is that of the sum of their logits, as in G's step."""
     with torch.enable_grad():
         inputs = [scale.detach().requires_grad_() for scale in images]
         gradients = torch.autograd.grad(judged(gan, inputs, y).sum(), inputs, allow_unused=True)

@@ -18,6 +18,7 @@ from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.fakes import FakeCache, make_fake_cache
 from seesaw.gan.frozen import trainable
 from seesaw.gan.growth import FullGrown
+from seesaw.gan.judging import judging, parts
 from seesaw.gan.labels import make_fake_labels
 from seesaw.gan.networks import CompiledNetworks
 from seesaw.gan.parts import Augmentation, DiscriminatorWrapper, Gate, InputTransform, LrScale, Part, TermPart
@@ -270,21 +271,17 @@ class GAN(Metered):
     def score_reals(self, images: Tensor, y: Tensor | None = None, batch_size: int = 256) -> dict[str, float]:
         """See `Experiment.score_reals`. D sees the images packed, and neither noised nor augmented."""
         found = [term for phase in self.phases.values() if phase.player == "D" and (term := phase.adversarial())]
-        pack, training = self.game_setup.pack, self.D.training
-        n, logits = len(images) // pack * pack, list[Tensor]()
-        if not n or not found:
+        pack, logits = self.game_setup.pack, list[Tensor]()
+        if len(images) < pack or not found:
             return {}
-        self.D.eval()
-        try:
-            for rows in torch.arange(n).split(batch_size // pack * pack or pack):
+        with judging(self.D):
+            for rows in parts(len(images), pack, batch_size):
                 pyramid = self.view(to_unit(images[rows].to(self.device), cast(torch.dtype, self.dtype)))
                 labels = None if y is None else y[rows].to(self.device)
                 for wrapper in self.wrappers:
                     pyramid, labels = wrapper(pyramid, labels)
                 given = self.D(pyramid, labels)
                 logits.append(at_least_float32(given.adversarial if isinstance(given, Logits) else given))
-        finally:
-            self.D.train(training)
         return {name: value.item() for name, value in found[0][1].scores(torch.cat(logits)).items()}
 
     def player_figures(self, reals: Batch, held_out: Batch | None = None) -> dict[str, float]:
