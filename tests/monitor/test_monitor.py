@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from seesaw.config.options import config_dir
-from seesaw.monitor.failing import DDominates, Diverging, GDominates, Relapsed, Stalled
+from seesaw.monitor.failing import DDominates, Diverging, GDominates, NoProgress, Relapsed, Stalled
 from seesaw.monitor.history import History, Record
 from seesaw.monitor.monitor import Monitor, NoMonitor
 from seesaw.monitor.rule import Finding, Rule
@@ -17,7 +17,8 @@ from seesaw.monitor.samples import Collapsed, Memorising, ModeDropping
 from seesaw.monitor.verdict import HEALTHY, STATES, Verdict
 
 RULES = {"Diverging": Diverging, "Collapsed": Collapsed, "ModeDropping": ModeDropping, "Memorising": Memorising,
-         "DDominates": DDominates, "GDominates": GDominates, "Stalled": Stalled, "Relapsed": Relapsed}  # fmt: skip
+         "DDominates": DDominates, "GDominates": GDominates, "Stalled": Stalled, "Relapsed": Relapsed,
+         "NoProgress": NoProgress}  # fmt: skip
 N = 20
 """Evaluations of a planted run, 1 kimg apart."""
 
@@ -91,6 +92,12 @@ FAULTS: dict[str, tuple[str, Any]] = {
         lambda t: healthy(t) | {"coverage": 0.2, "recall": 0.2, "precision": 0.3, "vendi_ratio": 0.5, ACCURACY: 0.5}
         | ({"input_gradient": 0.001} if t > 0.4 else {}),
     ),
+    "D has no gradient, samples good": ("g_dominates", after(0.4, **{ACCURACY: 0.5, "input_gradient": 1e-3})),
+    "slowly lost": (  # as dcgan_small at twice its learning rate
+        "diverging",
+        lambda t: healthy(min(t, 0.4)) | ({"distance": 25 * (1 + 2 * (t - 0.4)), "coverage": 0.7 * (1 - t), "precision": 0.3}
+                                          if t > 0.4 else {}),
+    ),
     "D is fooled": ("g_dominates", lambda t: healthy(t) | BAD | {"distance": 95 - 30 * t, ACCURACY: 0.2}),
     "a frozen G": ("stalled", from_start(**BAD, drift=0.0)),
 }  # fmt: skip
@@ -132,7 +139,7 @@ def test_an_equilibrium_is_no_dead_d() -> None:
 
 def test_noise_in_which_no_mode_is_found_is_not_called_collapse() -> None:
     found = watched(lambda t: {"distance": 90.0 - t, "mode_share": 0.0, "valid": 0.0}, shipped())
-    assert {verdict.state for verdict in found} == {"warming_up", "healthy"}
+    assert {verdict.state for verdict in found} == {"warming_up", "healthy", "stalled"}
 
 
 def test_recall_may_halve_and_not_fall_to_a_quarter() -> None:
@@ -144,7 +151,7 @@ def test_recall_may_halve_and_not_fall_to_a_quarter() -> None:
 
 def test_a_fall_from_next_to_nothing_is_none() -> None:
     """Samples that are bad anyway have a recall and a coverage of noise."""
-    bad = lambda t: {"precision": 0.3, "distance": 50.0 - t, **dict.fromkeys(("recall", "coverage"), 0.1 if t < 0.5 else 0.01)}  # noqa: E731
+    bad = lambda t: {"precision": 0.3, "distance": 50.0 - 20 * t, **dict.fromkeys(("recall", "coverage"), 0.1 if t < 0.5 else 0.01)}  # noqa: E731
     assert {verdict.state for verdict in watched(bad, shipped())} == {"warming_up", "healthy"}
 
 
@@ -172,6 +179,26 @@ def test_nothing_stands_still_that_has_hardly_begun() -> None:
     many = lambda t: bad | {"train/updates/G": 20.0 * t, "train/updates/D": 400.0 * t}  # noqa: E731
     assert [verdict.state for verdict in watched(many, shipped())] == ["warming_up"] * 5 + ["g_dominates"] * 15
     assert watched(lambda t: few(t) | {"train/loss/G": math.nan}, shipped())[-1].state == "diverging"
+
+
+def test_images_that_do_not_move_at_all_are_stalled_without_a_warm_up() -> None:
+    """One evaluation without a step of G in between is no sign."""
+    frozen = lambda t: healthy(0.1) | ({"drift": 0.0} if t > 1 / N else {"drift": math.nan})  # noqa: E731
+    assert [verdict.state for verdict in watched(frozen, shipped())][:3] == ["warming_up", "warming_up", "stalled"]
+
+
+def test_late_in_a_run_samples_that_stay_bad_are_stalled() -> None:
+    """Whatever D does, but not before: a slow run may still learn."""
+    bad = lambda t: healthy(0.0) | BAD | {ACCURACY: 0.75}  # noqa: E731
+    assert [verdict.state for verdict in watched(bad, shipped())][-7:] == ["healthy"] * 2 + ["stalled"] * 5
+    slow = lambda t: bad(t) | {"distance": 95.0 - 30 * t}  # noqa: E731
+    assert {verdict.state for verdict in watched(slow, shipped())} == {"warming_up", "healthy"}
+
+
+def test_samples_without_form_drop_no_modes() -> None:
+    """Points scattered about find a mode more or less."""
+    scattered = lambda t: {"distance": 4.0 - t, "precision": 0.05 + 0.05 * t, "mode_share": 0.4 if t < 0.5 else 0.1}  # noqa: E731
+    assert {verdict.state for verdict in watched(scattered, shipped())} == {"warming_up", "healthy"}
 
 
 def test_one_odd_evaluation_changes_nothing() -> None:
@@ -291,6 +318,8 @@ def test_the_first_rule_that_finds_something_decides_and_a_sure_one_needs_no_war
         (lambda: Collapsed(vendi=1.5), "vendi is 1.5; it must be from 0 to 1"),
         (lambda: Diverging(growth=1.0), "growth is 1.0; it must be above 1"),
         (lambda: Relapsed(beyond=-1.0), "beyond is -1.0; it must be at least 0"),
+        (lambda: Relapsed(worse=1.0), "worse is 1.0; it must be above 1"),
+        (lambda: NoProgress(late=2.0), "late is 2.0; it must be from 0 to 1"),
         (lambda: Memorising(copies=1.0), "copies is 1.0; it must be below 0"),
     ],
 )

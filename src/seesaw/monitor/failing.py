@@ -43,26 +43,39 @@ class Diverging(Rule):
 
 
 class Relapsed(Rule):
-    """The distance leaves all that it had won: it is worse than at the first evaluation, though it had come down a long way.
+    """A run loses what it had won: its distance is worse than at the first evaluation, though it had come down a long way; or it is
+    far above its best, and the coverage has gone too.
 
     Args:
         beyond: how far above its first value, as a part of what it had come down.
         half: the distance must have come down to this part of its first value before.
+        worse: the distance over its least, from which on the second of the two counts.
+        lost: the coverage then, or the share of modes: what is left of the best that two evaluations in a row had reached.
     """
 
     state = "diverging"
     advice = "a lower learning rate from an earlier checkpoint on, schedule=cosine, penalty=r1 or its gamma higher"
 
-    def __init__(self, beyond: float = 0.2, half: float = 0.5) -> None:
+    def __init__(self, beyond: float = 0.2, half: float = 0.5, worse: float = 1.6, lost: float = 0.6) -> None:
         if not beyond >= 0:
             raise ValueError(f"beyond is {beyond}; it must be at least 0")
-        check_shares(half=half)
-        self.beyond, self.half = beyond, half
+        check_shares(half=half, lost=lost)
+        check_factors(worse=worse)
+        self.beyond, self.half, self.worse, self.lost = beyond, half, worse, lost
 
     def __call__(self, history: History) -> Finding | None:
         first, least, now = history.first("distance"), history.least("distance"), history.now("distance")
         if 0 < least < self.half * first and now > first + self.beyond * (first - least):
             return Finding(f"the distance is {now:.3g}, above its first value of {first:.3g}, though it had reached {least:.3g}")
+        if not history.grown or not now > self.worse * least > 0:
+            return None
+        for name, words in (("coverage", "coverage"), ("mode_share", "the share of modes found")):
+            left, best = history.now(name), history.held(name)
+            if left < self.lost * best:
+                return Finding(
+                    f"the distance rose to {now:.3g} from {least:.3g}, and {words} fell from {best:.2f} to {left:.2f}: the run loses "
+                    "what it had won"
+                )
         return None
 
 
@@ -90,7 +103,7 @@ class DDominates(Rule):
         self,
         accuracy: float = 0.97,
         vanished: float = 0.01,
-        still: float = 0.34,
+        still: float = 0.5,
         gain: float = 0.02,
         coverage: float = 0.3,
     ) -> None:
@@ -123,7 +136,9 @@ class GDominates(Rule):
         dead: D's gradient norm over its largest value so far, up to which D is dead, unless it is right: nothing is left to
             learn then either.
         right: accuracy of D above which it is right.
-        faint: D's gradient at G's images over its largest value so far, up to which a D at chance leads G nowhere.
+        faint: D's gradient at G's images over its largest value so far, up to which a D at chance leads G nowhere, where coverage
+            is low.
+        flat: likewise, whatever the samples are: G learns nothing more.
         still: share of the run so far in which the distance did not improve.
         gain: what counts as an improvement, as a part of the distance.
         coverage: of the reals, below which the distance is called bad where it is measured.
@@ -142,13 +157,15 @@ class GDominates(Rule):
         dead: float = 1e-4,
         right: float = 0.8,
         faint: float = 0.1,
-        still: float = 0.34,
+        flat: float = 0.02,
+        still: float = 0.5,
         gain: float = 0.02,
         coverage: float = 0.3,
     ) -> None:
         check_shares(fooled=fooled, accuracy=accuracy, dead=dead, right=right, still=still, gain=gain, coverage=coverage)
-        check_shares(faint=faint)
+        check_shares(faint=faint, flat=flat)
         self.fooled, self.accuracy, self.dead, self.right, self.faint = fooled, accuracy, dead, right, faint
+        self.flat = flat
         self.still, self.gain, self.coverage = still, gain, coverage
 
     def __call__(self, history: History) -> Finding | None:
@@ -158,7 +175,7 @@ class GDominates(Rule):
         if not accuracy <= self.accuracy or not history.grown:
             return None
         slope, steepest = history.now("input_gradient"), history.most("input_gradient")
-        if slope <= self.faint * steepest and history.covered < self.coverage:
+        if slope <= (self.faint if history.covered < self.coverage else self.flat) * steepest:
             what = f"D is right about {accuracy:.0%} of what it sees, no more than by chance"
             return Finding(f"{what}, and its gradient at G's images fell from {steepest:.2g} to {slope:.2g}")
         if not bad(history, self.coverage):
@@ -195,8 +212,37 @@ class Stalled(Rule):
         now, most = history.now("drift"), history.most("drift")
         if now == 0 or (now <= self.drift * most and bad(history, self.coverage)):
             by = "not at all" if now == 0 else f"by {now:.2g}, and {most:.2g} at most before"
-            return Finding(f"the images of fixed latents moved {by}; the distance is {history.now('distance'):.3g}")
+            sure = history.series("drift")[-2:] == [0.0, 0.0]
+            return Finding(f"the images of fixed latents moved {by}; the distance is {history.now('distance'):.3g}", sure)
         return None
+
+
+class NoProgress(Rule):
+    """Late in a run the samples are bad and the distance stands still, whatever the players do: what no other rule explains. Only
+    where coverage or the share of modes is measured, since a distance alone has no scale.
+
+    Args:
+        late: share of the run's length from which on that counts: short runs learn late.
+        still: share of the run so far in which the distance did not improve.
+        gain: what counts as an improvement, as a part of the distance.
+        coverage: of the reals, and share of modes, below which the samples are bad.
+    """
+
+    state = "stalled"
+    advice = "other learning rates, mostly lower ones (optimizer.G.lr, optimizer.D.lr), penalty=r1, or the model's own recipe"
+
+    def __init__(self, late: float = 0.75, still: float = 0.6, gain: float = 0.02, coverage: float = 0.15) -> None:
+        check_shares(late=late, still=still, gain=gain, coverage=coverage)
+        self.late, self.still, self.gain, self.coverage = late, still, gain, coverage
+
+    def __call__(self, history: History) -> Finding | None:
+        known = not (math.isnan(history.covered) and math.isnan(history.now("mode_share")))
+        if not known or history.records[-1].images < self.late * history.length:
+            return None
+        if not bad(history, self.coverage) or history.improving(self.still, self.gain):
+            return None
+        now = history.now("distance")
+        return Finding(f"the distance ({now:.3g}) is far from good, and has not improved for {self.still:.0%} of the run")
 
 
 FAR, LOST = 0.4, 1.5

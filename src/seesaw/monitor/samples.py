@@ -66,7 +66,7 @@ class Collapsed(Rule):
 SHARP = 0.5
 """Precision, or share of valid samples, from which on most samples are images of the set."""
 
-RECENT, GAIN = 0.34, 0.03
+RECENT, GAIN = 0.5, 0.03
 """Share of the run so far, and part of the distance or share of modes or reals, for `learning`."""
 
 
@@ -92,6 +92,7 @@ class ModeDropping(Rule):
         floor: that best, from which on a fall counts: less is noise of samples that are bad anyway.
         plunge: likewise, from which on down no second evaluation is needed.
         kept: of the precision, likewise: a precision that falls too is another fault.
+        formed: precision from which on a fall counts, where it is measured: samples without form come and go.
         narrow: coverage over precision, below which G is narrow though it never was wider.
         sharp: precision from which on that counts.
         modes: share of the known modes, below which modes are missing.
@@ -107,12 +108,14 @@ class ModeDropping(Rule):
         floor: float = 0.2,
         plunge: float = 0.3,
         kept: float = 0.8,
+        formed: float = 0.15,
         narrow: float = 0.3,
         sharp: float = 0.5,
         modes: float = 0.7,
     ) -> None:
         check_shares(fall=fall, recall=recall, floor=floor, plunge=plunge, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
-        self.floor, self.plunge, self.kept = floor, plunge, kept
+        check_shares(formed=formed)
+        self.floor, self.plunge, self.kept, self.formed = floor, plunge, kept, formed
         self.left = {"coverage": fall, "mode_share": fall, "vendi_ratio": fall, "recall": recall}
         self.narrow, self.sharp, self.modes = narrow, sharp, modes
 
@@ -122,7 +125,7 @@ class ModeDropping(Rule):
     def fell(self, history: History) -> Finding | None:
         """A fall from what the run had reached."""
         precision, before = history.now("precision"), history.held("precision")
-        if precision < self.kept * before:
+        if precision < max(self.kept * before, self.formed):
             return None
         usual = history.median("precision")
         rose = f"rose from {usual:.2f} to {precision:.2f}" if precision > usual else f"is {precision:.2f}"
