@@ -152,7 +152,7 @@ class GDominates(Rule):
 
     def __init__(
         self,
-        fooled: float = 0.35,
+        fooled: float = 0.4,
         accuracy: float = 0.55,
         dead: float = 1e-4,
         right: float = 0.8,
