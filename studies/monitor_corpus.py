@@ -235,7 +235,7 @@ def row(case: Case, found: dict[str, Any]) -> dict[str, Any]:
     first = after[0] if after else None
     return {
         "part": case.part, "family": case.family, "what": case.what, "seed": case.seed, "planted": case.state,
-        "accused": bool(accused if case.state == "healthy" else after),
+        "start": case.start, "accused": bool(accused if case.state == "healthy" else after),
         "early": case.start < 1 and len(after) < len(accused),
         "delay": None if first is None else round(first[0] - case.start, 4), "last": judged[-1][1] if judged else "none",
         "first": None if not accused else accused[0][1:], "ended": found.get("state"), "cpu_seconds": found.get("cpu_seconds"),
@@ -245,7 +245,6 @@ def row(case: Case, found: dict[str, Any]) -> dict[str, Any]:
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Recall and false alarms with their intervals, the confusion matrix in counts, the median and 0.9 quantile of the delay."""
     faulty, healthy = ([r for r in rows if (r["planted"] != "healthy") == wrong] for wrong in (True, False))
-    delays = sorted(r["delay"] for r in faulty if r["accused"])
     matrix: dict[str, Counter[str]] = {}
     for r in rows:
         matrix.setdefault(r["planted"], Counter())[r["last"]] += 1
@@ -254,11 +253,19 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "recall": wilson(sum(r["accused"] for r in faulty), len(faulty)),
         "false_alarms": wilson(sum(r["accused"] for r in healthy), len(healthy)),
         "accused_before_the_fault": wilson(sum(r["early"] for r in faulty if r["delay"] is not None), len(faulty)),
-        "delay_median": delays[len(delays) // 2] if delays else None,
-        "delay_90": delays[int(0.9 * (len(delays) - 1))] if delays else None,
-        "delay_median_evaluations": round(delays[len(delays) // 2] * EVALUATIONS, 1) if delays else None,
+        "delay_of_a_fault_that_begins_later": delay([r for r in faulty if r["start"]]),
+        "delay_of_a_fault_from_the_start": delay([r for r in faulty if not r["start"]]),
         "confusion_of_the_last_verdict": {planted: dict(counts) for planted, counts in sorted(matrix.items())},
     }  # fmt: skip
+
+
+def delay(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of the faults that were found: the median and the 0.9 quantile of the share of the run that went by before."""
+    delays = sorted(r["delay"] for r in rows if r["accused"])
+    if not delays:
+        return {"found": 0}
+    median, most = delays[len(delays) // 2], delays[int(0.9 * (len(delays) - 1))]
+    return {"found": len(delays), "median": median, "0.9": most, "median_evaluations": round(median * EVALUATIONS, 1)}
 
 
 def main() -> None:
