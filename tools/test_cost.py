@@ -3,10 +3,12 @@
     PYTHONPATH=src:tests/support:tools python -m pytest -p test_cost --cost-to costs.jsonl -n 2 -m "not slow" -q
     python tools/test_cost.py costs.jsonl
 
-Wall time on a shared machine depends on what else runs; CPU seconds hardly do. Each process writes its rows to one file: the import of
-each test file, the set-up of each fixture, and the three phases of each test. A set-up phase holds the cost of its fixtures.
+Wall time on a shared machine depends on what else runs; CPU seconds hardly do. Each process writes its rows to one file: the
+import of each test file, the set-up of each fixture, and the three phases of each test. A set-up phase holds the cost of its
+fixtures.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -19,8 +21,25 @@ import pytest
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process and of the children that it waited for."""
-    return sum(os.times()[:4])
+    """User and system time of this process, of the children that it waited for, and of those that still run (on Linux)."""
+    return sum(os.times()[:4]) + sum(map(_of_running, _children("self")))
+
+
+def _children(process: int | str) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(number) for number in path.read_text(encoding="ascii").split()]
+    return found
+
+
+def _of_running(process: int) -> float:
+    """Of a process and of all that descend from it."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0  # it has just ended
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + sum(map(_of_running, _children(process)))
 
 
 class Costs:
