@@ -107,6 +107,17 @@ def test_a_net_imports_no_other_net() -> None:
         )
 
 
+def test_what_takes_a_second_is_imported_where_it_is_used() -> None:
+    """Else each command waits for W&B, scikit-learn and their like, whether it needs them or not."""
+    slow, found = {"wandb", "sklearn", "torchmetrics", "torch_fidelity"}, []
+    for path in SOURCES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found += [f"{path}: {name}" for name in names if name.partition(".")[0] in slow]
+    assert found == []
+
+
 def test_files_and_functions_stay_short() -> None:
     long = []
     for path in [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted(ROOT.glob("*/*.py"))]:

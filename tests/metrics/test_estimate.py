@@ -35,10 +35,10 @@ class Slow(ClassifierExtractor):
         super().__init__("digits")
         self.clock, self.begun = clock, False
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def taken(self, images: torch.Tensor) -> torch.Tensor:
         self.clock.now += 0.005 * len(images) + (0 if self.begun else 1)
         self.begun = True
-        return super().features(images)
+        return super().taken(images)
 
 
 def images(n: int) -> torch.Tensor:

@@ -100,9 +100,9 @@ class Counting(ClassifierExtractor):
         super().__init__("digits")
         self.seen = self.classified = self.assigned = 0
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def taken(self, images: torch.Tensor) -> torch.Tensor:
         self.seen += len(images)
-        return super().features(images)
+        return super().taken(images)
 
     def probabilities(self, features: torch.Tensor) -> torch.Tensor:
         self.classified += len(features)

@@ -66,6 +66,8 @@ def prepare_composition() -> None:
     from seesaw.config.options import config_dir
 
     compose_from_memory(config_dir())
+    if "torch" in sys.modules:  # what checking one configuration looks up is known to the next
+        importlib.import_module("seesaw.training.preflight").compose_checked([])
 
 
 def answers(commands: list[list[str]], root: Path) -> list[tuple[int, bool]]:

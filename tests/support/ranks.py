@@ -133,9 +133,9 @@ class Counting(ClassifierExtractor):
         super().__init__("digits")
         self.seen = 0
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def taken(self, images: torch.Tensor) -> torch.Tensor:
         self.seen += len(images)
-        return super().features(images)
+        return super().taken(images)
 
 
 def statistics(cache: Path) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from seesaw.metrics.extractors.base import WEIGHTS, ClassifierExtractor, Classifies, KnowsModes
+from seesaw.metrics.extractors.base import WEIGHTS, ClassifierExtractor, Classifies, KnowsModes, rows_of
 from seesaw.metrics.extractors.classifier import SmallClassifier, to_input
 from seesaw.metrics.extractors.efficientnet import EfficientNetLite0Extractor
 from seesaw.metrics.extractors.inception import InceptionExtractor
@@ -82,6 +83,29 @@ def test_values_do_not_hang_on_autocast_or_the_batch() -> None:
     alone = torch.cat([extractor(image) for image in some.split(1)])
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(extractor(some), alone)
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_features_and_look_are_those_of_torchs_own_layers(n: int) -> None:
+    """The maxima to the bit, the deviations but for rounding."""
+    extractor, some = ClassifierExtractor("digits"), images(n, 1, 16)
+    net, seen, x = extractor.network, [], to_input(some)
+    with torch.no_grad():
+        for block in list(net.body)[:3]:
+            seen.append(F.relu(block[1](block[0](x))))  # type: ignore[index]
+            x = F.max_pool2d(seen[-1], 2)
+        features = net.hidden(x.flatten(1)).relu()
+    look = torch.cat([t.mean((2, 3)) for t in seen[:2]] + [t.std((2, 3)) for t in seen[:2]], 1)
+    assert torch.equal(extractor(some), features)
+    torch.testing.assert_close(extractor.look(some), look, rtol=1e-5, atol=1e-6)
+    assert torch.equal(rows_of(extractor, some), torch.cat([extractor(some), extractor.look(some)], 1))
+
+
+def test_a_stack_has_features_and_look_in_one_pass() -> None:
+    extractor, some = StackedExtractor("digits"), images(4, 3, 16)
+    assert torch.equal(rows_of(extractor, some), torch.cat([extractor(some), extractor.look(some)], 1))
+    with pytest.raises(ValueError, match="it takes three channels, each a digit, and these have 1"):
+        extractor.features_and_look(some[:, :1])
 
 
 def test_unknown_classifier() -> None:

@@ -49,8 +49,15 @@ def gate(extractor: StackedExtractor, stacks: torch.Tensor, looks: torch.Tensor)
     return gate_of(stacks[:10_000], extractor.probabilities, looks[:10_000])
 
 
-def scores(extractor: StackedExtractor, gate: Gate, images: torch.Tensor) -> dict[str, float]:
-    features, look = (torch.cat([of(part) for part in images.split(500)]) for of in (extractor, extractor.look))
+@pytest.fixture(scope="module")
+def valid(extractor: StackedExtractor, gate: Gate, stacks: torch.Tensor, looks: torch.Tensor) -> torch.Tensor:
+    """Which of the reals are valid: their numbers."""
+    return gate.valid(stacks, extractor.probabilities(stacks), looks).nonzero()[:, 0]
+
+
+def scores(extractor: StackedExtractor, gate: Gate, images: torch.Tensor, times: int = 1) -> dict[str, float]:
+    """Of images that a generator draws so many times each."""
+    features, look = (of(images).repeat(times, 1) for of in (extractor, extractor.look))
     return described(extractor, gate, features, look)
 
 
@@ -80,29 +87,28 @@ def test_the_reals_have_all_modes(
     assert v > 0.9
 
 
-def test_features_of_a_stack_are_those_of_its_digits(extractor: StackedExtractor, reals: StackedSet) -> None:
+def test_features_of_a_stack_are_those_of_its_digits(
+    extractor: StackedExtractor, reals: StackedSet, stacks: torch.Tensor, looks: torch.Tensor
+) -> None:
     some = torch.arange(40)
-    single = extractor.one(digits(32).images)
-    torch.testing.assert_close(extractor(reals.gather(some)), by_table(reals, single)[:40], atol=1e-4, rtol=1e-4)
-    look = by_table(reals, extractor.one.look(digits(32).images))
-    torch.testing.assert_close(extractor.look(reals.gather(some)), look[:40], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(extractor(reals.gather(some)), stacks[:40], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(extractor.look(reals.gather(some)), looks[:40], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 3, 20])
 def test_a_generator_that_collapsed_to_k_triples_scores_k(
-    k: int, extractor: StackedExtractor, gate: Gate, reals: StackedSet, stacks: torch.Tensor, looks: torch.Tensor
+    k: int, extractor: StackedExtractor, gate: Gate, reals: StackedSet, valid: torch.Tensor
 ) -> None:
     y = reals.y
     assert y is not None
-    valid = gate.valid(stacks, extractor.probabilities(stacks), looks).nonzero()[:, 0]
     chosen = torch.stack([rows[0] for label in y[valid].unique() if len(rows := valid[y[valid] == label])][:k])
-    found = scores(extractor, gate, reals.gather(chosen.repeat(400 // k)))
+    found = scores(extractor, gate, reals.gather(chosen), 400 // k)
     assert found["valid_modes"] == k
     assert found["valid_reverse_kl"] == pytest.approx(math.log(1000 / k / gate.accepted), abs=0.01)
 
 
 def test_noise_has_no_valid_stack_and_no_modes(extractor: StackedExtractor, gate: Gate) -> None:
-    found = scores(extractor, gate, torch.randint(0, 256, (500, 3, 32, 32), dtype=torch.uint8))
+    found = scores(extractor, gate, torch.randint(0, 256, (200, 3, 32, 32), dtype=torch.uint8))
     assert (found["valid"], found["valid_modes"]) == (0, 0)
     assert found["valid_reverse_kl"] == pytest.approx(-math.log(1 - gate.accepted))
 

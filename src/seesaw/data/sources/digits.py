@@ -4,7 +4,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from seesaw.data.images import ImageSet, brought_to
@@ -32,6 +31,8 @@ def digits(resolution: Resolution, channels: int = 1) -> ImageSet:
 def published() -> tuple[Tensor, Tensor]:
     """Images, uint8 (1797, 1, 8, 8), and labels, int64 (1797,), read once: scikit-learn parses a text, which takes longer than
     to build a small model."""
+    from sklearn.datasets import load_digits  # half a second, which other sets need not wait for
+
     bunch = load_digits()
     images = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8))[:, None]
     return images, torch.from_numpy(bunch.target.astype(np.int64))

@@ -103,11 +103,13 @@ class Looks(Protocol):
     def look(self, images: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to float32 (B, look_dim), on the device of `prepare`."""
 
+    def features_and_look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Both of the same images: what they share is computed once."""
+
 
 def rows_of(extractor: Extractor, images: Tensor) -> Tensor:
     """Features and look of the images side by side, (B, dim + look_dim) on the CPU; features alone where it has no look."""
-    features = extractor(images)
-    return (torch.cat([features, extractor.look(images)], 1) if isinstance(extractor, Looks) else features).cpu()
+    return (torch.cat(extractor.features_and_look(images), 1) if isinstance(extractor, Looks) else extractor(images)).cpu()
 
 
 def row_width(extractor: Extractor) -> int:
@@ -173,10 +175,14 @@ class Frozen(ABC):
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, enabled=False):
+            return self.features(self.taken(images))
+
+    def taken(self, images: Tensor) -> Tensor:
+        """The images on the device. ValueError where they are no bytes."""
         if images.dtype != torch.uint8:
             raise ValueError(f"it takes images of bytes, and these are {images.dtype} of {tuple(images.shape[1:])}")
-        with torch.autocast(self.device.type, enabled=False):
-            return self.features(images.to(self.device))
+        return images.to(self.device)
 
 
 def for_inference(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> nn.Module:
@@ -233,7 +239,13 @@ class ShippedClassifier(Frozen):
     def look(self, images: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to (B, 96), see `SmallClassifier.look`."""
         with torch.autocast(self.device.type, enabled=False):
-            return self.network.look(to_input(images.to(self.device)))
+            return self.network.look(to_input(self.taken(images)))
+
+    @torch.no_grad()
+    def features_and_look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (B, C, H, W) to (B, 64) and (B, 96)."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.network.features_and_look(to_input(self.taken(images)))
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Features (N, 64), on any device, to class probabilities (N, classes)."""

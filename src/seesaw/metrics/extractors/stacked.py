@@ -45,13 +45,16 @@ class StackedExtractor:
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, H, W) to (B, 192). ValueError for another number of channels."""
-        if images.shape[1] != 3:
-            raise ValueError(f"it takes three channels, each a digit, and these have {images.shape[1]}")
-        return self.one(images.flatten(0, 1)[:, None]).unflatten(0, (len(images), 3)).flatten(1)
+        return side_by_side(self.one(digits_of(images)))
 
     def look(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, H, W) to (B, 288)."""
-        return self.one.look(images.flatten(0, 1)[:, None]).unflatten(0, (len(images), 3)).flatten(1)
+        return side_by_side(self.one.look(digits_of(images)))
+
+    def features_and_look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (B, 3, H, W) to (B, 192) and (B, 288)."""
+        features, look = self.one.features_and_look(digits_of(images))
+        return side_by_side(features), side_by_side(look)
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Features (N, 192) to the class probabilities of each channel, (N, 3, 10)."""
@@ -63,3 +66,15 @@ class StackedExtractor:
         classes = fakes.probabilities.max(2).indices
         triples = (classes * torch.tensor([100, 10, 1])).sum(1)
         return Assignment(triples, torch.ones_like(triples, dtype=torch.bool), TRIPLES, torch.ones(TRIPLES))
+
+
+def digits_of(images: Tensor) -> Tensor:
+    """uint8 (B, 3, H, W) to the single digits (3 B, 1, H, W). ValueError for another number of channels."""
+    if images.shape[1] != 3:
+        raise ValueError(f"it takes three channels, each a digit, and these have {images.shape[1]}")
+    return images.flatten(0, 1)[:, None]
+
+
+def side_by_side(rows: Tensor) -> Tensor:
+    """What is known of the single digits, (3 B, d), to that of their stacks, (B, 3 d)."""
+    return rows.unflatten(0, (-1, 3)).flatten(1)

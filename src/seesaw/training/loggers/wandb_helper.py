@@ -9,14 +9,13 @@ import subprocess
 import threading
 from pathlib import Path
 
-import wandb
-from wandb.sdk import wandb_setup
-
 SECONDS_AFTER_KILL = 2.0
 
 
 def helper() -> "subprocess.Popen[bytes] | None":
     """The process, or None where this process has not started one. W&B has no public name for it."""
+    from wandb.sdk import wandb_setup
+
     connection = getattr(getattr(wandb_setup, "_singleton", None), "_connection", None)
     return getattr(getattr(connection, "_proc", None), "_process", None)
 
@@ -42,12 +41,16 @@ def end_helper(seconds: float) -> bool:
 
 
 def _teardown() -> None:
+    import wandb
+
     with contextlib.suppress(Exception, SystemExit):  # the pipe is broken, or the process failed
         wandb.teardown()
 
 
 def is_shared() -> bool:
     """Whether another run of this process, such as the user's own, still needs the helper."""
+    from wandb.sdk import wandb_setup
+
     return getattr(getattr(wandb_setup, "_singleton", None), "most_recent_active_run", None) is not None
 
 

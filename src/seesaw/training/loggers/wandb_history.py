@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2
-
 from seesaw.training.loggers.csv_log import read_metrics
 
-_RECORD: Any = vars(wandb_internal_pb2)["Record"]
 _HEAD, _BLOCK, _FULL, _FIRST, _LAST = 7, 32768, 1, 2, 4
 
 
@@ -60,9 +57,12 @@ def _known(run_dir: Path, run_id: str, received: float) -> dict[int, set[str]]:
 
 def history(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a `.wandb` file up to the first damage, each with `_step`."""
+    from wandb.proto import wandb_internal_pb2
+
+    kind: Any = vars(wandb_internal_pb2)["Record"]
     with contextlib.suppress(Exception):  # whatever a damaged record of another program raises
         for text in _records(file.read_bytes()):
-            record = _RECORD.FromString(text)
+            record = kind.FromString(text)
             if record.WhichOneof("record_type") == "history":
                 yield {
                     item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item

@@ -1,5 +1,6 @@
 """Weights & Biases, online where there is a key, offline otherwise, and never the reason why a run ends or hangs."""
 
+import importlib
 import math
 import netrc
 import os
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-import wandb
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
@@ -25,8 +25,6 @@ from seesaw.training.loggers.wandb_helper import end_helper, is_shared, refusal,
 from seesaw.training.loggers.wandb_history import missing_rows
 from seesaw.training.provenance import provenance
 from seesaw.util import atomic_write
-
-_SILENT = wandb.Settings(silent=True)  # of W&B's own chatter, the lines that help are printed here
 
 LONGEST_NAME, LONGEST_TAG = 128, 64
 """Characters that W&B's server takes."""
@@ -81,6 +79,7 @@ class WandbLog(Tracker):
         super().__init__(run)
         # W&B's reports about itself are flushed at the interpreter's exit, up to 90 s where the server drips bytes.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        importlib.import_module("wandb")  # takes a second: only for a run that is tracked, and not within its time limits
         self.project = project or os.environ.get("WANDB_PROJECT") or "seesaw"
         self.group = group or os.environ.get("WANDB_RUN_GROUP") or run.group
         self.job_type = job_type or os.environ.get("WANDB_JOB_TYPE") or run.kind
@@ -139,6 +138,8 @@ class WandbLog(Tracker):
 
     @rank_zero_only
     def log_picture(self, name: str, image: Tensor, step: int, caption: str = "") -> None:
+        import wandb
+
         pixels = check_picture(image).permute(1, 2, 0).numpy()
         picture = wandb.Image(pixels[..., 0] if pixels.shape[2] == 1 else pixels, caption=caption or None)
         self.experiment.log({name: picture, "kimg": step / 1000})
@@ -199,8 +200,11 @@ class WandbLog(Tracker):
         return self.run.run_dir / "wandb" / "id"
 
     def _start(self) -> Any:
+        import wandb
+
         self.run.run_dir.mkdir(parents=True, exist_ok=True)
-        base = wandb.setup(settings=_SILENT).settings.base_url
+        silent = wandb.Settings(silent=True)  # of W&B's own chatter, the lines that help are printed here
+        base = wandb.setup(settings=silent).settings.base_url
         mode = self.mode or os.environ.get("WANDB_MODE") or ("online" if has_key(base) else "offline")
         if mode != "online":
             return self._init(mode)
@@ -213,12 +217,14 @@ class WandbLog(Tracker):
                 shutil.rmtree(folder, ignore_errors=True)  # an empty run, which viewers would list
             reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
             print(f"W&B: no connection, so this run is kept offline ({reason})", file=sys.stderr, flush=True)
-            wandb.setup(settings=_SILENT)
+            wandb.setup(settings=silent)
             return self._init("offline")
         print(f"W&B: {run.url}", flush=True)
         return run
 
     def _init(self, mode: str) -> Any:
+        import wandb
+
         settings = wandb.Settings(
             init_timeout=self.init_timeout,
             finish_timeout=self.finish_timeout,
