@@ -28,6 +28,7 @@ from typing import Any
 import yaml
 
 from seesaw.config.options import config_dir
+from seesaw.config.own import import_from_here
 from seesaw.config.values import did_you_mean, shown
 from seesaw.errors import UserError
 
@@ -134,7 +135,8 @@ def check_origin(obj: Any, target: str, packages: Sequence[str]) -> None:
 
 
 def check_packages(packages: Sequence[str]) -> None:
-    """Refuse names that are no own package: see the head of this file.
+    """Refuse names that are no own package: see the head of this file. From here on Python finds packages in the current folder
+    too, where any is named.
 
     Raises:
         UserError: which name, and why.
@@ -143,6 +145,8 @@ def check_packages(packages: Sequence[str]) -> None:
         raise UserError(
             f"packages: {shown(packages)} is not allowed; give a list of names, such as packages=[my_package]"
         )
+    if packages:
+        import_from_here()
     for name in packages:
         reason = _not_own(name)
         if reason is not None:
@@ -248,9 +252,11 @@ def _not_own(name: str) -> str | None:
     except (ImportError, ValueError):  # ValueError: a module that was made by hand
         spec = None
     if spec is None:
-        return "cannot be found; install it, or add the folder that holds it to PYTHONPATH"
+        return "cannot be found; install it, or give the command in the folder that holds it, or add that to PYTHONPATH"
     places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
     if any(Path(place).is_relative_to(folder) for place in places for folder in _installed()) and not _extends(name):
+        if any((Path.cwd() / name).with_suffix(suffix).exists() for suffix in ("", ".py")):
+            return "is also the name of an installed library, which Python finds before what is called so here: rename yours"
         return f"is an installed library, not your own package; a package for seesaw has {_DISTRIBUTION} among its requirements"
     return None
 
