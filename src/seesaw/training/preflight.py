@@ -172,6 +172,7 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
     from seesaw.training.compatibility import check_fits
     from seesaw.training.distributed import check_divisible
     from seesaw.training.dry_run import check_optimizers, check_step
+    from seesaw.training.interface import notice_range
 
     check_labels(model, config)
     check_fits(model)
@@ -179,6 +180,7 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
     check_shares(data, devices, config["kimg"])
     check_optimizers(config)
     shapes = check_step(model, data, devices)
+    notice_range(model, config["data"].get("classes", 0))
     notice_growth(model, config["kimg"])
     notice_parts(model, config)
     notice_frozen(config)
