@@ -1,4 +1,4 @@
-"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search,
+"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, new,
 completion."""
 
 import argparse
@@ -11,6 +11,7 @@ from seesaw.cli import (
     completion,
     evaluate,
     fork,
+    new,
     prepare,
     preview,
     rerun,
@@ -26,7 +27,7 @@ from seesaw.config.own import all_groups, own_configuration
 from seesaw.errors import UserError
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 
-COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, completion)
+COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, new, completion)
 """In the order of the help page."""
 
 

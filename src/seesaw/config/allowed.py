@@ -148,7 +148,7 @@ def check_packages(packages: Sequence[str]) -> None:
     if packages:
         import_from_here()
     for name in packages:
-        reason = _not_own(name)
+        reason = why_not_own(name)
         if reason is not None:
             raise UserError(f"packages: {name} {reason}")
 
@@ -224,7 +224,7 @@ def _check_target(target: Any, place: str, group: str, packages: Sequence[str]) 
             raise UserError(f"{place}: '{target}' is not the plain path of a class or a function, so it is not built")
         return
     top = target.partition(".")[0]
-    if top in ("seesaw", "torch") or _not_own(top) is not None:
+    if top in ("seesaw", "torch") or why_not_own(top) is not None:
         hint = (
             did_you_mean(target, sorted(listed), most=0) or "; a class of your own is allowed by packages=[ITS_PACKAGE]"
         )
@@ -239,8 +239,8 @@ def _owner(target: str, packages: Iterable[str]) -> str | None:
     return top if dot and top in packages else None
 
 
-def _not_own(name: str) -> str | None:
-    """Why `name` cannot be an own package; None where it can. Imports nothing."""
+def why_not_own(name: str) -> str | None:
+    """Why `name` cannot be an own package, as the rest of a sentence; None where it can. Imports nothing."""
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
         return "is not the name of a package: give the first part of its dotted path, such as my_package"
     if name == "seesaw":

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from seesaw.data.holdout import Part, Parts, check_share, divide
 from seesaw.data.images import ImageSet, require_memory
-from seesaw.data.loaded import checked_set
 from seesaw.data.limit import check_limit, limited
+from seesaw.data.loaded import checked_set
 from seesaw.data.sampler import EndlessBatches
 from seesaw.functional.pixels import mirrored
 from seesaw.functional.resolution import Resolution, Size, scales_of, size_of
