@@ -35,8 +35,8 @@ def call(options: argparse.Namespace) -> str:
     check_name(name)
     check_folder(folder)
     write(folder, name)
-    there = f"cd {shlex.quote(str(folder))}"
-    return f"{folder}: a package {name}, its conf and tests; begin with\n  {there}\n  python -m pytest\nand go on by its README.md"
+    lines = [f"{folder}: a package {name}, its conf and tests; begin with", f"  cd {shlex.quote(str(folder))}"]
+    return "\n".join([*lines, "  python -m pytest", "and go on by its README.md"])
 
 
 def check_name(name: str) -> None:
