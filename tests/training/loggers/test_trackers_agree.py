@@ -2,7 +2,9 @@
 reader; and a tracker that is chosen in mid-run has the rows from before."""
 
 import importlib.util
+import io
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,8 +116,6 @@ READERS = {"tensorboard": of_tensorboard, "wandb": of_wandb, "mlflow": of_mlflow
 
 
 def decoded(png: bytes) -> np.ndarray:
-    import io
-
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
@@ -151,7 +151,8 @@ def test_a_tracker_holds_the_figures_of_the_table(name: str, which: str, runs: P
     assert len({at for _, at in expected}) == 4
     assert held.figures.keys() == expected.keys()
     for key, value in expected.items():
-        assert held.figures[key] == pytest.approx(value, rel=1e-6, nan_ok=True), key
+        kept = min(value, sys.float_info.max) if name == "mlflow" else value  # its store has no infinity
+        assert held.figures[key] == pytest.approx(kept, rel=1e-6, nan_ok=True), key
 
 
 @pytest.mark.parametrize("name", map(installed, TRACKERS))

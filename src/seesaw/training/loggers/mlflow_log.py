@@ -31,7 +31,7 @@ MOST_AT_ONCE = 100
 class MLflowLog(Tracker):
     """One MLflow run. The store is MLFLOW_TRACKING_URI, else `mlflow.db` in the current folder, with pictures under `mlruns`:
     what `mlflow ui` shows there. The run's configuration is its parameters and `config.yaml`; choices, provenance and the
-    monitor's sentence are tags; best and last values are metrics. A resumed run goes on under its id (`<run_dir>/mlflow/id`), and
+    monitor's sentence are tags; best and last values are metrics; a store in a file keeps the largest float in the place of infinity. A resumed run goes on under its id (`<run_dir>/mlflow/id`), and
     rows of metrics.csv that the store has not are sent. MLflow takes no point back: those past the checkpoint stay.
 
     Args:
@@ -45,7 +45,6 @@ class MLflowLog(Tracker):
     """
 
     title = "MLflow"
-    start_limit = 90.0  # a new store makes its tables first
 
     def __init__(
         self, run: RunInfo, project: str | None = None, name: str | None = None, artifacts: Artifacts = "none"
