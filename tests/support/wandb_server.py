@@ -14,7 +14,8 @@ FAULTS = ("silent", "drips", "401", "404", "500")
 
 class Server(http.server.ThreadingHTTPServer):
     """`fault`: None, or one of `FAULTS`; POST /fault/NAME sets it. `steps`: what the server says it has of a run that resumes.
-    `stopped`: whether somebody has pressed Stop on the run's page. `rows`: the rows of all runs, in order, and `ids`: the ids of runs that started, in order."""
+    `stopped`: whether somebody has pressed Stop on the run's page. `rows`: the rows of all runs, in order, and `ids`: the ids of
+    runs that started, in order."""
 
     daemon_threads = True
 

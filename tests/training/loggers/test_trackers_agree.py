@@ -40,6 +40,11 @@ class Held(NamedTuple):
     best: float
 
 
+def is_figure(name: str, value: Any) -> bool:
+    """Whether this is a value of the table, and neither an axis, a picture nor a summary."""
+    return isinstance(value, int | float) and name.partition("/")[0] in ("train", "eval", "balance", "monitor")
+
+
 def of_csv(folder: Path) -> Figures:
     table = pd.read_csv(folder / "metrics.csv").set_index("images")
     return {(str(name), int(at)): value for (at, name), value in table.drop(columns="kimg").stack().dropna().items()}
@@ -66,8 +71,7 @@ def of_wandb(folder: Path) -> Held:
         run = read_run(log)
         for row in run.history:
             at = round(row["kimg"] * 1000)
-            plain = {k: v for k, v in row.items() if isinstance(v, int | float) and k[0] != "_" and k.count("/") and "samples" not in k}
-            figures |= {(name, at): value for name, value in plain.items()}
+            figures |= {(name, at): value for name, value in row.items() if is_figure(name, value)}
         pictures |= {(name, round(k * 1000)): picture for name, found in run.pictures.items() for k, picture in found}
     assert run is not None
     return Held(figures, pictures, run.config["seed"], run.summary["monitor"], run.summary["best/frechet_digits"])
@@ -90,7 +94,8 @@ def of_mlflow(folder: Path) -> Held:
             pictures[name.replace("~", "/"), int(rest.partition("+")[0])] = picture
     assert run.info.status == "FINISHED"
     assert run.data.tags["choices.model"] == "mlp"
-    return Held(figures, pictures, int(run.data.params["seed"]), run.data.tags["monitor"], run.data.metrics["best/frechet_digits"])
+    best = run.data.metrics["best/frechet_digits"]
+    return Held(figures, pictures, int(run.data.params["seed"]), run.data.tags["monitor"], best)
 
 
 def of_trackio(folder: Path) -> Held:
@@ -101,8 +106,7 @@ def of_trackio(folder: Path) -> Held:
     figures, pictures, verdict, best = dict[tuple[str, int], float](), dict[tuple[str, int], np.ndarray](), "", 0.0
     for row in SQLiteStorage.get_logs("seesaw", run=name):
         at = row["step"]
-        plain = {k: v for k, v in row.items() if isinstance(v, int | float) and k.partition("/")[0] in ("train", "eval", "balance")}
-        figures |= {(key, at): value for key, value in (plain | {k: v for k, v in row.items() if k == "monitor/verdict"}).items()}
+        figures |= {(name, at): value for name, value in row.items() if is_figure(name, value)}
         verdict, best = row.get("monitor", verdict), row.get("best/frechet_digits", best)
         for key, value in row.items():
             if isinstance(value, dict) and value.get("_type") == "trackio.image":

@@ -1,7 +1,7 @@
 """What W&B gets on request: checkpoints as artifacts, a table of samples; and the Stop button of its page.
 
-No account is at hand: artifacts and tables are read from what an offline run leaves to be uploaded, and the button is pressed by a
-server that stands in for W&B's, to W&B's own helper process.
+No account is at hand: artifacts and tables are read from what an offline run leaves to be uploaded. The button is pressed by a
+server that stands in for W&B's; W&B's own helper process passes it on.
 """
 
 import base64

@@ -15,8 +15,6 @@ from seesaw.training.loggers.tracker import RunInfo, Tracker
 from seesaw.util import atomic_write
 
 
-
-
 class CSVLog(Tracker):
     """Writes `<run_dir>/metrics.csv`. Columns `kimg` and `images`, then the metrics in the order in which they first appear;
     an empty cell was not measured then. Rows rise in `images`. Each row is handed to the operating system at once, so a

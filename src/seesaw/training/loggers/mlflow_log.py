@@ -31,8 +31,10 @@ MOST_AT_ONCE = 100
 class MLflowLog(Tracker):
     """One MLflow run. The store is MLFLOW_TRACKING_URI, else `mlflow.db` in the current folder, with pictures under `mlruns`:
     what `mlflow ui` shows there. The run's configuration is its parameters and `config.yaml`; choices, provenance and the
-    monitor's sentence are tags; best and last values are metrics; a store in a file keeps the largest float in the place of infinity. A resumed run goes on under its id (`<run_dir>/mlflow/id`), and
-    rows of metrics.csv that the store has not are sent. MLflow takes no point back: those past the checkpoint stay.
+    monitor's sentence are tags; best and last values are metrics. A store in a file keeps the largest float for infinity.
+
+    A resumed run goes on under its id (`<run_dir>/mlflow/id`), and rows of metrics.csv that the store has not are sent. MLflow
+    takes no point back: those past the checkpoint stay.
 
     Args:
         run: the run folder, name, configuration, and whether it continues.
