@@ -6,6 +6,7 @@ at once. Exit codes: 0 done, 1 a mistake or a failure, 130 Ctrl-C, 143 SIGTERM.
 
 import importlib.metadata
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from seesaw.cli.streams import prepare_streams
 from seesaw.config.command_line import check_arguments, flags_first, for_hydra, key_of, own_folder, without_folder
 from seesaw.config.help import help_text
 from seesaw.config.options import config_dir
-from seesaw.config.own import all_groups, own_configuration
+from seesaw.config.own import all_groups, own_config_dir, own_configuration
 from seesaw.errors import UserError
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 from seesaw.training.preflight import check_run
@@ -202,5 +203,10 @@ def version_line() -> str:
 
 
 def program() -> str:
-    """How a person calls the training: in a checkout by its train.py, else by the installed command."""
-    return "python train.py" if (config_dir().parent / "train.py").is_file() else "seesaw train"
+    """How a person calls the training: in a checkout by its train.py, else by the installed command; with the --config-dir of
+    this command."""
+    name = "python train.py" if (config_dir().parent / "train.py").is_file() else "seesaw train"
+    if (folder := own_config_dir()) is None:
+        return name
+    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return f"{name} --config-dir {shlex.quote(str(place))}"

@@ -81,7 +81,7 @@ FOLDER_FLAGS = ("--config-dir", "-cd")
 
 def own_folder(arguments: list[str]) -> Path | None:
     """The folder of `--config-dir`, or None."""
-    for flag, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, following in zip(arguments, [*arguments[1:], ""], strict=False):
         name, equals, value = flag.partition("=")
         if name in FOLDER_FLAGS and (value if equals else following):
             return Path(value if equals else following)
