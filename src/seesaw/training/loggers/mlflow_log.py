@@ -21,6 +21,13 @@ from seesaw.training.loggers.tracker import Artifacts, RunInfo, Tracker, check_p
 from seesaw.training.provenance import provenance
 from seesaw.util import atomic_write, locked
 
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own seven take some minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+"""MLflow's variables, where they are not set: a server that does not answer is given up within the limits of a tracker."""
+
 LONGEST = 5000
 """Characters of a value of a parameter or tag that every store of MLflow's takes."""
 
@@ -52,7 +59,8 @@ class MLflowLog(Tracker):
         self, run: RunInfo, project: str | None = None, name: str | None = None, artifacts: Artifacts = "none"
     ) -> None:
         super().__init__(run)
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for variable, value in DEFAULTS.items():
+            os.environ.setdefault(variable, value)
         try:
             importlib.import_module("sqlalchemy")  # of a store in a file
             self._module = importlib.import_module("mlflow")
