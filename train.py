@@ -3,6 +3,8 @@
 import sys
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:  # this folder goes behind the installed packages, so that no file in it shadows one
+        sys.path.append(sys.path.pop(0))
     try:
         from seesaw.cli.train import main
 

@@ -4,6 +4,7 @@ A command is a line of a fenced block, or a code span, that calls `train.py`, `s
 of the reader's is replaced: `…` is left out, `data.root=` is a folder of class folders, a sweep (`-m`) is its first job.
 """
 
+import argparse
 import re
 import shlex
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from seesaw.cli.stylize import composed
 from seesaw.config.advice import complete
 from seesaw.config.command_line import refuse_lists, refuse_twice, with_home
 from seesaw.config.options import config_dir, groups
+from seesaw.config.own import own_configuration
 from seesaw.config.renamed import RENAMED, renamed
 from seesaw.sweeps.space import read_space
 from seesaw.training.preflight import checked, compose_checked
@@ -116,6 +118,12 @@ def check_seesaw(words: list[str]) -> None:
     """Arguments as the command line takes them; what they compose, where they compose something."""
     numbers = ["10000" if word == "COUNT" else word for word in words]
     options = cli.parser().parse_args(numbers)
+    with own_configuration(OWN / "conf" if getattr(options, "config_dir", None) else None):
+        check_options(words, options)
+
+
+def check_options(words: list[str], options: argparse.Namespace) -> None:
+    """What the command composes."""
     if words[0] == "prepare":
         compose_checked(complete(with_home(options.overrides)))
     elif words[0] == "advise":

@@ -15,4 +15,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:  # the current folder goes behind the installed packages, so that no file in it shadows one
+        sys.path.append(sys.path.pop(0))
     sys.exit(main())

@@ -240,7 +240,7 @@ def test_help_of_the_installed_command_names_its_own_completion(capsys: pytest.C
 
 
 COMMANDS = {"train", "rerun", "fork", "advise", "prepare", "sample", "preview", "evaluate", "certify", "compare", "stylize",
-            "search", "completion"}  # fmt: skip
+            "search", "new", "completion"}  # fmt: skip
 
 
 def with_command(folder: Path) -> dict[str, str]:

@@ -151,7 +151,8 @@ def test_recall_may_halve_and_not_fall_to_a_quarter() -> None:
 
 def test_a_fall_from_next_to_nothing_is_none() -> None:
     """Samples that are bad anyway have a recall and a coverage of noise."""
-    bad = lambda t: {"precision": 0.3, "distance": 50.0 - 20 * t, **dict.fromkeys(("recall", "coverage"), 0.1 if t < 0.5 else 0.01)}  # noqa: E731
+    few = lambda t: dict.fromkeys(("recall", "coverage"), 0.1 if t < 0.5 else 0.01)  # noqa: E731
+    bad = lambda t: {"precision": 0.3, "distance": 50.0 - 20 * t, **few(t)}  # noqa: E731
     assert {verdict.state for verdict in watched(bad, shipped())} == {"warming_up", "healthy"}
 
 

@@ -14,7 +14,8 @@ FAULTS = ("silent", "drips", "401", "404", "500")
 
 class Server(http.server.ThreadingHTTPServer):
     """`fault`: None, or one of `FAULTS`; POST /fault/NAME sets it. `steps`: what the server says it has of a run that resumes.
-    `rows`: the rows of all runs, in order, and `ids`: the ids of runs that started, in order."""
+    `stopped`: whether somebody has pressed Stop on the run's page. `rows`: the rows of all runs, in order, and `ids`: the ids of
+    runs that started, in order."""
 
     daemon_threads = True
 
@@ -22,6 +23,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.fault: str | None = None
         self.steps = 0
+        self.stopped = False
         self.rows: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.closing = threading.Event()
@@ -69,7 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("/file_stream"):
             lines = body.get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
             self.server.rows += [json.loads(line) for line in lines]
-            self._answer(200, {})
+            self._answer(200, {"stopped": True} if self.server.stopped else {})
             return
         variables, query = body.get("variables", {}), body.get("query", "")
         name = variables.get("name")

@@ -1,6 +1,7 @@
 """Trackers that fail while a run trains: it ends well and in time, with every row and one line about the tracker."""
 
 import contextlib
+import os
 import random
 import shlex
 import socket
@@ -43,6 +44,21 @@ def unreachable(folder: Path) -> Ended:
     return Ended(folder, "end", "none", *SHORT, url=url)
 
 
+def mlflow_unreachable(folder: Path) -> Ended:
+    """A run whose MLflow server does not listen."""
+    with contextlib.closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    os.environ["MLFLOW_TRACKING_URI"] = url
+    try:
+        return Ended(folder, "end", "none", "logger=mlflow")
+    finally:
+        os.environ.pop("MLFLOW_TRACKING_URI")
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
 TENSORBOARD = "logger=tensorboard"
 FAILED, OFFLINE, QUIET = "failed (", "this run is kept offline", ""
 """What the one line on standard error says; the last: a server that fails in mid-run may be found out at the end only."""
@@ -60,6 +76,7 @@ LAID = {
     **{f"the server in mid-run: {fault}": (partial(served, when="middle", fault=fault), QUIET) for fault in FAULTS},
     **{f"the server at the start: {fault}": (partial(served, when="start", fault=fault), OFFLINE) for fault in FAULTS},
     "nobody listens": (unreachable, OFFLINE),
+    "nobody listens for MLflow": (mlflow_unreachable, FAILED),
 }  # fmt: skip
 """Fault -> what gives a run with it, and what its line says."""
 

@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from typing import Any
 
+from seesaw.cli.own_options import add_config_dir
 from seesaw.config.command_line import key_of
 from seesaw.errors import UserError
 
@@ -26,6 +27,7 @@ def add(commands: Any) -> None:
         metavar="KEY=VALUE",
         help="data.root=… and others as `train` takes them; data=folder is assumed",
     )
+    add_config_dir(command)
     command.set_defaults(call=call)
 
 

@@ -1,4 +1,4 @@
-"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search,
+"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, new,
 completion."""
 
 import argparse
@@ -11,6 +11,7 @@ from seesaw.cli import (
     completion,
     evaluate,
     fork,
+    new,
     prepare,
     preview,
     rerun,
@@ -22,10 +23,11 @@ from seesaw.cli import (
 from seesaw.cli.streams import prepare_streams
 from seesaw.cli.train import version_line
 from seesaw.config.command_line import check_arguments, for_hydra
-from seesaw.config.options import config_dir, groups
+from seesaw.config.own import all_groups, own_configuration
+from seesaw.errors import UserError
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 
-COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, completion)
+COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, new, completion)
 """In the order of the help page."""
 
 
@@ -42,15 +44,29 @@ def main(argv: list[str] | None = None) -> int:
         return fork.main(argv[1:])
     top = parser()
     options, rest = top.parse_known_args(argv)
+    if any(argument.partition("=")[0] == "--config-dir" for argument in rest):
+        top.error(f"seesaw {argv[0]} takes no --config-dir: it reads the configuration that the run or checkpoint holds")
     if rest and (not hasattr(options, "overrides") or any(a.startswith("-") or "=" not in a for a in rest)):
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:  # key=value may also stand behind the options, which argparse does not foresee
         options.overrides = [*options.overrides, *rest]
     plain_notices()
     try:
+        with own_configuration(getattr(options, "config_dir", None)):
+            return answer(options)
+    except UserError as error:  # there is no such folder
+        if wants_trace():
+            raise
+        print(f"seesaw: {error}", file=sys.stderr)
+        return 1
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Run the command of these arguments; returns the exit code."""
+    try:
         if hasattr(options, "overrides"):
             options.overrides = for_hydra(options.overrides)
-            check_arguments(options.overrides, groups(config_dir()))
+            check_arguments(options.overrides, all_groups())
         print(options.call(options), flush=True)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from seesaw.cli.own_options import add_config_dir
 from seesaw.errors import UserError
 
 
@@ -18,6 +19,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--levels", action="store_true", help="also every smaller power of two, for growing models")
     command.add_argument("--jobs", type=int, default=None, help="processes that decode (one a core)")
+    add_config_dir(command)
     command.set_defaults(call=call)
 
 

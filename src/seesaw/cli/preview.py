@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from seesaw.cli.own_options import add_config_dir
 from seesaw.errors import UserError
 from seesaw.training.run_folder import checkpoint_of
 
@@ -44,6 +45,7 @@ def add(commands: Any) -> None:
         "--package", action="append", default=[], dest="packages", metavar="NAME",
         help="your own package whose classes the run uses; any class and function in it may be called",
     )  # fmt: skip
+    add_config_dir(command)
     command.set_defaults(call=call)
 
 

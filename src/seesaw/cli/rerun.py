@@ -14,6 +14,7 @@ USAGE = """usage: seesaw rerun RUN [KEY=VALUE ...]
 
 Train a new run by the command of RUN, a run folder. KEY=VALUE as `seesaw train`
 takes them replace the run's own: seesaw rerun runs/a seed=2 kimg=800
+The run's --config-dir is used again; packages=[…] has to be given again.
 To go on with a run instead: seesaw train resume=RUN [KEY=VALUE ...]"""
 
 
@@ -34,6 +35,8 @@ def train_by(argv: list[str], command: str, usage: str, arguments_of: Callable[[
         return 0 if argv else 2
     run, rest = argv[0], argv[1:]
     try:
+        if run.startswith("-"):
+            raise UserError(f"{run}: give the run folder first: seesaw {command} RUN {run} …")
         if "=" in run and not Path(run).exists():
             raise UserError(f"{run}: give the run folder first: seesaw {command} RUN {run}")
         arguments = arguments_of(Path(run).expanduser(), rest)

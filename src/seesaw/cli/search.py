@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from seesaw.cli.own_options import add_config_dir
 from seesaw.cli.train import program
 from seesaw.errors import UserError
 
@@ -23,6 +24,7 @@ def add(commands: Any) -> None:
         "--prune", choices=["median", "hyperband", "none"], default="median", help="which trials end early (median)"
     )
     command.add_argument("--seed", type=int, default=0, help="of the draws (0); seed=… is the runs'")
+    add_config_dir(command)
     command.set_defaults(call=call)
 
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seesaw.cli.own_options import add_config_dir
 from seesaw.errors import UserError
 from seesaw.training.differences import literal
 from seesaw.training.run_folder import Job, new_folder
@@ -28,6 +29,7 @@ def add(commands: Any) -> None:
         "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides",
         help="as `train` takes them: model/style=gram model.start=noise model.colours=content experiment=gatys2016",
     )  # fmt: skip
+    add_config_dir(command)
     command.set_defaults(call=call)
 
 

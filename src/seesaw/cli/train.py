@@ -6,18 +6,21 @@ at once. Exit codes: 0 done, 1 a mistake or a failure, 130 Ctrl-C, 143 SIGTERM.
 
 import importlib.metadata
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seesaw.cli.streams import prepare_streams
-from seesaw.config.command_line import check_arguments, flags_first, for_hydra, key_of
+from seesaw.config.command_line import check_arguments, flags_first, for_hydra, key_of, own_folder, without_folder
 from seesaw.config.help import help_text
-from seesaw.config.options import config_dir, groups
+from seesaw.config.options import config_dir
+from seesaw.config.own import all_groups, own_config_dir, own_configuration
+from seesaw.errors import UserError
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 from seesaw.training.preflight import check_run
-from seesaw.training.rerun import recorded
+from seesaw.training.rerun import recorded, with_own_configuration
 from seesaw.training.run_folder import Job, given_checkpoint
 
 
@@ -31,13 +34,34 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         prepare_streams(goes_on=True)
     arguments = flags_first(for_hydra(sys.argv[1:] if argv is None else argv))
-    if {"-h", "--help"} & set(arguments):
-        print(help_text("python train.py" if argv is None else "seesaw train", config_dir()))
-        return 0
     if "--version" in arguments:
         print(version_line())
         return 0
-    return call(arguments)
+    try:
+        arguments = completing(arguments) or with_own_configuration(arguments)
+        with own_configuration(own_folder(arguments)):
+            if {"-h", "--help"} & set(arguments):
+                print(help_text("python train.py" if argv is None else "seesaw train", config_dir()))
+                return 0
+            return call(arguments)
+    except UserError as error:  # what is named by resume=RUN or --config-dir is not there
+        if wants_trace():
+            raise
+        return report(1, [str(error)])
+
+
+def completing(arguments: list[str]) -> list[str]:
+    """The arguments of a shell that asks for completions, with the --config-dir of the line that it completes; else none. Hydra
+    reads the line from the environment, and takes no flag between two overrides."""
+    if not {"-sc", "--shell-completion"} & set(arguments) or "COMP_LINE" not in os.environ:
+        return []
+    line = os.environ["COMP_LINE"]
+    program, *words = line.split() or [""]
+    own = own_folder(words)
+    if own is None or not own.expanduser().is_dir():
+        return arguments
+    os.environ["COMP_LINE"] = " ".join([program, *without_folder(words)]) + " " * line.endswith(" ")
+    return [f"--config-dir={own.expanduser()}", *arguments]
 
 
 def call(arguments: list[str]) -> int:
@@ -47,7 +71,6 @@ def call(arguments: list[str]) -> int:
     from seesaw.config.compose import composed_once
     from seesaw.sweeps.launchers import need_launcher, until_all_end
     from seesaw.sweeps.multirun import SweepCallback, in_sweep, lost, outcome
-    from seesaw.training.rerun import with_own_configuration
 
     plain_notices()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands us its exceptions instead of printing them
@@ -58,9 +81,8 @@ def call(arguments: list[str]) -> int:
         return job(cfg, messages)
 
     try:
-        arguments = with_own_configuration(arguments)
         sys.argv = [sys.argv[0], *arguments]
-        check_arguments(arguments, groups(config_dir()))
+        check_arguments(arguments, all_groups())
         need_launcher(arguments)
         with until_all_end(), composed_once(arguments):
             hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)()
@@ -123,14 +145,14 @@ def with_advice(cfg: Any, described: Job) -> tuple[Any, Job]:
     """The configuration and the job with the choices for a user's own images (`seesaw.config.advice`) among their overrides; as
     they are where none are wanted. A run that goes on has those that it was begun with."""
     from seesaw.config.advice import KEYS, advise, is_wanted
-    from seesaw.config.compose import compose, own_folders
+    from seesaw.config.compose import compose
 
     if not is_wanted(cfg, described.overrides):
         return cfg, described
     former = former_folder(cfg, described)
     chosen = recorded(former, KEYS, described.overrides) if former is not None else []
     if not any(key_of(one) == "model" for one in chosen):
-        advice = advise(cfg, described.overrides, own_folders())
+        advice = advise(cfg, described.overrides)
         chosen = advice.overrides
         from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -138,7 +160,7 @@ def with_advice(cfg: Any, described: Job) -> tuple[Any, Job]:
     if described.sweep_dir is None:
         sys.argv += chosen  # the processes that a data-parallel run starts are given these
     overrides = [*described.overrides, *chosen]
-    cfg, choices = compose(overrides, own_folders())
+    cfg, choices = compose(overrides)
     return cfg, replace(described, overrides=overrides, choices=choices)
 
 
@@ -181,5 +203,10 @@ def version_line() -> str:
 
 
 def program() -> str:
-    """How a person calls the training: in a checkout by its train.py, else by the installed command."""
-    return "python train.py" if (config_dir().parent / "train.py").is_file() else "seesaw train"
+    """How a person calls the training: in a checkout by its train.py, else by the installed command; with the --config-dir of
+    this command."""
+    name = "python train.py" if (config_dir().parent / "train.py").is_file() else "seesaw train"
+    if (folder := own_config_dir()) is None:
+        return name
+    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return f"{name} --config-dir {shlex.quote(str(place))}"

@@ -79,13 +79,12 @@ def is_wanted(cfg: DictConfig, overrides: Iterable[str]) -> bool:
         return False
 
 
-def advise(cfg: DictConfig, overrides: list[str], folders: Iterable[Path] = ()) -> Advice:
+def advise(cfg: DictConfig, overrides: list[str]) -> Advice:
     """Look at the set, and choose what the overrides do not.
 
     Args:
         cfg: composed of `overrides`, a user's set in its group data.
         overrides: of the command line.
-        folders: own configuration folders, as `compose` takes them.
 
     Raises:
         UserError: the set has no image that can be read.
@@ -93,7 +92,7 @@ def advise(cfg: DictConfig, overrides: list[str], folders: Iterable[Path] = ()) 
     found, _ = survey(cfg.data.root)
     given = {key_of(override).partition("@")[0] for override in overrides}
     made = [choice for choice in first_choices(found, given, cfg) if key_of(choice.override) not in given]
-    with_these, _ = compose([*overrides, *(choice.override for choice in made)], folders)
+    with_these, _ = compose([*overrides, *(choice.override for choice in made)])
     made += gamma(with_these, given)
     return Advice(made, found)
 

@@ -28,6 +28,7 @@ from typing import Any
 import yaml
 
 from seesaw.config.options import config_dir
+from seesaw.config.own import import_from_here
 from seesaw.config.values import did_you_mean, shown
 from seesaw.errors import UserError
 
@@ -134,7 +135,8 @@ def check_origin(obj: Any, target: str, packages: Sequence[str]) -> None:
 
 
 def check_packages(packages: Sequence[str]) -> None:
-    """Refuse names that are no own package: see the head of this file.
+    """Refuse names that are no own package: see the head of this file. From here on Python finds packages in the current folder
+    too, where any is named.
 
     Raises:
         UserError: which name, and why.
@@ -143,8 +145,10 @@ def check_packages(packages: Sequence[str]) -> None:
         raise UserError(
             f"packages: {shown(packages)} is not allowed; give a list of names, such as packages=[my_package]"
         )
+    if packages:
+        import_from_here()
     for name in packages:
-        reason = _not_own(name)
+        reason = why_not_own(name)
         if reason is not None:
             raise UserError(f"packages: {name} {reason}")
 
@@ -220,7 +224,7 @@ def _check_target(target: Any, place: str, group: str, packages: Sequence[str]) 
             raise UserError(f"{place}: '{target}' is not the plain path of a class or a function, so it is not built")
         return
     top = target.partition(".")[0]
-    if top in ("seesaw", "torch") or _not_own(top) is not None:
+    if top in ("seesaw", "torch") or why_not_own(top) is not None:
         hint = (
             did_you_mean(target, sorted(listed), most=0) or "; a class of your own is allowed by packages=[ITS_PACKAGE]"
         )
@@ -235,8 +239,8 @@ def _owner(target: str, packages: Iterable[str]) -> str | None:
     return top if dot and top in packages else None
 
 
-def _not_own(name: str) -> str | None:
-    """Why `name` cannot be an own package; None where it can. Imports nothing."""
+def why_not_own(name: str) -> str | None:
+    """Why `name` cannot be an own package, as the rest of a sentence; None where it can. Imports nothing."""
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
         return "is not the name of a package: give the first part of its dotted path, such as my_package"
     if name == "seesaw":
@@ -248,9 +252,11 @@ def _not_own(name: str) -> str | None:
     except (ImportError, ValueError):  # ValueError: a module that was made by hand
         spec = None
     if spec is None:
-        return "cannot be found; install it, or add the folder that holds it to PYTHONPATH"
+        return "cannot be found; install it, or give the command in the folder that holds it, or add that to PYTHONPATH"
     places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
     if any(Path(place).is_relative_to(folder) for place in places for folder in _installed()) and not _extends(name):
+        if any((Path.cwd() / name).with_suffix(suffix).exists() for suffix in ("", ".py")):
+            return "is also the name of an installed library, which Python finds before what is called so here: rename yours"
         return f"is an installed library, not your own package; a package for seesaw has {_DISTRIBUTION} among its requirements"
     return None
 

@@ -75,13 +75,28 @@ def flags_first(arguments: list[str]) -> list[str]:
     return [*flags, *overrides]
 
 
+FOLDER_FLAGS = ("--config-dir", "-cd")
+"""Flags that name a folder of one's own configuration."""
+
+
 def own_folder(arguments: list[str]) -> Path | None:
     """The folder of `--config-dir`, or None."""
-    for flag, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, following in zip(arguments, [*arguments[1:], ""], strict=False):
         name, equals, value = flag.partition("=")
-        if name in ("--config-dir", "-cd"):
+        if name in FOLDER_FLAGS and (value if equals else following):
             return Path(value if equals else following)
     return None
+
+
+def without_folder(arguments: list[str]) -> list[str]:
+    """The arguments without `--config-dir` and its value."""
+    found, skip = [], False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if not skip and name not in FOLDER_FLAGS:
+            found.append(argument)
+        skip = not skip and name in FOLDER_FLAGS and not equals
+    return found
 
 
 def refuse_twice(arguments: list[str], groups: Iterable[str]) -> None:

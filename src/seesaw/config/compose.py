@@ -5,7 +5,7 @@ Imports no torch. `seesaw.training.preflight` checks the result.
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seesaw.config import heuristics
 from seesaw.config.allowed import PARTS
-from seesaw.config.options import config_dir, groups
+from seesaw.config.options import config_dir
+from seesaw.config.own import all_groups, own_folders
 from seesaw.config.values import did_you_mean, shown
 from seesaw.errors import UserError
 
@@ -45,13 +46,9 @@ def composed_once(arguments: list[str]) -> Iterator[None]:
         Hydra.get_mode = former  # type: ignore[method-assign]
 
 
-def compose(overrides: list[str], folders: Iterable[Path] = ()) -> tuple[DictConfig, dict[str, str]]:
-    """The configuration of these overrides, not resolved yet, and group -> chosen option.
-
-    Args:
-        overrides: of a command line.
-        folders: own configuration folders, whose options are known too, as by `--config-dir`.
-    """
+def compose(overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration of these overrides of a command line, not resolved yet, and group -> chosen option. The options of own
+    folders are known too (`seesaw.config.own`)."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -59,9 +56,8 @@ def compose(overrides: list[str], folders: Iterable[Path] = ()) -> tuple[DictCon
     known = GlobalHydra.instance()
     former = known.hydra  # of the run or sweep within which this is called
     known.clear()
-    own = (
-        [f"hydra.searchpath=[{','.join(repr(f'file://{folder.absolute()}') for folder in folders)}]"] if folders else []
-    )
+    places = ",".join(repr(f"file://{folder.absolute()}") for folder in own_folders())
+    own = [f"hydra.searchpath=[{places}]"] if places else []
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             cfg = hydra_compose("train", [*overrides, *own], return_hydra_config=True)
@@ -78,7 +74,7 @@ def choices_of(chosen: Any, cfg: Any) -> dict[str, str]:
     options, so its names are read from the keys of the composed mapping."""
     typed = [group for group in chosen if "@" not in group and not group.startswith("hydra/")]
     choices = {group: str(chosen[group]) for group in typed if chosen[group] is not None}
-    known = groups(config_dir())
+    known = all_groups()
     for group in (*PARTS, "logger", "callbacks"):
         if group in known and group not in choices:  # an empty list and a deleted group leave no key
             choices[group] = "+".join(map(str, cfg.get(group) or ())) or "none"
@@ -132,15 +128,6 @@ def check_recipe(cfg: DictConfig) -> None:
 def recommendations() -> frozenset[str]:
     """What the files of conf/, and of the folder of `--config-dir`, read from `model.recipe`: kimg, batch_size, lr.G, gamma, …"""
     return frozenset(key for folder in {config_dir(), *own_folders()} for key in _read_by(folder))
-
-
-def own_folders() -> list[Path]:
-    """The folders of `--config-dir` and of `hydra.searchpath`, within a run or a sweep of Hydra's."""
-    from hydra.core.hydra_config import HydraConfig
-
-    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
-    found = [Path(source.path) for source in sources if source.schema == "file"]
-    return [folder for folder in found if folder != config_dir()]
 
 
 @cache

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from seesaw.config.options import OPTIONS, groups
+from seesaw.config.options import OPTIONS
+from seesaw.config.own import all_groups, own_options
 from seesaw.config.values import shown
 
 WIDTH = 80
@@ -21,8 +22,8 @@ _BELOW = {
 
 
 def help_text(program: str, folder: Path) -> str:
-    """The groups with their options, those of a run without overrides marked by *, and the options of every run with their
-    values in it. At most 80 columns.
+    """The groups with their options, those of a run without overrides marked by * and those of `--config-dir` by +, and the
+    options of every run with their values in it. At most 80 columns.
 
     Args:
         program: how it was called.
@@ -40,10 +41,11 @@ def help_text(program: str, folder: Path) -> str:
         "Groups (* marks what is used when nothing is given; a model or a data set may",
         "choose other options):",
     ]
-    about = dict(_GROUP.findall(text)) | _BELOW
-    for group, names in groups(folder).items():
-        chosen = choices.get(group, "none").split("+")
-        marked = [f"*{name}" if name in chosen and group in choices else name for name in names]
+    about, own = dict(_GROUP.findall(text)) | _BELOW, own_options()
+    lines += ["+ marks those of --config-dir:"] if own else []
+    for group, names in all_groups().items():
+        chosen = choices.get(group, "none").split("+") if group in choices else []
+        marked = ["*" * (name in chosen) + "+" * ((group, name) in own) + name for name in names]
         lines += [f"  {group:<16} {about.get(group, '')}".rstrip(), *_wrapped("  ".join(marked), 19)]
     lines += ["", "Options of every run, with what they are when nothing is given:"]
     about = dict(_OPTION.findall(text))
@@ -68,6 +70,7 @@ def _footer(program: str) -> str:
 Flags:
   -m, --multirun          run every combination of comma-separated values:
                           -m seed=0,1,2 balance=none,ttur
+  --config-dir FOLDER     your own options beside ours: FOLDER/GROUP/NAME.yaml
   --cfg job --resolve     print the composed configuration and stop
   --version               print the version and stop
   --hydra-help            Hydra's own flags

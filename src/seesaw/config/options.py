@@ -2,7 +2,6 @@
 are answered at once."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
@@ -108,14 +107,6 @@ def groups(folder: Path) -> dict[str, list[str]]:
             group = relative.parent.as_posix()  # model/backbone is a group of its own
             found.setdefault(group, []).append(relative.stem)
     return found
-
-
-def options_with(key: str, group: str, folder: Path) -> list[str]:
-    """The options of the group whose files set the key."""
-    texts = {
-        name: (folder / group / f"{name}.yaml").read_text(encoding="utf-8") for name in groups(folder).get(group, [])
-    }
-    return [name for name, text in texts.items() if re.search(rf"^{re.escape(key)}:", text, re.MULTILINE)]
 
 
 def check_options(cfg: Mapping[str, Any], group_names: list[str]) -> list[str]:

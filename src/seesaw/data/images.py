@@ -36,10 +36,21 @@ class ImageSet:
     kept_identity: str | None = None
 
     def __post_init__(self) -> None:
-        assert self.images.ndim == 4, self.images.shape
-        assert self.images.dtype in (torch.uint8, torch.uint16) or self.shape[2:] == (1, 1), self.images.dtype
-        assert (self.y is None) == (self.classes == 0)
-        assert self.y is None or (self.y.dtype == torch.int64 and self.y.shape == self.images.shape[:1])
+        if wrong := self.objection():
+            raise UserError(f"the set {self.name}: {wrong}")
+
+    def objection(self) -> str:
+        """Why images and labels make no set; empty where they do."""
+        images, y = self.images, self.y
+        if images.ndim != 4 or len(images) == 0:
+            return f"its images have shape {tuple(images.shape)}; expected is (N, C, H, W), with N of at least 1"
+        if images.dtype not in (torch.uint8, torch.uint16) and self.shape[2:] != (1, 1):
+            return f"its images are {images.dtype}; expected is torch.uint8 (0 to 255) or torch.uint16"
+        if (y is None) != (self.classes == 0):
+            return f"it has {'no labels' if y is None else 'labels'} and classes={self.classes}; give both or neither"
+        if y is not None and (y.dtype != torch.int64 or y.shape != images.shape[:1]):
+            return f"its labels are {y.dtype} {tuple(y.shape)}; expected is torch.int64 ({len(images)},)"
+        return ""
 
     def __len__(self) -> int:
         return len(self.images)

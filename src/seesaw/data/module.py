@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from seesaw.data.holdout import Part, Parts, check_share, divide
 from seesaw.data.images import ImageSet, require_memory
 from seesaw.data.limit import check_limit, limited
+from seesaw.data.loaded import checked_set
 from seesaw.data.sampler import EndlessBatches
 from seesaw.functional.pixels import mirrored
 from seesaw.functional.resolution import Resolution, Size, scales_of, size_of
@@ -215,7 +216,7 @@ class ImageData(pl.LightningDataModule, ABC):
     @cached_property
     def loaded(self) -> ImageSet:
         """The whole set, read on first use."""
-        return self.load()
+        return checked_set(self, self.load(), self.channels, self.resolution)
 
     def divide(self) -> Parts:
         """The set in its parts, as `holdout` wants them. A subclass may keep images together."""

@@ -18,6 +18,7 @@ from seesaw.gan.dynamics import Alternating, Dynamics
 from seesaw.gan.fakes import FakeCache, make_fake_cache
 from seesaw.gan.frozen import trainable
 from seesaw.gan.growth import FullGrown
+from seesaw.gan.interface import adapt_players
 from seesaw.gan.judging import judging, parts
 from seesaw.gan.labels import make_fake_labels
 from seesaw.gan.networks import CompiledNetworks
@@ -118,6 +119,7 @@ class GAN(Metered):
 
     def _init_networks(self, G: nn.Module, D: nn.Module, freeze_d: int) -> None:
         """Take the players, channels last, and make G's average. Weights are listed once: a walk takes as long as a layer."""
+        adapt_players(G, D)
         self.G, self.D = (net.to(memory_format=torch.channels_last) for net in (G, D))
         self.weights = {"G": list(self.G.parameters()), "D": trainable(self.D, freeze_d)}
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))

@@ -4,8 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple
 
+import numpy as np
 from torch import Tensor
 
+from seesaw.errors import UserError
 from seesaw.metrics.extractors.base import Extractor
 from seesaw.metrics.features import Features
 from seesaw.metrics.reference import Reals, Reference
@@ -155,4 +157,12 @@ def named(name: str, metric: Metric, result: float | Mapping[str, float]) -> dic
             f"metrics.measures.{name}: {type(metric).__name__} gave {', '.join(values) or 'no value'}, and its "
             f"higher_is_better names {', '.join(expected)}"
         )
+    for key, value in values.items():
+        number = isinstance(value, int | float | np.number) or (isinstance(value, Tensor) and value.numel() == 1)
+        if not number or isinstance(value, bool):
+            given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise UserError(
+                f"metrics.measures.{name}: {type(metric).__module__}.{type(metric).__name__} returned {given} as {key}; expected "
+                "is a float"
+            )
     return {key: float(values[key]) for key in expected}

@@ -13,9 +13,11 @@ from seesaw.config.assemble import assemble
 from seesaw.config.values import shown
 from seesaw.errors import UserError
 from seesaw.functional.resolution import size_of
+from seesaw.gan.interface import is_own
 from seesaw.gan.module import GAN
 from seesaw.training.build import construct
 from seesaw.training.error_messages import first_line
+from seesaw.training.interface import check_fake, check_logits, check_scales, check_term, place
 from seesaw.vae.module import VAE
 
 Playable = TypeVar("Playable", bound=nn.Module)
@@ -154,7 +156,11 @@ def _play(gan: GAN, reals: Tensor) -> str:
         for n in _micro_batches(max(int(len(reals) * phase.batch_fraction), 1), gan.micro_batch):
             with _worded(f"phase {name}", reals[:n]):
                 game.freeze_opponent(phase.player)
-                loss, _ = phase(game.adversarial_batch(phase, reals[:n], z[:n], None if y is None else y[:n]))
+                batch = game.adversarial_batch(phase, reals[:n], z[:n], None if y is None else y[:n])
+                if "adversarial" in phase.terms:
+                    term = phase.terms["adversarial"]
+                    check_term(f"loss.{phase.player.lower()}", term, term(batch), batch.fake_logits)
+                loss, _ = phase(batch)
                 loss.backward()
     with torch.no_grad():
         seen = _sizes(gan.view(reals[:1]))
@@ -163,17 +169,16 @@ def _play(gan: GAN, reals: Tensor) -> str:
 
 def _play_players(gan: GAN, z: Tensor, reals: Tensor, y: Tensor | None) -> None:
     """A pass through G, and one through D."""
-    with _worded("model.G", reals):
-        made = gan.G(z, y).images
+    with _worded(place("model.G", gan.G), reals, own=is_own(gan.G)):
+        made = check_fake(gan.G, gan.G(z, y), len(z))
     view = gan.view(reals)
-    if (gives := _sizes(made)) != (takes := _sizes(view)):
-        raise UserError(
-            f"model.G gives images of {gives}, and the reals are {takes}: leave model.G.channels and model.G.resolution as "
-            "data.channels and data.resolution have them"
-        )
-    hint = f", for images of {_sizes(view)}: leave its channels, resolution and pack as data and balance have them"
-    with _worded("model.D", reals, hint):
-        gan.D(*gan.into_discriminator(view, y))
+    check_scales(gan.G, _sizes(made), takes := _sizes(view))
+    hint = f", for images of {takes}: leave its channels, resolution and pack as data and balance have them"
+    if is_own(gan.D):
+        hint = f": it takes a list of images, coarse to fine, of {takes}, of which images[-1] is the finest, and labels or None"
+    with _worded(place("model.D", gan.D), reals, hint, is_own(gan.D)):
+        images, labels = gan.into_discriminator(view, y)
+        check_logits(gan.D, gan.D(images, labels), len(images[-1]))
 
 
 def _sizes(pyramid: list[Tensor]) -> str:
@@ -181,12 +186,17 @@ def _sizes(pyramid: list[Tensor]) -> str:
 
 
 @contextmanager
-def _worded(where: str, images: Tensor, hint: str = "") -> Iterator[None]:
-    """Turn torch's error about shapes into a sentence; on the meta device raise it as it is, for the second try with numbers."""
+def _worded(where: str, images: Tensor, hint: str = "", own: bool = False) -> Iterator[None]:
+    """Turn torch's error about shapes, and any of a class of one's own, into a sentence; on the meta device raise it as it is,
+    for the second try with numbers."""
     try:
         yield
-    except (RuntimeError, ValueError, IndexError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         text = first_line(error)
+        if not own and not isinstance(error, RuntimeError | ValueError | IndexError):
+            raise
         if images.is_meta:
             raise
         if "alloc" in text:  # the memory of this host is not that of the device that will train
@@ -194,4 +204,5 @@ def _worded(where: str, images: Tensor, hint: str = "") -> Iterator[None]:
         if "Expected more than 1 value per channel" in text:
             where, hint = f"{where} with {len(images)} images", ""
             text = "BatchNorm takes more than one sample a pass; give a larger batch_size or model.micro_batch"
-        raise UserError(f"{where}: {text}{hint}") from error
+        trace = "; SEESAW_TRACE=1 shows where" if own else ""
+        raise UserError(f"{where}: {text}{hint}{trace}") from error

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.config.allowed import PARTS
-from seesaw.config.command_line import LISTS, own_folder
-from seesaw.config.options import OPTIONS, config_dir, groups, options_with
+from seesaw.config.command_line import LISTS
+from seesaw.config.options import OPTIONS
+from seesaw.config.own import all_groups, options_with
 from seesaw.config.renamed import renamed
 from seesaw.config.sentences import REPLACED
 from seesaw.config.values import did_you_mean
@@ -90,7 +91,7 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
     if isinstance(error, Building):
         return explain_building(error, arguments)
     if isinstance(error, MissingConfigException):
-        return explain_missing_option(error, arguments)
+        return explain_missing_option(error)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: an override is key=value, and a value with special characters stands in quotes"
     if isinstance(error, HydraException):
@@ -107,7 +108,7 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
         where = getattr(error, "full_key", None) or "the configuration"
         if absent := re.match(r"Interpolation key '([\w.]+)' not found", str(error)):
             group, _, key = absent.group(1).partition(".")
-            if key and (having := options_with(key, group, config_dir())):
+            if key and (having := options_with(key, group)):
                 owners = f"{group}={', '.join(having)}"
                 return f"{where}: it is taken from {absent.group(1)}, which is not there; it is a key of {owners}"
         hint = "; where ${ belongs to a name, type \\${" if isinstance(error, InterpolationResolutionError) else ""
@@ -159,19 +160,11 @@ def explain_building(error: Any, arguments: list[str]) -> str | None:
     return f"{where}cannot be built: {': '.join([type(cause).__name__, *words])}; SEESAW_TRACE=1 shows the trace"
 
 
-def all_groups(arguments: list[str]) -> dict[str, list[str]]:
-    """Group -> its options, with those of the folder of `--config-dir`."""
-    found, own = groups(config_dir()), own_folder(arguments)
-    for group, names in groups(own).items() if own is not None else ():
-        found[group] = sorted({*found.get(group, []), *names})
-    return found
-
-
-def explain_missing_option(error: Any, arguments: list[str]) -> str:
+def explain_missing_option(error: Any) -> str:
     """group=name where there is no such file."""
     missing = str(error.missing_cfg_file or first_line(error))
     group, _, name = missing.rpartition("/")
-    known = all_groups(arguments).get(group, [])
+    known = all_groups().get(group, [])
     return f"{group}={name}: there is no such option in the group {group}{did_you_mean(name, known)}"
 
 
@@ -179,7 +172,7 @@ def explain_no_option(arguments: list[str]) -> str | None:
     """group=null, group=3: a group takes the name of an option."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    known = all_groups(arguments)
+    known = all_groups()
     for argument in arguments:
         key, _, value = argument.lstrip("+").partition("=")
         group, at, _ = key.partition("@")
@@ -207,7 +200,7 @@ def explain_composition(error: Exception, arguments: list[str]) -> str:
         return unknown_key(key.group(1), arguments)
     if absent := re.search(r"Override (\S+?)=\S* looks like a config group override", text):
         name = absent.group(1)
-        return renamed(name) or f"{name}: there is no group '{name}'{did_you_mean(name, all_groups(arguments))}"
+        return renamed(name) or f"{name}: there is no group '{name}'{did_you_mean(name, all_groups())}"
     group = re.search(r"(?:Could not find match for override|No match in the defaults list) '?([^'\s]+)'?", text)
     if "Ambiguous value" in text:
         what = first_line(error).removeprefix("Ambiguous value for argument ")
@@ -227,7 +220,7 @@ def unknown_key(key: str, arguments: list[str]) -> str:
     parts = key.split(".")
     if parts[0] == "hydra":
         return f"{key}: Hydra has no such option; `--cfg hydra` shows those it has"
-    known = [*OPTIONS, *all_groups(arguments)]
+    known = [*OPTIONS, *all_groups()]
     if parts[0] not in known:
         hint = f"; {SHORT[key]}" if key in SHORT else did_you_mean(parts[0], known)
         return f"{key}: there is no option or group '{parts[0]}'{hint}"
@@ -235,11 +228,11 @@ def unknown_key(key: str, arguments: list[str]) -> str:
     for part in parts:
         if not isinstance(node, dict) or part not in node:
             known = list(node) if isinstance(node, dict) else []
-            if part in all_groups(arguments).get(path, []):
+            if part in all_groups().get(path, []):
                 return f"{key}: {path}={part} is not chosen; add {path}={part} to the command"
             if path == "metrics" and choices.get("metrics") == "auto":
                 return f"{key}: {REPLACED}"
-            if path in choices and (having := options_with(part, path, config_dir())):
+            if path in choices and (having := options_with(part, path)):
                 own = "; for images of your own add data=folder" if key == "data.root" else ""
                 return f"{key}: {path}={choices[path]} has no '{part}'; it is a key of {path}={', '.join(having)}{own}"
             return f"{key}: there is no '{part}' in {path or 'the configuration'}{did_you_mean(part, known)}"
@@ -279,9 +272,7 @@ def composed_without(key: str, arguments: list[str]) -> tuple[Any, dict[str, str
     others = [
         a for a in arguments if "=" in a and a[0] != "-" and not a.lstrip("+~").startswith(f"{key}=") and "," not in a
     ]
-    if (own := own_folder(arguments)) is not None:
-        others.append(f"hydra.searchpath=['file://{own.absolute()}']")
-    options = [other for other in others if "." not in other.partition("=")[0] or other.startswith("hydra.")]
+    options = [other for other in others if "." not in other.partition("=")[0]]
     for tried in (others, options, []):  # a second mistake must not hide which options were chosen
         with contextlib.suppress(Exception):
             cfg, choices = compose(tried)

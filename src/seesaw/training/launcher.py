@@ -154,7 +154,7 @@ class Launcher(_SubprocessScriptLauncher):
         for local in range(1, self.num_processes):
             info = self.decided | {"parent": os.getpid(), "error_file": str(self.error_folder / str(local))}
             more = {"LOCAL_RANK": str(local), "PYTHONPATH": path, LAUNCH_INFO: json.dumps(info)}
-            self.procs.append(subprocess.Popen([sys.executable, "-c", PROGRAM, *self.arguments], env=os.environ | more))
+            self.procs.append(subprocess.Popen([sys.executable, "-P", "-c", PROGRAM, *self.arguments], env=os.environ | more))
 
     def _watch(self) -> None:
         """Where the run cannot end by itself, since it hangs in a reduction: end it, with the sentence."""

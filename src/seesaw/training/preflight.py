@@ -18,6 +18,7 @@ from seesaw.config.allowed import PARTS, check_packages, refuse_foreign, refuse_
 from seesaw.config.command_line import key_of
 from seesaw.config.compose import choose_metrics, compose, resolved, usual_choices
 from seesaw.config.options import check_data, check_debug, check_options, check_trainer, config_dir, groups
+from seesaw.config.own import all_groups
 from seesaw.config.sentences import at_its_place, for_the_user
 from seesaw.config.values import did_you_mean
 from seesaw.errors import Notice, UserError
@@ -171,6 +172,7 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
     from seesaw.training.compatibility import check_fits
     from seesaw.training.distributed import check_divisible
     from seesaw.training.dry_run import check_optimizers, check_step
+    from seesaw.training.interface import notice_range
 
     check_labels(model, config)
     check_fits(model)
@@ -178,6 +180,7 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
     check_shares(data, devices, config["kimg"])
     check_optimizers(config)
     shapes = check_step(model, data, devices)
+    notice_range(model, config["data"].get("classes", 0))
     notice_growth(model, config["kimg"])
     notice_parts(model, config)
     notice_frozen(config)
@@ -187,7 +190,7 @@ def check_built(config: dict[str, Any], model: "Experiment", data: "ImageData", 
 def missing_groups(cfg: DictConfig) -> list[str]:
     """A sentence for the first group that every run has and this one has not."""
     absent = [group for group in NEEDED if cfg.get(group) is None]
-    known = groups(config_dir())
+    known = all_groups()
     return [f"{group} is missing: give {group}=OPTION{did_you_mean('', known[group])}" for group in absent[:1]]
 
 

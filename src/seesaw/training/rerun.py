@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seesaw.config.command_line import key_of, override
 from seesaw.errors import UserError
+from seesaw.training.own_folder import recorded_config_dir
 from seesaw.training.run_folder import read_status
 
 OF_THE_COMMAND = ("run_dir", "resume", "dry_run")
@@ -71,7 +72,7 @@ def again(run: Path, given: Iterable[str]) -> list[str]:
             raise UserError(
                 f"{run}: its command holds {one!r}, which no run folder may choose: give the command yourself"
             )
-    return [*own, *given]
+    return [*recorded_config_dir(run, read_status(run), given), *own, *given]
 
 
 def with_own_configuration(arguments: list[str]) -> list[str]:

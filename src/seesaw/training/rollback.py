@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.config.command_line import key_of, override
-from seesaw.config.compose import compose, own_folders
+from seesaw.config.compose import compose
 from seesaw.errors import UserError
 from seesaw.monitor.monitor import Monitor
 from seesaw.monitor.verdict import Verdict
@@ -189,11 +189,11 @@ def replaced(arguments: Iterable[str], given: Iterable[str]) -> list[str]:
 def composed(job: Job, added: list[str]) -> tuple[DictConfig, dict[str, Any], Job]:
     """The configuration and the job of a run with these overrides besides. UserError where they do not fit."""
     overrides = replaced(job.overrides, added)
-    cfg, choices = compose(overrides, own_folders())
+    cfg, choices = compose(overrides)
     if choices.get("metrics") == "auto":
         choices["metrics"] = job.choices["metrics"]
         overrides = replaced(overrides, [f"metrics={job.choices['metrics']}"])
-        cfg, choices = compose(overrides, own_folders())
+        cfg, choices = compose(overrides)
     run_dir = None if job.folder else cfg.run_dir
     made = replace(job, overrides=overrides, choices=choices, run_dir=run_dir)
     return cfg, check_run(cfg, made), made

@@ -42,19 +42,12 @@ from seesaw.training.loggers.build import build_loggers
 from seesaw.training.loggers.csv_log import copy_rows
 from seesaw.training.loggers.naming import configuration_name, run_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker
+from seesaw.training.own_folder import config_dir_entry
 from seesaw.training.preflight import build_checked
 from seesaw.training.profiler import build_profiler
 from seesaw.training.provenance import provenance
 from seesaw.training.rollback import Plan, Rollbacks, as_rolled_back, command_of, continued
-from seesaw.training.run_folder import (
-    RUN_FOLDER,
-    Job,
-    RunFolder,
-    Status,
-    decide,
-    read_status,
-    write,
-)
+from seesaw.training.run_folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, write
 from seesaw.training.threads import may_tune, on_cpu, start_threads
 
 rank_zero_print = rank_zero_only(print)
@@ -111,6 +104,7 @@ def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | Plan |
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, monitor, status, beginning.fork)
         begun = beginning.status | {"overrides": command_of(job), "provenance": provenance(), "choices": job.choices}
+        begun |= config_dir_entry(folder.path)
         begun |= {"rollbacks": job.rollbacks} if job.rollbacks else {}
         opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))
         best = fit_run(opened, model, data, former)

@@ -1,5 +1,6 @@
 """Real runs whose tracker fails: they end with exit code 0 in time, with every row, and one line about the tracker."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,20 @@ def test_the_disk_of_wandb_is_full(tmp_path: Path, when: str) -> None:
         "W&B failed (OSError: [Errno 28] No space left on device: 'run/wandb/offline-run-"
     )  # no picture's
     assert "the run goes on without it; metrics.csv has every row" in line
+
+
+@pytest.mark.slow
+def test_no_server_of_mlflow_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    run = Ended(tmp_path, "end", "none", "logger=mlflow")
+    assert [problem for problem in run.problems() if "from the end of training" not in problem] == []
+    assert run.seconds < 60  # the limit of a tracker; that of W&B is shorter in these tests
+    (line,) = run.err.splitlines()
+    assert line.startswith("MLflow failed (MlflowException: API request to ")
+    assert "the run goes on without it; metrics.csv in the run folder has every row" in line
 
 
 @pytest.mark.slow

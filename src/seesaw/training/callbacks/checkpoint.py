@@ -1,7 +1,7 @@
 """Writes checkpoints while a run trains."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -9,6 +9,7 @@ from seesaw.errors import DataLost
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
 from seesaw.training.checkpoints import FORMAT
+from seesaw.training.loggers.tracker import trackers_of
 from seesaw.training.run_folder import Status
 
 
@@ -56,19 +57,26 @@ class Checkpoints(BatchCallback):
         before, self.before = self.before, int(pl_module.images_shown)  # type: ignore[arg-type]
         self.save_best(trainer)
         for name in [name for moment, name in self.kept.items() if before < moment <= self.before]:
-            trainer.save_checkpoint(self.folder / name)
+            self.save(trainer, name, "kept")
         if trainer.should_stop or before // self.every != self.before // self.every:
             self.save_last(trainer)
 
+    def save(self, trainer: Trainer, name: str, kind: Literal["best", "last", "kept"]) -> None:
+        """Write a checkpoint, and hand it to the trackers, which take it where they are asked to."""
+        trainer.save_checkpoint(self.folder / name)
+        if trainer.is_global_zero:
+            for tracker in trackers_of(trainer):
+                tracker.log_checkpoint(kind, self.folder / name, int(trainer.lightning_module.images_shown))  # type: ignore[arg-type]
+
     def save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self.save(trainer, "last.ckpt", "last")
         self.saved = self.before
         self.status.update("running", int(trainer.lightning_module.images_shown))  # type: ignore[arg-type]
 
     def save_best(self, trainer: Trainer) -> None:
         if isinstance(self.evaluation, Evaluate) and self.evaluation.last_improved:
             self.evaluation.last_improved = False
-            trainer.save_checkpoint(self.folder / "best.ckpt")
+            self.save(trainer, "best.ckpt", "best")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config

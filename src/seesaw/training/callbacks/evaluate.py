@@ -212,6 +212,7 @@ class Evaluate(BatchCallback):
         self.evaluator.prepare(reals, self.cache_dir, device, self.parts_of(trainer.datamodule))  # type: ignore[attr-defined]
         if trainer.is_global_zero:  # which has the statistics of the reals
             self.evaluator.notice_few_reals()
+            self.evaluator.try_own()
         self.forget_others(self.evaluator.protocol(reals).label(), pl_module)
 
     def forget_others(self, protocol: str, pl_module: Any) -> None:

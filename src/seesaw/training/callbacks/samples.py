@@ -171,6 +171,9 @@ class Samples(BatchCallback):
                 continue
             picture = sheet(pyramid[-1], reals, columns)
             self._show(trainer, f"samples/{name}", picture, name.replace("ema", "EMA"), "" if ema else None)
+            if ema and not points:
+                names = trainer.datamodule.class_names  # type: ignore[attr-defined]
+                self._show_single(trainer, pyramid[-1], None if y is None else [names[int(k)] for k in y])
             if len(pyramid) > 1 and ema:
                 self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "EMA", "-scales")
         if pl_module.has_encoder and not points and trainer.is_global_zero:
@@ -186,6 +189,13 @@ class Samples(BatchCallback):
             save_png(picture, self.run_dir / "samples" / f"{kimg:06d}{finer}{ending}.png")
         for tracker in trackers_of(trainer):
             tracker.log_picture(name, to_8_bit(picture), self._drawn, f"{self._drawn / 1000:g} kimg, {weights}")
+
+
+    def _show_single(self, trainer: Trainer, images: Tensor, labels: list[str] | None) -> None:
+        """Give the trackers the samples one by one, those with more than four channels and the like as pictures of their own."""
+        shown = to_8_bit(visible(images))
+        for tracker in trackers_of(trainer):
+            tracker.log_samples(shown, self._drawn, labels)
 
 
 def reconstructions(model: Any, data: Any, seed: int) -> Tensor:

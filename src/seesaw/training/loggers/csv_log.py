@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
@@ -11,12 +10,9 @@ from typing import TextIO
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
-from seesaw.errors import Notice
+from seesaw.training.loggers.table import AXES, Row, read_metrics
 from seesaw.training.loggers.tracker import RunInfo, Tracker
 from seesaw.util import atomic_write
-
-Row = dict[str, float]
-_AXES = ["kimg", "images"]
 
 
 class CSVLog(Tracker):
@@ -27,7 +23,7 @@ class CSVLog(Tracker):
     def __init__(self, run: RunInfo) -> None:
         super().__init__(run)
         self.path = run.run_dir / "metrics.csv"
-        self._columns = list(_AXES)
+        self._columns = list(AXES)
         self._file: TextIO | None = None
         self._last: Row = {}  # the last row and where it starts, so that it can still be completed
         self._last_at = 0
@@ -81,34 +77,12 @@ class CSVLog(Tracker):
         return self._file
 
 
-def read_metrics(path: Path | str) -> list[Row]:
-    """The rows of a `metrics.csv` up to the first damaged line, each with the columns that were measured. A kill can tear the
-    last line; a Notice is given where more is damaged."""
-    with open(path, encoding="utf-8", newline="", errors="replace") as file:
-        text = file.read()
-    whole = text[: text.rfind("\n") + 1].replace("\0", "?")
-    columns, *lines = list(csv.reader(io.StringIO(whole))) or [[]]
-    rows: list[Row] = []
-    for line in lines:
-        try:
-            row = {c: float(v) for c, v in zip(columns, line, strict=True) if v}
-            if not row.keys() >= {*_AXES}:
-                raise ValueError("a row without its axes")
-        except ValueError:
-            break
-        rows.append(row)
-    if (lost := len(lines) - len(rows)) > 1:
-        text = f"{path}: line {len(rows) + 2} is damaged; it and the {lost - 1} after it are left out"
-        rank_zero_only(warnings.warn)(text, Notice, stacklevel=2)
-    return rows
-
-
 def copy_rows(source: Path, target: Path, images: int) -> None:
     """Begin the metrics.csv of a run folder with the rows of another one up to so many images; nothing where it has none."""
     if not (source / "metrics.csv").is_file():
         return
     rows = [row for row in read_metrics(source / "metrics.csv") if row["images"] <= images]
-    columns = list(dict.fromkeys([*_AXES, *(column for row in rows for column in row)]))
+    columns = list(dict.fromkeys([*AXES, *(column for row in rows for column in row)]))
     lines = [_line(columns), *(_line([_cell(row, column) for column in columns]) for row in rows)]
     atomic_write(target / "metrics.csv", "".join(lines), "choose another place by run_dir=…")
 
@@ -122,7 +96,7 @@ def _placed(row: Row, rows: list[Row]) -> list[Row]:
 def _cell(row: Row, column: str) -> str:
     if column not in row:
         return ""
-    if column in _AXES or float(row[column]).is_integer():
+    if column in AXES or float(row[column]).is_integer():
         return repr(row[column]).removesuffix(".0")
     return format(row[column], ".7g")  # float32 carries no more
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
@@ -67,6 +68,13 @@ class Guarded(Tracker):
 
     def log_text(self, name: str, text: str, step: int, alert: bool = False) -> None:
         self._later(lambda: self.inner.log_text(name, text, step, alert))
+
+    def log_samples(self, images: Tensor, step: int, labels: list[str] | None = None) -> None:
+        kept = images.cpu().clone()
+        self._later(lambda: self.inner.log_samples(kept, step, labels))
+
+    def log_checkpoint(self, kind: Literal["best", "last", "kept"], path: Path, step: int) -> None:
+        self._later(lambda: self.inner.log_checkpoint(kind, path, step))
 
     def cut(self, images: int) -> None:
         self._later(lambda: self.inner.cut(images))

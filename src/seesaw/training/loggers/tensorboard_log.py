@@ -43,12 +43,25 @@ class TensorBoardLog(Tracker):
             self._writer.add_text("config", f"```\n{json.dumps(self.run.config, indent=2, default=str)}\n```")
             origin = {"overrides": self.run.overrides, **provenance()}
             self._writer.add_text("origin", f"```\n{json.dumps(origin, indent=2)}\n```")
+            self.send_lost()
         return self._writer
 
     @rank_zero_only
     def cut(self, images: int) -> None:
         """Hides the points past `images` that the interrupted run had written; call it before the first row."""
+        super().cut(images)
         self._purge = images + 1
+
+    def known(self) -> dict[int, set[str]]:
+        """Of the event files of former attempts, up to where these are hidden."""
+        module = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
+        events = module.EventAccumulator(str(self.run.run_dir / "tensorboard"), {"scalars": 0, "images": 1, "tensors": 1})
+        events.Reload()
+        found: dict[int, set[str]] = {}
+        for name in events.Tags()["scalars"]:
+            for point in events.Scalars(name):
+                found.setdefault(point.step, set()).add(name)
+        return found
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

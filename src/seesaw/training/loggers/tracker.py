@@ -3,10 +3,15 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
+
+from seesaw.training.loggers.history import lost_rows
+
+Artifacts = Literal["none", "best", "all"]
+"""Which checkpoints a tracker takes: none, best.ckpt, or that, last.ckpt and those of `checkpoints=[…]`."""
 
 TAGGED = ("model", "data", "balance", "loss", "penalty", "schedule")
 """Groups of the configuration whose options become tags."""
@@ -56,7 +61,11 @@ class RunInfo:
 
 class Tracker(Logger, ABC):
     """A Lightning logger whose `step` is images shown, and which writes the axis `kimg` = step / 1000 itself. The methods
-    that write do so in the process of rank 0 only. A run calls it through `Guarded`, from one thread."""
+    that write do so in the process of rank 0 only. A run calls it through `Guarded`, from one thread.
+
+    All that happens in a run reaches all trackers by these methods: the configuration at the start in `RunInfo`, then metrics,
+    pictures, samples, sentences such as the verdict, and checkpoints, and at the end the summary and the exit code.
+    """
 
     title = "the tracker"
     """Its name in the line that reports a failure."""
@@ -68,6 +77,7 @@ class Tracker(Logger, ABC):
     def __init__(self, run: RunInfo) -> None:
         super().__init__()
         self.run = run
+        self.goes_on_from = -1  # images shown up to which rows that it has not are sent when it starts
 
     @property
     def name(self) -> str:
@@ -88,9 +98,31 @@ class Tracker(Logger, ABC):
         """A sentence on the run as it stands at `step`, under `name`, in the place of that before. `alert`: the user should hear
         of it at once."""
 
-    @abstractmethod
+    def log_samples(self, images: Tensor, step: int, labels: list[str] | None = None) -> None:
+        """Single samples, uint8 (N, 1 or 3, H, W), of the averaged G, of the same latents each time, with the names of their
+        classes."""
+
+    def log_checkpoint(self, kind: Literal["best", "last", "kept"], path: Path, step: int) -> None:
+        """A checkpoint has been written; the file may be replaced by a later one at any time, whole."""
+
     def cut(self, images: int) -> None:
-        """On resume, before the first row: drops what was recorded past `images` images shown."""
+        """On resume, before the first row: drops what was recorded past `images` images shown, where the tracker can; rows up to
+        there that it has not are sent when it starts."""
+        self.goes_on_from = images
+
+    def known(self) -> dict[int, set[str]]:
+        """Images shown -> names of the metrics that the tracker has there, of a run that goes on."""
+        return {}
+
+    def stored_name(self, name: str) -> str:
+        """The name of a metric as `known` has it."""
+        return name
+
+    def send_lost(self) -> None:
+        """Log the rows of metrics.csv that the tracker has not: those before it was chosen, or that it lost."""
+        if self.goes_on_from >= 0:
+            for step, row in lost_rows(self.run.run_dir, self.goes_on_from, self.known(), self.stored_name):
+                self.log_metrics(row, step)
 
     @abstractmethod
     def summarise(self, values: dict[str, float]) -> None:
@@ -106,6 +138,11 @@ class Tracker(Logger, ABC):
 
     def abandon(self) -> None:
         """After a failure or a limit that has passed: ends the helper processes at once, if there are any. Raises nothing."""
+
+
+def wanted_artifact(artifacts: Artifacts, kind: str) -> bool:
+    """Whether the option asks for a checkpoint of this kind."""
+    return artifacts == "all" or artifacts == kind
 
 
 def trackers_of(trainer: Any) -> list[Tracker]:

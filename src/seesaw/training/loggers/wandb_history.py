@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seesaw.training.loggers.csv_log import read_metrics
+from seesaw.training.loggers.history import lost_rows
 
 _HEAD, _BLOCK, _FULL, _FIRST, _LAST = 7, 32768, 1, 2, 4
 
@@ -26,17 +26,8 @@ def missing_rows(run_dir: Path, run_id: str, images: int, received: float = math
     Returns:
         Rows in order, each with `kimg` and the metrics that W&B lacks there.
     """
-    table = run_dir / "metrics.csv"
-    if not table.exists():
-        return []
-    known = _known(run_dir, run_id, received)
-    rows = []
-    for row in read_metrics(table):
-        there = known.get(int(row["images"]), set())
-        lost = {name: value for name, value in row.items() if name not in there and name not in ("kimg", "images")}
-        if row["images"] <= images and lost:
-            rows.append({**lost, "kimg": row["images"] / 1000})
-    return rows
+    found = lost_rows(run_dir, images, _known(run_dir, run_id, received))
+    return [{**row, "kimg": at / 1000} for at, row in found]
 
 
 def _known(run_dir: Path, run_id: str, received: float) -> dict[int, set[str]]:

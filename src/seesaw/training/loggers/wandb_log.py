@@ -18,13 +18,17 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
+from wandb.sdk.lib import interrupt
 
 from seesaw.training.loggers.naming import configuration_name
-from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
+from seesaw.training.loggers.tracker import Artifacts, RunInfo, Tracker, check_picture, wanted_artifact
 from seesaw.training.loggers.wandb_helper import end_helper, is_shared, refusal, refuse_full_disk
 from seesaw.training.loggers.wandb_history import missing_rows
 from seesaw.training.provenance import provenance
 from seesaw.util import atomic_write
+
+PINNED = ("configuration", "overrides")
+"""Keys of the configuration that stand at the top of the run's page."""
 
 LONGEST_NAME, LONGEST_TAG = 128, 64
 """Characters that W&B's server takes."""
@@ -59,6 +63,9 @@ class WandbLog(Tracker):
         mode: null decides by itself.
         init_timeout: seconds at the start.
         finish_timeout: seconds for the upload at the end. W&B's own process is killed where it does not stop soon after.
+        artifacts: checkpoints that become versions of the artifact `<id>-checkpoint`: none, best.ckpt, or all; under the aliases
+            best or last, and such as 25kimg.
+        table: single samples of each moment that are added to the table `samples/table`, with kimg and class; 0: no table.
     """
 
     title = "W&B"
@@ -75,6 +82,8 @@ class WandbLog(Tracker):
         mode: Literal["online", "offline", "disabled"] | None = None,
         init_timeout: float = 30.0,
         finish_timeout: float = 40.0,
+        artifacts: Artifacts = "none",
+        table: int = 0,
     ) -> None:
         super().__init__(run)
         # W&B's reports about itself are flushed at the interpreter's exit, up to 90 s where the server drips bytes.
@@ -94,7 +103,8 @@ class WandbLog(Tracker):
         self._id = id
         self._run: Any = None
         self._folder: Path | None = None
-        self._send_again = -1  # images shown up to which lost rows are sent at the start
+        self.artifacts, self.table = artifacts, table
+        self._table: Any = None
 
     @property
     def run_id(self) -> str:
@@ -123,8 +133,9 @@ class WandbLog(Tracker):
             self._run.define_metric("*", step_metric="kimg", step_sync=True)
             for name, higher in self.run.higher_is_better.items():
                 self._run.define_metric(f"eval/{name}", step_metric="kimg", summary="max" if higher else "min")
+            self._run.pin_config_keys(PINNED)
             received = math.inf if self._run.offline else self._run.starting_step
-            for row in missing_rows(self.run.run_dir, self.run_id, self._send_again, received):
+            for row in missing_rows(self.run.run_dir, self.run_id, self.goes_on_from, received):
                 self._run.log(row)
         return self._run
 
@@ -145,17 +156,39 @@ class WandbLog(Tracker):
         self.experiment.log({name: picture, "kimg": step / 1000})
 
     @rank_zero_only
+    def log_samples(self, images: Tensor, step: int, labels: list[str] | None = None) -> None:
+        """Rows of the table `samples/table`: kimg, number of the sample, class and picture. Only what is new is uploaded."""
+        if not self.table:
+            return
+        import wandb
+
+        run = self.experiment
+        if self._table is None:
+            self._table = wandb.Table(columns=["kimg", "sample", "class", "picture"], log_mode="INCREMENTAL")
+        for number, image in enumerate(images[: self.table]):
+            pixels = check_picture(image).permute(1, 2, 0).numpy()
+            picture = wandb.Image(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+            self._table.add_data(step / 1000, number, labels[number] if labels else "", picture)
+        run.log({"samples/table": self._table, "kimg": step / 1000})
+
+    @rank_zero_only
+    def log_checkpoint(self, kind: Literal["best", "last", "kept"], path: Path, step: int) -> None:
+        if not wanted_artifact(self.artifacts, kind) or not path.is_file():
+            return
+        import wandb
+
+        run, kimg = self.experiment, step / 1000
+        artifact = wandb.Artifact(f"{self.run_id}-checkpoint", type="model", metadata={"kimg": kimg, "kind": kind})
+        artifact.add_file(str(path), name="model.ckpt")
+        run.log_artifact(artifact, aliases=[*([] if kind == "kept" else [kind]), f"{kimg:g}kimg"])
+
+    @rank_zero_only
     def log_text(self, name: str, text: str, step: int, alert: bool = False) -> None:
         """Into the summary; an alert goes to the user's e-mail or Slack, as set at W&B."""
         self.experiment.summary.update({name: text})
         if alert:
             title, _, _ = text.partition(":")
             self.experiment.alert(title=f"{self.shown_name}: {title}", text=text)
-
-    def cut(self, images: int) -> None:
-        """W&B takes no point back: those past `images` stay beside the new ones, on the same axis. The rows up to `images` that
-        it lost are sent when the run starts."""
-        self._send_again = images
 
     @rank_zero_only
     def summarise(self, values: dict[str, float]) -> None:
@@ -231,6 +264,7 @@ class WandbLog(Tracker):
             console="off",  # the capture would store every redraw of the progress bar
             reinit="create_new",  # each job of a sweep is a run of its own
             disable_code=True,
+            stop_fn=self._stopped,
         )
         same = configuration_name(self.run.choices, self.run.config)
         return wandb.init(
@@ -240,6 +274,11 @@ class WandbLog(Tracker):
                     "provenance": provenance(), "parent": self.run.parent},
             allow_val_change=True, settings=settings,
         )  # fmt: skip
+
+    def _stopped(self) -> None:
+        """Stop was pressed on the run's page: the run ends as by Ctrl-C, with everything saved."""
+        print("W&B: the run was stopped on its page; it saves and ends", file=sys.stderr, flush=True)
+        interrupt.interrupt_main()
 
     def _attempts(self) -> list[Path]:
         return list((self.run.run_dir / "wandb").glob("run-*"))

@@ -1,0 +1,31 @@
+"""Rows of metrics.csv that a tracker has not: of the time before it was chosen, or lost when the run was killed."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from seesaw.training.loggers.table import AXES, read_metrics
+
+
+def lost_rows(
+    run_dir: Path, images: int, known: Mapping[int, set[str]], stored_name: Callable[[str], str] = str
+) -> list[tuple[int, dict[str, float]]]:
+    """What metrics.csv has up to `images` and a tracker has not.
+
+    Args:
+        run_dir: the run folder.
+        images: images shown at the checkpoint from which the run goes on.
+        known: images shown -> names of the metrics that the tracker has there.
+        stored_name: the name of a metric to that in `known`.
+
+    Returns:
+        Images shown and the metrics that are missing there, in order.
+    """
+    table = run_dir / "metrics.csv"
+    found = []
+    for row in read_metrics(table) if table.exists() else []:
+        at = int(row["images"])
+        there = known.get(at, set())
+        lost = {name: value for name, value in row.items() if stored_name(name) not in there and name not in AXES}
+        if at <= images and lost:
+            found.append((at, lost))
+    return found
