@@ -24,7 +24,7 @@ LAYERS = [
     {"nets", "gan", "style", "vae", "data", "metrics"},
     {"config"},
     {"training"},
-    {"sweeps", "analysis"},
+    {"sweeps", "analysis", "latents"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,5 +1,5 @@
-"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search,
-completion."""
+"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, interpolate, mix, project, directions, nearest, film,
+preview, evaluate, certify, compare, stylize, search, completion."""
 
 import argparse
 import sys
@@ -9,10 +9,16 @@ from seesaw.cli import (
     certify,
     compare,
     completion,
+    directions,
     evaluate,
+    film,
     fork,
+    interpolate,
+    mix,
+    nearest,
     prepare,
     preview,
+    project,
     rerun,
     sample,
     search,
@@ -25,7 +31,11 @@ from seesaw.config.command_line import check_arguments, for_hydra
 from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 
-COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, completion)
+COMMANDS = (
+    *(train, rerun, fork, advise, prepare),
+    *(sample, interpolate, mix, project, directions, nearest, film),
+    *(preview, evaluate, certify, compare, stylize, search, completion),
+)
 """In the order of the help page."""
 
 
@@ -74,7 +84,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
         required=True,
-        metavar=" | ".join(module.__name__.rpartition(".")[2] for module in COMMANDS),
+        title="commands",
+        metavar="COMMAND",
     )
     for command in COMMANDS:
         command.add(commands)

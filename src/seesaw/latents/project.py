@@ -1,0 +1,183 @@
+"""`seesaw project`: the latents whose images are nearest to given pictures."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from seesaw.functional.latents import norm_range, with_norm_in
+from seesaw.functional.pixels import to_stored, to_unit
+from seesaw.functional.projection import Projection, laplacian_distance, project
+from seesaw.latents.bulk import check_folder
+from seesaw.latents.model import Chosen, LatentModel, open_model, truncated_mean
+from seesaw.latents.targets import Target, targets_of
+from seesaw.training.callbacks.samples import grid, save_png
+from seesaw.training.run_folder import strict
+from seesaw.util import PALETTE, atomic_write
+
+CANDIDATES = 1000
+"""Random latents of which the nearest are the starts."""
+
+BATCH = 100
+
+PLACE = "choose another place by --out"
+
+
+@dataclass(frozen=True)
+class Search:
+    """How latents are searched for.
+
+    Args:
+        space: z or w; None: w where the model has it.
+        steps: of the optimiser, for each picture.
+        starts: latents that are followed at once; the best is kept.
+        lr: the largest learning rate, in the standard deviation of one number of the latent.
+        seed: of the candidates and of the noise.
+    """
+
+    space: str | None = None
+    steps: int = 400
+    starts: int = 4
+    lr: float = 0.1
+    seed: int = 0
+
+
+class Space(NamedTuple):
+    """A space of latents to search in.
+
+    Attributes:
+        name: z or w.
+        candidates: (N, D), of which the nearest to the target are starts.
+        first: a start in any case, (1, D); None: no other one.
+        scale: standard deviation of one number.
+        noise: that of the noise on the latent, see `seesaw.functional.projection.project`.
+        render: (B, D) to images in [-1, 1].
+        keep: brings latents back to where they may lie; None: anywhere.
+    """
+
+    name: str
+    candidates: Tensor
+    first: Tensor | None
+    scale: float
+    noise: float
+    render: Callable[[Tensor], Tensor]
+    keep: Callable[[Tensor], Tensor] | None
+
+
+def project_pictures(chosen: Chosen, pictures: Sequence[str], search: Search, out: Path) -> str:
+    """Project each picture, and write into the folder `out` NAME-pair.png (the picture | its projection), NAME-curve.png,
+    NAME.npy (the latent) and projection.json (the figures).
+
+    Args:
+        chosen: the checkpoint.
+        pictures: see `seesaw.latents.targets.targets_of`.
+        search: how.
+        out: a folder that is new or empty.
+
+    Returns:
+        The lines to print.
+
+    Raises:
+        UserError: a picture cannot be read, the model has no w, or a file cannot be written.
+    """
+    check_folder(out)
+    model = open_model(chosen)
+    targets = targets_of(model, pictures)
+    space = w_space(model, search.seed) if (search.space or ("w" if model.has_w else "z")) == "w" else z_space(model, search.seed)
+    found = {target.name: one(model, target, space, search, out) for target in targets}
+    settings = {"space": space.name, "steps": search.steps, "starts": search.starts, "lr": search.lr, "seed": search.seed}
+    checkpoint = {"checkpoint": str(chosen.path), "kimg": model.run.images_shown / 1000, "raw": chosen.raw}
+    content = checkpoint | settings | {"pictures": found}
+    atomic_write(out / "projection.json", json.dumps(strict(content), indent=2) + "\n", PLACE)
+    lines = [f"{name}: {line(figures)}" for name, figures in found.items()]
+    what = "pairs (picture | projection), curves, latents, projection.json"
+    return "\n".join([*lines, f"{out}: {what}; {space.name} of {model.described()}"])
+
+
+def line(figures: dict[str, Any]) -> str:
+    """The figures of one picture for a person."""
+    return (
+        f"distance {figures['distance_random']:.3f} (a random sample), {figures['distance_start']:.3f} (best start), "
+        f"{figures['distance']:.3f} (projected); PSNR {figures['psnr']:.1f} dB"
+    )
+
+
+def z_space(model: LatentModel, seed: int) -> Space:
+    """z, whose length is kept to where all but 0.2 % of the prior's lie."""
+    low, high = norm_range(model.z_dim)
+    candidates = model.latents(CANDIDATES, seed)
+    return Space("z", candidates, None, 1.0, 0.0, model.forward, lambda z: with_norm_in(z, low, high))
+
+
+def w_space(model: LatentModel, seed: int) -> Space:
+    """w, the same at all layers. The first start is the mean of w; the noise has the spread of w, as in StyleGAN2, appendix D."""
+    model.style()
+    w = model.w_samples(seed=seed)
+    mean = w.mean(0, keepdim=True)
+    spread = (w - mean).square().sum(1).mean().sqrt().item()
+    scale = max(spread / math.sqrt(w.shape[1]), 1e-8)
+    return Space("w", w[:CANDIDATES], mean, scale, scale, lambda w: model.forward(model.over_layers(w)), None)
+
+
+def one(model: LatentModel, target: Target, space: Space, search: Search, out: Path) -> dict[str, Any]:
+    """Project one picture and write its files; returns its figures."""
+    image = to_unit(target.image, torch.float32).contiguous().to(model.device)
+    with torch.no_grad():
+        far = torch.cat([laplacian_distance(space.render(z), image) for z in space.candidates.split(BATCH)])
+    nearest = space.candidates[far.argsort()[: search.starts]]
+    starts = nearest if space.first is None else torch.cat([space.first, nearest])[: search.starts]
+    found = project(
+        space.render, image, starts, search.steps, search.lr * space.scale, space.noise, space.keep, search.seed
+    )
+    latent = found.latent[None]
+    with torch.no_grad():
+        made = to_stored(space.render(latent), model.depth).cpu()
+    save_png(grid(torch.cat([target.image, made]), columns=2), out / f"{target.name}-pair.png")
+    atomic_write(out / f"{target.name}-curve.png", lambda file: curve(found, target.source).print_png(file), PLACE)
+    kept = model.over_layers(latent) if space.name == "w" else latent
+    atomic_write(out / f"{target.name}.npy", lambda file: np.save(file, kept.cpu().numpy()), PLACE)
+    figures = {"picture": target.source, "distance_random": far.median().item(), "distance_start": found.curve[:, 0].min().item()}
+    return figures | {"distance": found.distance, "psnr": psnr(made, target.image), **placed(model, space, found.latent)}
+
+
+def placed(model: LatentModel, space: Space, latent: Tensor) -> dict[str, float]:
+    """Where the latent lies: the length of z; of w the distance from its mean, in the mean such distance of w."""
+    if space.name == "z":
+        return {"norm": latent.norm().item(), "norm_of_prior": math.sqrt(model.z_dim)}
+    kept, assumed = truncated_mean(model), space.first
+    mean = kept if kept is not None else assumed
+    assert mean is not None
+    typical = (space.candidates - mean).norm(dim=1).mean().clamp_min(1e-12)
+    return {"distance_from_mean_w": ((latent - mean).norm() / typical).item()}
+
+
+def psnr(made: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio of stored images in dB; at most 99."""
+    most = 65535.0 if target.dtype == torch.uint16 else 255.0
+    error = ((made.double() - target.double()) / most).square().mean().item()
+    return 99.0 if error < 10**-9.9 else -10 * math.log10(error)
+
+
+def curve(found: Projection, title: str) -> FigureCanvasAgg:
+    """The distance over the steps, the best start in colour."""
+    figure = Figure(figsize=(6, 4), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    for k, values in enumerate(found.curve.numpy()):
+        own = k == found.start
+        style: dict[str, Any] = {"color": PALETTE[0] if own else "0.75", "linewidth": 1.6 if own else 0.8}
+        axes.plot(values, zorder=2 + own, label="the start that is kept" if own else None, **style)
+    axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("Laplacian distance")
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return FigureCanvasAgg(figure)
