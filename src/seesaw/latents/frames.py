@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from seesaw.functional.pixels import to_8_bit
@@ -15,3 +16,8 @@ def frames_of(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
     for chunk in chunks:
         shown = to_8_bit(visible(chunk)).permute(0, 2, 3, 1).numpy()
         yield from (frame[..., 0] if frame.shape[2] == 1 else frame for frame in shown)
+
+
+def picture_of(sheet: np.ndarray) -> Tensor:
+    """A sheet, uint8 (H, W) or (H, W, 3), as `seesaw.training.callbacks.samples.save_png` takes it."""
+    return torch.from_numpy(sheet).permute(2, 0, 1) if sheet.ndim == 3 else torch.from_numpy(sheet)[None]

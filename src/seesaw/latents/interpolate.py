@@ -56,7 +56,7 @@ def interpolate(chosen: Chosen, way: Way, out: Path, fps: float) -> str:
     space = "w" if keys.ndim == 3 else "z"
     how: How = way.how or ("linear" if space == "w" else "slerp")
     latents = path(keys, way.frames, how, way.loop)
-    columns = way.frames if way.loop or len(keys) == 2 else None
+    columns = way.frames + (len(keys) == 2 and not way.loop)  # a row from each key frame to the next
     written = write_film(frames_of(model.stream(latents)), out, fps, len(latents), columns)
     part = f"{written} of {len(latents)}" if written < len(latents) else f"{written}"
     back = " and back to the first" if way.loop else ""

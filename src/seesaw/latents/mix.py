@@ -8,7 +8,7 @@ import torch
 
 from seesaw.errors import UserError
 from seesaw.functional.latents import mixed
-from seesaw.latents.frames import frames_of
+from seesaw.latents.frames import frames_of, picture_of
 from seesaw.latents.model import Chosen, open_model
 from seesaw.latents.video import SHEET_CELL, enlarged, sheet_of
 from seesaw.training.callbacks.samples import save_png
@@ -47,7 +47,6 @@ def mix(chosen: Chosen, rows: Sequence[int], columns: Sequence[int], layers: tup
     cells = [np.full_like(top[0], 255), *top]
     for k, cell in enumerate(left):
         cells += [cell, *inside[k * len(top) : (k + 1) * len(top)]]
-    sheet = torch.from_numpy(sheet_of(cells, len(top) + 1))
-    save_png(sheet.permute(2, 0, 1) if sheet.ndim == 3 else sheet[None], out)
+    save_png(picture_of(sheet_of(cells, len(top) + 1)), out)
     which = f"layers {first} to {last} of {count}, counted from the coarsest, come from the columns"
     return f"{out}: {len(left)} rows and {len(top)} columns; {which}; {model.described()}"

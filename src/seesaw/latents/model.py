@@ -107,33 +107,27 @@ class LatentModel:
         """The chosen class for n samples, else class 0; None of a model without labels."""
         return torch.full((n,), self.label or 0, device=self.device) if self.classes else None
 
-    def w(self, z: Tensor) -> Tensor:
-        """Latents (B, z_dim) of the chosen class to w, (B, layers, w_dim), truncated by psi."""
+    def w(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Latents (B, z_dim) to w, (B, layers, w_dim), truncated by psi. `y`: labels (B,); None: the chosen class."""
         with torch.no_grad():
-            return self.style().w_of(z, self.labels_of(len(z)))
+            return self.style().w_of(z, self.labels_of(len(z)) if y is None else y.to(self.device))
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Images of the chosen class in about [-1, 1] at the finest scale, (B, C, H, W), with gradients.
-
-        Args:
-            latents: z (B, z_dim), or w (B, layers, w_dim).
-        """
-        if latents.ndim == 3:
-            return self.style().synthesis(latents)
-        images: Tensor = self.G(latents, self.labels_of(len(latents))).images[-1]
-        return images
-
-    def images(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
-        """Images as they are stored, uint8 or uint16 (B, C, H, W), on the CPU; points as float32.
+    def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images in about [-1, 1] at the finest scale, (B, C, H, W), with gradients.
 
         Args:
             latents: z (B, z_dim), or w (B, layers, w_dim).
             y: labels of z, int64 (B,); None: the chosen class.
         """
+        if latents.ndim == 3:
+            return self.style().synthesis(latents)
+        images: Tensor = self.G(latents, self.labels_of(len(latents)) if y is None else y.to(self.device)).images[-1]
+        return images
+
+    def images(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images as they are stored, uint8 or uint16 (B, C, H, W), on the CPU; points as float32. Arguments as `forward`'s."""
         with torch.no_grad():
-            if latents.ndim == 3 or y is None:
-                return to_stored(self.forward(latents), self.depth).cpu()
-            return to_stored(self.G(latents, y.to(self.device)).images[-1], self.depth).cpu()
+            return to_stored(self.forward(latents, y), self.depth).cpu()
 
     def stream(self, latents: Tensor, batch_size: int = 64) -> Iterator[Tensor]:
         """`images` of many latents, chunk by chunk."""
@@ -158,9 +152,11 @@ class LatentModel:
         """Numbers of one w."""
         return self.w(self.latents(1, 0)).shape[-1]
 
-    def w_samples(self, n: int = MEAN_SAMPLES, seed: int = 0) -> Tensor:
-        """The w of n keyed latents, one for all layers, (n, w_dim)."""
-        return torch.cat([self.w(z)[:, 0] for z in self.latents(n, seed).split(1000)])
+    def w_samples(self, n: int = MEAN_SAMPLES, seed: int = 0, y: Tensor | None = None) -> Tensor:
+        """The w of n keyed latents, one for all layers, (n, w_dim). `y`: labels (n,); None: the chosen class."""
+        parts = torch.arange(n).split(1000)
+        z = self.latents(n, seed)
+        return torch.cat([self.w(z[rows], None if y is None else y[rows])[:, 0] for rows in parts])
 
     def over_layers(self, w: Tensor) -> Tensor:
         """w (B, w_dim) at every layer: (B, layers, w_dim)."""

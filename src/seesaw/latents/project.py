@@ -17,9 +17,12 @@ from seesaw.functional.latents import norm_range, with_norm_in
 from seesaw.functional.pixels import to_stored, to_unit
 from seesaw.functional.projection import Projection, laplacian_distance, project
 from seesaw.latents.bulk import check_folder
-from seesaw.latents.model import Chosen, LatentModel, open_model, truncated_mean
+from seesaw.latents.frames import frames_of, picture_of
+from seesaw.latents.model import MEAN_SAMPLES, Chosen, LatentModel, open_model, truncated_mean
 from seesaw.latents.targets import Target, targets_of
-from seesaw.training.callbacks.samples import grid, save_png
+from seesaw.latents.video import enlarged, sheet_of
+from seesaw.shared import sampling
+from seesaw.training.callbacks.samples import save_png
 from seesaw.training.run_folder import strict
 from seesaw.util import PALETTE, atomic_write
 
@@ -56,19 +59,21 @@ class Space(NamedTuple):
     Attributes:
         name: z or w.
         candidates: (N, D), of which the nearest to the target are starts.
+        y: their labels (N,), on the CPU; None of a model without labels.
         first: a start in any case, (1, D); None: no other one.
         scale: standard deviation of one number.
         noise: that of the noise on the latent, see `seesaw.functional.projection.project`.
-        render: (B, D) to images in [-1, 1].
+        render: (B, D) and labels to images in [-1, 1].
         keep: brings latents back to where they may lie; None: anywhere.
     """
 
     name: str
     candidates: Tensor
+    y: Tensor | None
     first: Tensor | None
     scale: float
     noise: float
-    render: Callable[[Tensor], Tensor]
+    render: Callable[[Tensor, Tensor | None], Tensor]
     keep: Callable[[Tensor], Tensor] | None
 
 
@@ -90,16 +95,22 @@ def project_pictures(chosen: Chosen, pictures: Sequence[str], search: Search, ou
     """
     check_folder(out)
     model = open_model(chosen)
-    targets = targets_of(model, pictures)
-    space = w_space(model, search.seed) if (search.space or ("w" if model.has_w else "z")) == "w" else z_space(model, search.seed)
-    found = {target.name: one(model, target, space, search, out) for target in targets}
-    settings = {"space": space.name, "steps": search.steps, "starts": search.starts, "lr": search.lr, "seed": search.seed}
+    name = search.space or ("w" if model.has_w else "z")
+    if name == "w":
+        model.style()
+    found = {}
+    for target in targets_of(model, pictures):
+        label = target.label if model.label is None else model.label
+        y = sampling.labels(MEAN_SAMPLES if name == "w" else CANDIDATES, model.classes, search.seed, label)
+        space = (w_space if name == "w" else z_space)(model, y, search.seed)
+        found[target.name] = one(model, target, space, search, out)
+    settings = {"space": name, "steps": search.steps, "starts": search.starts, "lr": search.lr, "seed": search.seed}
     checkpoint = {"checkpoint": str(chosen.path), "kimg": model.run.images_shown / 1000, "raw": chosen.raw}
     content = checkpoint | settings | {"pictures": found}
     atomic_write(out / "projection.json", json.dumps(strict(content), indent=2) + "\n", PLACE)
     lines = [f"{name}: {line(figures)}" for name, figures in found.items()]
     what = "pairs (picture | projection), curves, latents, projection.json"
-    return "\n".join([*lines, f"{out}: {what}; {space.name} of {model.described()}"])
+    return "\n".join([*lines, f"{out}: {what}; {name} of {model.described(drawn=True)}"])
 
 
 def line(figures: dict[str, Any]) -> str:
@@ -107,45 +118,57 @@ def line(figures: dict[str, Any]) -> str:
     return (
         f"distance {figures['distance_random']:.3f} (a random sample), {figures['distance_start']:.3f} (best start), "
         f"{figures['distance']:.3f} (projected); PSNR {figures['psnr']:.1f} dB"
+        + (f"; class {figures['class']}" if "class" in figures else "")
     )
 
 
-def z_space(model: LatentModel, seed: int) -> Space:
-    """z, whose length is kept to where all but 0.2 % of the prior's lie."""
+def z_space(model: LatentModel, y: Tensor | None, seed: int) -> Space:
+    """z of these labels, whose length is kept to where all but 0.2 % of the prior's lie."""
     low, high = norm_range(model.z_dim)
     candidates = model.latents(CANDIDATES, seed)
-    return Space("z", candidates, None, 1.0, 0.0, model.forward, lambda z: with_norm_in(z, low, high))
+    return Space("z", candidates, y, None, 1.0, 0.0, model.forward, lambda z: with_norm_in(z, low, high))
 
 
-def w_space(model: LatentModel, seed: int) -> Space:
-    """w, the same at all layers. The first start is the mean of w; the noise has the spread of w, as in StyleGAN2, appendix D."""
-    model.style()
-    w = model.w_samples(seed=seed)
+def w_space(model: LatentModel, y: Tensor | None, seed: int) -> Space:
+    """w of these labels, the same at all layers. The first start is the mean of w; the noise has the spread of w, as in
+    StyleGAN2, appendix D."""
+    w = model.w_samples(seed=seed, y=y)
     mean = w.mean(0, keepdim=True)
     spread = (w - mean).square().sum(1).mean().sqrt().item()
     scale = max(spread / math.sqrt(w.shape[1]), 1e-8)
-    return Space("w", w[:CANDIDATES], mean, scale, scale, lambda w: model.forward(model.over_layers(w)), None)
+    own = None if y is None else y[:CANDIDATES]
+    render = lambda w, _: model.forward(model.over_layers(w))  # noqa: E731
+    return Space("w", w[:CANDIDATES], own, mean, scale, scale, render, None)
 
 
 def one(model: LatentModel, target: Target, space: Space, search: Search, out: Path) -> dict[str, Any]:
     """Project one picture and write its files; returns its figures."""
     image = to_unit(target.image, torch.float32).contiguous().to(model.device)
     with torch.no_grad():
-        far = torch.cat([laplacian_distance(space.render(z), image) for z in space.candidates.split(BATCH)])
-    nearest = space.candidates[far.argsort()[: search.starts]]
-    starts = nearest if space.first is None else torch.cat([space.first, nearest])[: search.starts]
-    found = project(
-        space.render, image, starts, search.steps, search.lr * space.scale, space.noise, space.keep, search.seed
-    )
-    latent = found.latent[None]
+        chunks = torch.arange(len(space.candidates)).split(BATCH)
+        far = torch.cat([laplacian_distance(space.render(space.candidates[k], labels(space, k)), image) for k in chunks])
+    order = far.argsort().cpu()[: search.starts]
+    y, starts = labels(space, order), space.candidates[order]
+    if space.first is not None:
+        starts = torch.cat([space.first, starts])[: search.starts]
+    how = (search.steps, search.lr * space.scale, space.noise, space.keep, search.seed)
+    found = project(lambda latents: space.render(latents, y), image, starts, *how)
+    latent, of_it = found.latent[None], None if y is None else y[[min(found.start, len(y) - 1)]]
     with torch.no_grad():
-        made = to_stored(space.render(latent), model.depth).cpu()
-    save_png(grid(torch.cat([target.image, made]), columns=2), out / f"{target.name}-pair.png")
+        made = to_stored(space.render(latent, of_it), model.depth).cpu()
+    cells = [enlarged(frame) for frame in frames_of([torch.cat([target.image, made])])]
+    save_png(picture_of(sheet_of(cells, columns=2)), out / f"{target.name}-pair.png")
     atomic_write(out / f"{target.name}-curve.png", lambda file: curve(found, target.source).print_png(file), PLACE)
     kept = model.over_layers(latent) if space.name == "w" else latent
     atomic_write(out / f"{target.name}.npy", lambda file: np.save(file, kept.cpu().numpy()), PLACE)
     figures = {"picture": target.source, "distance_random": far.median().item(), "distance_start": found.curve[:, 0].min().item()}
-    return figures | {"distance": found.distance, "psnr": psnr(made, target.image), **placed(model, space, found.latent)}
+    figures |= {"distance": found.distance, "psnr": psnr(made, target.image), **placed(model, space, found.latent)}
+    return figures | ({"class": int(of_it[0])} if of_it is not None and space.name == "z" else {})
+
+
+def labels(space: Space, rows: Tensor) -> Tensor | None:
+    """The labels of these candidates."""
+    return None if space.y is None else space.y[rows]
 
 
 def placed(model: LatentModel, space: Space, latent: Tensor) -> dict[str, float]:
@@ -174,7 +197,7 @@ def curve(found: Projection, title: str) -> FigureCanvasAgg:
         own = k == found.start
         style: dict[str, Any] = {"color": PALETTE[0] if own else "0.75", "linewidth": 1.6 if own else 0.8}
         axes.plot(values, zorder=2 + own, label="the start that is kept" if own else None, **style)
-    axes.set_yscale("log")
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel("Laplacian distance")
     axes.set_title(title, loc="left", fontsize=11)

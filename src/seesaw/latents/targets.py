@@ -18,12 +18,19 @@ OWN = re.compile(r"(train|held-out):(\d+)")
 
 
 class Target(NamedTuple):
-    """A picture as the model's data have it. `name`: for its files, unlike that of every other; `image`: uint8 or uint16
-    (1, C, H, W)."""
+    """A picture as the model's data have it.
+
+    Attributes:
+        name: for its files, unlike that of every other.
+        source: as the user named it.
+        image: uint8 or uint16 (1, C, H, W).
+        label: its class, of an image of the run's data whose model takes labels; else None.
+    """
 
     name: str
     source: str
     image: Tensor
+    label: int | None
 
 
 def targets_of(model: LatentModel, pictures: Sequence[str]) -> list[Target]:
@@ -39,13 +46,13 @@ def targets_of(model: LatentModel, pictures: Sequence[str]) -> list[Target]:
     targets, taken = list[Target](), set[str]()
     for picture in pictures:
         own = OWN.fullmatch(picture)
-        image = of_data(model, own[1], int(own[2])) if own else of_file(model, picture)
+        image, label = of_data(model, own[1], int(own[2])) if own else (of_file(model, picture), None)
         stem = base = picture.replace(":", "-") if own else Path(picture).stem
         number = 2
         while stem in taken:
             stem, number = f"{base}-{number}", number + 1
         taken.add(stem)
-        targets.append(Target(stem, picture, image))
+        targets.append(Target(stem, picture, image, label))
     return targets
 
 
@@ -64,15 +71,18 @@ def of_file(model: LatentModel, picture: str) -> Tensor:
         raise UserError(f"{picture} is not a picture that can be read: {' '.join(str(error).split())[:160]}") from error
 
 
-def of_data(model: LatentModel, part: str, number: int) -> Tensor:
-    """An image of the run's data, (1, C, H, W), at the resolution that the model generates."""
+def of_data(model: LatentModel, part: str, number: int) -> tuple[Tensor, int | None]:
+    """An image of the run's data, (1, C, H, W), at the resolution that the model generates, and its label for a model that takes
+    any."""
     data = construct(model.run.nodes["data"], "data", model.chosen.packages)
     images = data.reals if part == "train" else data.held_out
     if images is None:
         raise UserError(f"{part}:{number}: the run holds no images out; it had no data.holdout")
     if number >= len(images):
         raise UserError(f"{part}:{number}: there are {len(images):,} such images, counted from 0")
-    return at_size(images.gather(torch.tensor([number])).cpu(), model.shape[1:])
+    rows = torch.tensor([number])
+    y = images.labels(rows) if model.classes else None
+    return at_size(images.gather(rows).cpu(), model.shape[1:]), None if y is None else int(y[0])
 
 
 def at_size(stored: Tensor, size: Sequence[int]) -> Tensor:
