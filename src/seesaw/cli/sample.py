@@ -6,7 +6,7 @@ from typing import Any
 
 from seesaw.cli.checkpoint_options import add_checkpoint_options
 from seesaw.errors import UserError
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.training.checkpoint_file import checkpoint_of
 
 
 def add(commands: Any) -> None:
@@ -34,7 +34,7 @@ def call(options: argparse.Namespace) -> str:
     if options.psi is not None and not -2 <= options.psi <= 2:
         raise UserError(f"--psi is {options.psi}; it must be from -2 to 2")
     path = checkpoint_of(options.run, options.which)
-    from seesaw.training.inference import sample
+    from seesaw.trained.sample import sample
 
     how = (options.count, options.seed, options.raw, options.out, options.chosen)
     return sample(path, *how, options.overrides, options.packages, options.psi)
