@@ -63,8 +63,8 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def of_this_version(checkpoint: Any, path: Path) -> dict[str, Any]:
-    """What was read of the file `path`, with classes in their present places. UserError: it is not one of ours, or another version
-    wrote it."""
+    """What was read of the file `path`, with classes in their present places. UserError: it is not one of ours, or another
+    version wrote it."""
     config, progress = (checkpoint.get(key) if isinstance(checkpoint, dict) else None for key in ("config", "progress"))
     if not isinstance(config, dict) or not isinstance(progress, dict) or type(progress.get("images_shown")) is not int:
         raise UserError(f"{path} is not a checkpoint of seesaw: it holds no configuration")
