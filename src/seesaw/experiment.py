@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from seesaw.errors import UserError
 from seesaw.functional.truncation import Truncated
@@ -161,15 +161,6 @@ class Experiment(LightningModule):
             float32 (b, 2, 1, 1).
         """
         raise TypeError(f"{type(self).__name__} gives no samples")  # Experiment itself is abstract
-
-    def frozen_generator(self, ema: bool = True) -> nn.Module:
-        """What makes the samples, in evaluation mode: latents (B, z_dim) and labels (B,) or None to a Fake. Gradients reach the
-        latents. BatchNorm's statistics are estimated anew for averaged weights. Several processes call it together.
-
-        Args:
-            ema: the averaged generator, else the raw one, which is put into evaluation mode.
-        """
-        raise TypeError(f"{type(self).__name__} gives no samples")
 
     def truncate(self, psi: float) -> None:
         """Sample intermediate latents w at `psi` times their distance from the mean, from now on; 1 truncates nothing.

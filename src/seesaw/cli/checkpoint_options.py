@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seesaw.errors import UserError
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.training.checkpoint_file import checkpoint_of
 
 if TYPE_CHECKING:
     from seesaw.latents.model import Chosen

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.errors import UserError
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.training.checkpoint_file import checkpoint_of
 
 
 class RunAndOverrides(argparse.Action):

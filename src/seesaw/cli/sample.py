@@ -6,7 +6,8 @@ from typing import Any
 
 from seesaw.cli.checkpoint_options import add_checkpoint_options, add_class_option, add_psi_option, check_psi, chosen_of
 from seesaw.errors import UserError
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.latents.place import check_folder
+from seesaw.training.checkpoint_file import checkpoint_of
 
 IMAGES = 64
 """Written where no count is given."""
@@ -34,13 +35,13 @@ def call(options: argparse.Namespace) -> str:
     out = Path(options.out)
     kind = out.suffix.lower()
     if is_folder := (str(options.out).endswith("/") or out.is_dir() or not kind):
-        check_free(out)
+        check_folder(out)
     elif kind not in (".png", ".npy", ".zip"):
         raise UserError(f"--out {out}: the name must end in .png, .zip or .npy, or be that of a folder, without a dot")
     check_psi(options.psi)
     path = checkpoint_of(options.run, options.which)
     if kind == ".png" and not is_folder:
-        from seesaw.training.inference import sample
+        from seesaw.trained.sample import sample
 
         how = (options.count, options.seed, options.raw, out, options.chosen)
         return sample(path, *how, options.overrides, options.packages, options.psi)
@@ -48,10 +49,3 @@ def call(options: argparse.Namespace) -> str:
 
     return write_many(chosen_of(options), options.count or IMAGES, options.seed, out, is_folder)
 
-
-def check_free(out: Path) -> None:
-    """Raise UserError where a folder of samples cannot be made."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: a file stands there; give the name of a folder")
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"--out {out}: the folder is not empty; give another one, or empty it")

@@ -303,16 +303,13 @@ class GAN(Metered):
         """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, on latents of
         their own key. No global generator is used, no mode and no buffer of the players changes. The buffers of several
         processes are averaged first."""
-        z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
-        training = self.G.training
-        try:
-            yield from sampling.pyramids(self.frozen_generator(ema), z, labels, self.device, batch_size, shard, self.depth)
-        finally:
-            self.G.train(training)
-
-    def frozen_generator(self, ema: bool = True) -> nn.Module:
-        """See `Experiment.frozen_generator`."""
         self.check_finite({"G's average": self.G_ema} if ema else {"G": self.G})
         average_buffers_(self.G_ema if ema else self.G)
+        z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
+        training = self.G.training
         own = self.z_dim, self.classes, self.seed, self.device
-        return sampling.for_evaluation(self.G_ema, *own) if ema else self.G.eval()
+        G = sampling.for_evaluation(self.G_ema, *own) if ema else self.G.eval()
+        try:
+            yield from sampling.pyramids(G, z, labels, self.device, batch_size, shard, self.depth)
+        finally:
+            self.G.train(training)

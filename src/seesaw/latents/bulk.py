@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seesaw.errors import UserError
 from seesaw.latents.model import Chosen, open_model
-from seesaw.shared import sampling
+from seesaw.latents.place import ELSEWHERE, check_folder
 from seesaw.util import atomic_write, disk_error
 
 SAFE = re.compile(r"[\w][\w \-]{0,79}")
@@ -27,8 +27,6 @@ LABELS = "labels.csv"
 """The list of files and classes beside images with labels."""
 
 PNG_CHANNELS = (1, 2, 3, 4)
-
-PLACE = "choose another place by --out"
 
 CHUNK = 256
 """Images that are held at once."""
@@ -64,30 +62,22 @@ def write_many(chosen: Chosen, count: int, seed: int, out: Path, is_folder: bool
     if is_folder:
         check_folder(out)
     model = open_model(chosen, images=False)
-    y = sampling.labels(count, model.classes, seed, model.label)
+    y = model.drawn_labels(count, seed)
     z = model.latents(count, seed)
     labels = [None] * len(z) if y is None else list(y.split(CHUNK))
     images = ((model.images(part, own), own) for part, own in zip(z.split(CHUNK), labels, strict=False))
-    folders = None if y is None else class_folders(model.classes, model.names)
+    folders = None if y is None else class_folders(model.classes, model.run.class_names)
     beside = "" if folders is None else f" in a folder for each class, with {LABELS}"
     if is_folder or out.suffix.lower() == ".zip":
-        if model.is_points:
+        if model.run.points:
             raise UserError(f"--out {out}: points of the plane are no images; give a name that ends in .npy or .png")
         if is_folder:
             _write_folder(images, folders, count, out)
         else:
-            atomic_write(out, lambda file: _write_zip(images, folders, count, file), PLACE)
+            atomic_write(out, lambda file: _write_zip(images, folders, count, file), ELSEWHERE)
     else:
         beside = _write_array(images, count, model.shape, model.depth, y, out)
     return f"{out}: {count} samples{beside}; {model.described(drawn=True)}"
-
-
-def check_folder(out: Path) -> None:
-    """Raise UserError where samples cannot go into a folder of this name: there is a file, or a folder that holds something."""
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"--out {out}: the folder is not empty; give another one, or empty it")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: a file stands there; give the name of a folder")
 
 
 def class_folders(classes: int, names: list[str]) -> list[str]:
@@ -112,11 +102,11 @@ def _write_array(
         for chunk, _ in images:
             file.write(np.ascontiguousarray(chunk.permute(0, 2, 3, 1).numpy().astype(kind, copy=False)).tobytes())
 
-    atomic_write(out, write, PLACE)
+    atomic_write(out, write, ELSEWHERE)
     if y is None:
         return ""
     beside = out.with_name(f"{out.stem}.labels.npy")
-    atomic_write(beside, lambda file: np.save(file, y.numpy()), PLACE)
+    atomic_write(beside, lambda file: np.save(file, y.numpy()), ELSEWHERE)
     return f", classes in {beside.name}"
 
 
@@ -172,6 +162,6 @@ def _write_folder(images: Iterator[Chunk], folders: list[str] | None, count: int
             path.write_bytes(content)
         os.replace(temporary, out)
     except OSError as error:
-        raise UserError(f"{out} cannot be written: {disk_error(error)}; {PLACE}") from error
+        raise UserError(f"{out} cannot be written: {disk_error(error)}; {ELSEWHERE}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -14,10 +14,10 @@ from seesaw.errors import UserError
 from seesaw.functional.directions import closed_form, from_activations, principal
 from seesaw.functional.latents import random_directions
 from seesaw.functional.pixels import to_8_bit
-from seesaw.latents.bulk import check_folder
 from seesaw.latents.model import Chosen, LatentModel, open_model
+from seesaw.latents.place import ELSEWHERE, check_folder
 from seesaw.nets.layers.style import ModulatedConv2d
-from seesaw.training.callbacks.samples import save_png
+from seesaw.training.pictures import save_png
 from seesaw.training.preview import Row, labelled
 from seesaw.training.run_folder import strict
 from seesaw.util import atomic_write, key
@@ -32,8 +32,6 @@ BASES, RANDOM = 64, 32
 
 STEPS = 7
 """Images of a row of the sheet."""
-
-PLACE = "choose another place by --out"
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def directions(chosen: Chosen, wanted: Wanted, out: Path) -> str:
 
 def find(model: LatentModel, wanted: Wanted) -> Found:
     """The directions of a model. Raises UserError where the method does not fit, or there are not so many."""
-    layers = [m.style for m in model.G.modules() if isinstance(m, ModulatedConv2d)] if model.has_w else []
+    layers = [m.style for m in model.run.generator.modules() if isinstance(m, ModulatedConv2d)] if model.has_w else []
     method = wanted.method or ("closed_form" if layers else "pca")
     if method == "closed_form" and not layers:
         raise UserError("--method closed_form is for StyleGAN2, whose layers take w by a matrix; give --method pca")
@@ -146,7 +144,7 @@ def check_count(count: int, most: int, space: str) -> None:
 
 def first_activations(model: LatentModel, z: Tensor) -> Tensor:
     """What the first layer with weights, embeddings of labels aside, makes of the latents: (N, F)."""
-    layers = [m for m in model.G.modules() if any(True for _ in m.parameters(recurse=False))]
+    layers = [m for m in model.run.generator.modules() if any(True for _ in m.parameters(recurse=False))]
     seen = list[Tensor]()
 
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -201,7 +199,7 @@ def write(found: Found, effects: list[Effect], typical: float, spread: float, ch
         "step": np.float32(found.step),
         "change": np.array([e.mean for e in effects], np.float32),
     }
-    atomic_write(out / "directions.npz", lambda file: np.savez(file, **arrays), PLACE)  # type: ignore[arg-type]
+    atomic_write(out / "directions.npz", lambda file: np.savez(file, **arrays), ELSEWHERE)  # type: ignore[arg-type]
     rows = [
         {"change": e.mean, "change_std": e.spread, "times_random": e.mean / max(typical, 1e-12), "value": float(value)}
         for e, value in zip(effects, found.values, strict=True)
@@ -215,4 +213,4 @@ def write(found: Found, effects: list[Effect], typical: float, spread: float, ch
         "random": {"directions": RANDOM, "change": typical, "change_std": spread},
         "directions": rows,
     }
-    atomic_write(out / "directions.json", json.dumps(strict(content), indent=2) + "\n", PLACE)
+    atomic_write(out / "directions.json", json.dumps(strict(content), indent=2) + "\n", ELSEWHERE)

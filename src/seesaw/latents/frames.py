@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from seesaw.functional.pixels import to_8_bit
-from seesaw.training.callbacks.samples import visible
+from seesaw.training.pictures import visible
 
 
 def frames_of(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
     """Stored images, uint8 or uint16 (B, C, H, W), one by one as a screen shows them, uint8 (H, W) or (H, W, 3); see
-    `seesaw.training.callbacks.samples.visible`."""
+    `seesaw.training.pictures.visible`."""
     for chunk in chunks:
         shown = to_8_bit(visible(chunk)).permute(0, 2, 3, 1).numpy()
         yield from (frame[..., 0] if frame.shape[2] == 1 else frame for frame in shown)
 
 
 def picture_of(sheet: np.ndarray) -> Tensor:
-    """A sheet, uint8 (H, W) or (H, W, 3), as `seesaw.training.callbacks.samples.save_png` takes it."""
+    """A sheet, uint8 (H, W) or (H, W, 3), as `seesaw.training.pictures.save_png` takes it."""
     return torch.from_numpy(sheet).permute(2, 0, 1) if sheet.ndim == 3 else torch.from_numpy(sheet)[None]

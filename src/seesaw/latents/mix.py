@@ -11,7 +11,7 @@ from seesaw.functional.latents import mixed
 from seesaw.latents.frames import frames_of, picture_of
 from seesaw.latents.model import Chosen, open_model
 from seesaw.latents.video import SHEET_CELL, enlarged, sheet_of
-from seesaw.training.callbacks.samples import save_png
+from seesaw.training.pictures import save_png
 
 
 def mix(chosen: Chosen, rows: Sequence[int], columns: Sequence[int], layers: tuple[int, int] | None, out: Path) -> str:

@@ -1,17 +1,19 @@
 """A checkpoint's generator as a function of its latents: what the sampling commands share."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seesaw.errors import UserError
 from seesaw.functional.pixels import to_stored
 from seesaw.functional.truncation import Truncated
-from seesaw.shared import sampling
-from seesaw.training.inference import Restored, class_number, restore
+from seesaw.trained.label import class_number
+from seesaw.trained.load import load
+from seesaw.trained.trained import AT_ONCE
 
 MEAN_SAMPLES = 10_000
 """Latents of which the spread of w is taken, as in appendix D of StyleGAN2."""
@@ -25,7 +27,7 @@ class Chosen(NamedTuple):
         raw: the raw generator instead of its average.
         label: number or name of a class; None: none is chosen.
         psi: truncation of w; None: nothing is truncated.
-        overrides, packages: see `seesaw.training.inference.restore`.
+        overrides, packages: see `seesaw.training.inference.configured`.
     """
 
     path: Path
@@ -36,126 +38,124 @@ class Chosen(NamedTuple):
     packages: Sequence[str] = ()
 
 
-@runtime_checkable
-class StyleBased(Protocol):
-    """A generator with intermediate latents, such as StyleGAN2's. `layers`: how many w an image has."""
+class Setting(NamedTuple):
+    """What the data and the metrics of the run are built from: the nodes of its configuration, and the caller's cache."""
 
-    layers: int
-
-    def w_of(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """(B, z_dim) and labels to (B, layers, w_dim), truncated by `psi`."""
-
-    def synthesis(self, w: Tensor) -> Tensor:
-        """(B, layers, w_dim) to images (B, C, H, W)."""
+    nodes: dict[str, Any]
+    cache_dir: str
 
 
 class LatentModel:
-    """A restored generator.
+    """A loaded run with one class and one truncation.
 
     Args:
-        run: what `restore` gives.
-        chosen: how it is used.
+        chosen: which checkpoint, and how it is used.
 
     Attributes:
-        G: the generator in evaluation mode, on the device of the run; its weights need no gradient.
-        classes: number of its classes; 0: it takes no labels.
+        run: the loaded run.
+        z_dim, classes, depth, device: of the run.
         label: the class that was chosen, or None.
-        shape: channels, height and width of its images.
+        has_w: whether it has intermediate latents w.
+        shape: channels, height and width of its images as they are at this checkpoint.
 
     Raises:
-        UserError: the model generates no images, or has no such class or no w to truncate.
+        UserError: the file is no checkpoint, has no generator, no such class or no w to truncate, or an override is wrong.
     """
 
-    def __init__(self, run: Restored, chosen: Chosen) -> None:
-        if chosen.psi is not None:
-            run.model.truncate(chosen.psi)
-        try:
-            self.G: nn.Module = run.model.frozen_generator(ema=not chosen.raw).requires_grad_(False)
-        except TypeError as error:
-            raise UserError(f"{chosen.path}: {error}, so there are no latents to choose") from None
-        self.run, self.chosen = run, chosen
-        self.z_dim, self.classes, self.depth = run.model.z_dim, run.model.classes, run.model.depth
-        self.names: list[str] = list(run.nodes["data"].get("class_names") or [])
-        self.label = class_number(chosen.label, self.classes, self.names)
-        self.device = run.model.device
-        self.shape = tuple(self.images(self.latents(1, 0), self.labels_of(1)).shape[1:])
+    def __init__(self, chosen: Chosen) -> None:
+        self.chosen, self.run = chosen, load(chosen.path, packages=chosen.packages, raw=chosen.raw)
+        self.z_dim, self.classes, self.depth, self.device = (
+            self.run.z_dim, self.run.classes, self.run.depth, self.run.device,
+        )  # fmt: skip
+        self.label = class_number(chosen.label, self.classes, self.run.class_names)
+        self.has_w = isinstance(self.run.generator, Truncated)
+        if chosen.overrides:
+            _ = self.setting  # wrong ones are refused by every command
+        self.shape = tuple(self.images(self.latents(1, 0)).shape[1:])
 
-    @property
-    def is_points(self) -> bool:
-        """Whether it generates points of the plane."""
-        return self.shape[1:] == (1, 1)
+    @cached_property
+    def setting(self) -> Setting:
+        """The configuration of the run's data and metrics, with the caller's overrides."""
+        from seesaw.training.checkpoint_file import load as read_checkpoint
+        from seesaw.training.inference import configured
 
-    @property
-    def has_w(self) -> bool:
-        return isinstance(self.G, StyleBased)
+        chosen = self.chosen
+        return Setting(*configured(read_checkpoint(chosen.path), chosen.path, chosen.overrides, chosen.packages))
 
-    def style(self) -> StyleBased:
-        """The generator as one with w. Raises UserError where it has none."""
-        if not isinstance(self.G, StyleBased):
+    def data(self) -> Any:
+        """The run's data module."""
+        from seesaw.training.build import construct
+
+        return construct(self.setting.nodes["data"], "data", self.chosen.packages)
+
+    def style(self) -> Any:
+        """The generator as one with w: `layers`, `synthesis`. Raises UserError where it has none."""
+        if not self.has_w:
             raise UserError("this model has no intermediate latents w, as those of StyleGAN2 are; use z")
-        return self.G
+        return self.run.generator
 
     def latents(self, n: int, seed: int) -> Tensor:
         """(n, z_dim): those of `seesaw sample --seed`, of as many samples."""
-        return sampling.latents(n, self.z_dim, seed).to(self.device)
+        return self.run.latents(n, seed).to(self.device)
 
     def of_seeds(self, seeds: Sequence[int]) -> Tensor:
         """The latent of `seesaw sample --count 1 --seed S` for each S, (len(seeds), z_dim)."""
         return torch.cat([self.latents(1, seed) for seed in seeds])
 
-    def labels_of(self, n: int) -> Tensor | None:
+    def drawn_labels(self, n: int, seed: int) -> Tensor | None:
+        """The labels of `seesaw sample --seed`, (n,) on the CPU: the chosen class, else all equally likely; None of a
+        model without any."""
+        return self.run.labels(n, seed, self.label)
+
+    def of_class(self, n: int) -> Tensor | None:
         """The chosen class for n samples, else class 0; None of a model without labels."""
-        return torch.full((n,), self.label or 0, device=self.device) if self.classes else None
+        return torch.full((n,), self.label or 0) if self.classes else None
 
     def w(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Latents (B, z_dim) to w, (B, layers, w_dim), truncated by psi. `y`: labels (B,); None: the chosen class."""
-        with torch.no_grad():
-            return self.style().w_of(z, self.labels_of(len(z)) if y is None else y.to(self.device))
+        self.style()
+        psi = 1.0 if self.chosen.psi is None else self.chosen.psi
+        return self.run.w(z, self.of_class(len(z)) if y is None else y, psi)
 
     def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
-        """Images in about [-1, 1] at the finest scale, (B, C, H, W), with gradients.
+        """Images in about [-1, 1] at the finest scale, (B, C, H, W), with gradients. Nothing is truncated.
 
         Args:
             latents: z (B, z_dim), or w (B, layers, w_dim).
             y: labels of z, int64 (B,); None: the chosen class.
         """
         if latents.ndim == 3:
-            return self.style().synthesis(latents)
-        images: Tensor = self.G(latents, self.labels_of(len(latents)) if y is None else y.to(self.device)).images[-1]
-        return images
+            return self.run.forward(w=latents)
+        return self.run.forward(latents, self.of_class(len(latents)) if y is None else y)
 
     def images(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
-        """Images as they are stored, uint8 or uint16 (B, C, H, W), on the CPU; points as float32. Arguments as `forward`'s."""
-        with torch.no_grad():
-            return to_stored(self.forward(latents, y), self.depth).cpu()
+        """Images as they are stored, uint8 or uint16 (B, C, H, W), on the CPU; points as float32. Arguments as `forward`'s;
+        those of z are truncated by psi."""
+        if latents.ndim == 3:
+            found = self.run.images(w=latents, batch_size=AT_ONCE)
+        else:
+            labels = self.of_class(len(latents)) if y is None else y
+            found = self.run.images(latents, labels, psi=self.chosen.psi, batch_size=AT_ONCE)
+        return to_stored(found, self.depth)
 
     def stream(self, latents: Tensor, batch_size: int = 64) -> Iterator[Tensor]:
         """`images` of many latents, chunk by chunk."""
-        for part in latents.split(batch_size):
-            yield self.images(part.to(self.device))
+        return (self.images(part) for part in latents.split(batch_size))
 
     def checked(self, latents: Tensor, source: str) -> Tensor:
         """Latents of a file as this model takes them: z (K, z_dim) or w (K, layers, w_dim). Raises UserError for others."""
-        if latents.ndim == 2 and latents.shape[1] == self.z_dim:
+        takes: dict[str, tuple[int, ...]] = {f"{self.z_dim} numbers (z)": (self.z_dim,)}
+        if self.has_w:
+            layers, width = self.w(self.latents(1, 0)).shape[1:]
+            takes[f"{layers}x{width} (w)"] = (layers, width)
+        if tuple(latents.shape[1:]) in takes.values():
             return latents.to(self.device)
-        if isinstance(self.G, StyleBased):
-            width = self.w_width
-            if latents.ndim == 3 and tuple(latents.shape[1:]) == (self.G.layers, width):
-                return latents.to(self.device)
-            takes = f"{self.z_dim} numbers (z) or {self.G.layers}x{width} (w)"
-        else:
-            takes = f"{self.z_dim} numbers (z)"
-        raise UserError(f"{source} holds {'x'.join(map(str, latents.shape[1:]))} numbers a latent; this model takes {takes}")
-
-    @property
-    def w_width(self) -> int:
-        """Numbers of one w."""
-        return self.w(self.latents(1, 0)).shape[-1]
+        found = "x".join(map(str, latents.shape[1:]))
+        raise UserError(f"{source} holds {found} numbers a latent; this model takes {' or '.join(takes)}")
 
     def w_samples(self, n: int = MEAN_SAMPLES, seed: int = 0, y: Tensor | None = None) -> Tensor:
         """The w of n keyed latents, one for all layers, (n, w_dim). `y`: labels (n,); None: the chosen class."""
-        parts = torch.arange(n).split(1000)
-        z = self.latents(n, seed)
+        z, parts = self.latents(n, seed), torch.arange(n).split(1000)
         return torch.cat([self.w(z[rows], None if y is None else y[rows])[:, 0] for rows in parts])
 
     def over_layers(self, w: Tensor) -> Tensor:
@@ -168,8 +168,8 @@ class LatentModel:
         kind = "raw" if self.chosen.raw else "averaged"
         text = f"the {kind} generator of {self.chosen.path} at {self.run.images_shown / 1000:g} kimg"
         if self.classes and not (drawn and self.label is None):
-            number = self.label or 0
-            name = self.names[number] if number < len(self.names) else str(number)
+            number, names = self.label or 0, self.run.class_names
+            name = names[number] if number < len(names) else str(number)
             text += f", class {name}" + ("" if self.label is not None else " (choose another by --class)")
         return text + ("" if self.chosen.psi is None else f", truncated by psi {self.chosen.psi:g}")
 
@@ -182,14 +182,9 @@ def open_model(chosen: Chosen, images: bool = True) -> LatentModel:
         images: whether it must generate images, not points.
 
     Raises:
-        UserError: the file is no checkpoint, or the model does not fit.
+        UserError: see `LatentModel`; or it generates points.
     """
-    model = LatentModel(restore(chosen.path, chosen.overrides, chosen.packages), chosen)
-    if images and model.is_points:
+    model = LatentModel(chosen)
+    if images and model.run.points:
         raise UserError(f"{chosen.path}: this command shows images, and this model generates points of the plane")
     return model
-
-
-def truncated_mean(model: LatentModel) -> Tensor | None:
-    """The running mean of w that training has kept, (w_dim,); None where the model has none."""
-    return model.G.w_avg if isinstance(model.G, Truncated) else None

@@ -11,20 +11,18 @@ from seesaw.errors import UserError
 from seesaw.functional.neighbours import nearest
 from seesaw.functional.pixels import to_8_bit
 from seesaw.latents.model import Chosen, LatentModel, open_model
+from seesaw.latents.place import ELSEWHERE
 from seesaw.latents.targets import at_size
 from seesaw.metrics.extractors.base import rows_of
 from seesaw.metrics.reference import kept_indices
-from seesaw.shared import sampling
 from seesaw.training.build import construct
-from seesaw.training.callbacks.samples import save_png
 from seesaw.training.inference import device, metrics_node
+from seesaw.training.pictures import save_png
 from seesaw.training.preview import Row, labelled
 from seesaw.training.run_folder import strict
 from seesaw.util import atomic_write
 
 BATCH = 256
-
-PLACE = "choose another place by --out"
 
 
 class Side(NamedTuple):
@@ -69,7 +67,7 @@ def nearest_images(chosen: Chosen, count: int, seed: int, neighbours: int, by: s
         UserError: the run has no metrics and features are wanted, its data are gone, or a file cannot be written.
     """
     model = open_model(chosen)
-    y = sampling.labels(count, model.classes, seed, model.label)
+    y = model.drawn_labels(count, seed)
     z = model.latents(count, seed)
     of_chunk = [None] * len(z) if y is None else list(y.split(BATCH))
     samples = torch.cat([model.images(part, own) for part, own in zip(z.split(BATCH), of_chunk, strict=False)])
@@ -88,7 +86,7 @@ def nearest_images(chosen: Chosen, count: int, seed: int, neighbours: int, by: s
     save_png(labelled(rows), out)
     usual = typical(compared)
     content = as_dict(chosen, compared, trained, held, usual)
-    atomic_write(out.with_suffix(".json"), json.dumps(strict(content), indent=2) + "\n", PLACE)
+    atomic_write(out.with_suffix(".json"), json.dumps(strict(content), indent=2) + "\n", ELSEWHERE)
     return text(out, compared, trained.distance[:, 0], usual, model)
 
 
@@ -114,17 +112,17 @@ def typical(compared: Compared) -> dict[str, float]:
 
 def features_of(model: LatentModel, samples: Tensor, by: str | None) -> Compared:
     """The features of samples and real images, by the run's metrics or by pixels."""
-    nodes, packages = model.run.nodes, model.chosen.packages
+    nodes, packages = model.setting.nodes, model.chosen.packages
     measured = isinstance(nodes["metrics"].get("extractor"), dict)
     if by == "features" and not measured:
         raise UserError("--by features: the run has metrics=none; give --by pixels")
-    data = construct(nodes["data"], "data", packages)
+    data = model.data()
     held_out = getattr(data, "held_out", None)
     if by == "pixels" or not measured:
         return by_pixels(model, samples, data.reals, held_out)
     callback = construct(metrics_node(nodes["metrics"], None), "metrics", packages)
     evaluator = callback.evaluator
-    evaluator.prepare(data.reals, model.run.cache_dir, device(), callback.parts_of(data))
+    evaluator.prepare(data.reals, model.setting.cache_dir, device(), callback.parts_of(data))
     dim = evaluator.extractor.dim
     ours = torch.cat([rows_of(evaluator.extractor, to_8_bit(part))[:, :dim] for part in samples.split(BATCH)])
     training = Side(data.reals, (evaluator.reference.training or evaluator.reference).features)

@@ -16,13 +16,13 @@ from torch import Tensor
 from seesaw.functional.latents import norm_range, with_norm_in
 from seesaw.functional.pixels import to_stored, to_unit
 from seesaw.functional.projection import Projection, laplacian_distance, project
-from seesaw.latents.bulk import check_folder
 from seesaw.latents.frames import frames_of, picture_of
-from seesaw.latents.model import MEAN_SAMPLES, Chosen, LatentModel, open_model, truncated_mean
+from seesaw.latents.model import MEAN_SAMPLES, Chosen, LatentModel, open_model
+from seesaw.latents.place import ELSEWHERE, check_folder
 from seesaw.latents.targets import Target, targets_of
 from seesaw.latents.video import enlarged, sheet_of
 from seesaw.shared import sampling
-from seesaw.training.callbacks.samples import save_png
+from seesaw.training.pictures import save_png
 from seesaw.training.run_folder import strict
 from seesaw.util import PALETTE, atomic_write
 
@@ -30,8 +30,6 @@ CANDIDATES = 1000
 """Random latents of which the nearest are the starts."""
 
 BATCH = 100
-
-PLACE = "choose another place by --out"
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def project_pictures(chosen: Chosen, pictures: Sequence[str], search: Search, ou
     settings = {"space": name, "steps": search.steps, "starts": search.starts, "lr": search.lr, "seed": search.seed}
     checkpoint = {"checkpoint": str(chosen.path), "kimg": model.run.images_shown / 1000, "raw": chosen.raw}
     content = checkpoint | settings | {"pictures": found}
-    atomic_write(out / "projection.json", json.dumps(strict(content), indent=2) + "\n", PLACE)
+    atomic_write(out / "projection.json", json.dumps(strict(content), indent=2) + "\n", ELSEWHERE)
     lines = [f"{name}: {line(figures)}" for name, figures in found.items()]
     what = "pairs (picture | projection), curves, latents, projection.json"
     return "\n".join([*lines, f"{out}: {what}; {name} of {model.described(drawn=True)}"])
@@ -158,9 +156,9 @@ def one(model: LatentModel, target: Target, space: Space, search: Search, out: P
         made = to_stored(space.render(latent, of_it), model.depth).cpu()
     cells = [enlarged(frame) for frame in frames_of([torch.cat([target.image, made])])]
     save_png(picture_of(sheet_of(cells, columns=2)), out / f"{target.name}-pair.png")
-    atomic_write(out / f"{target.name}-curve.png", lambda file: curve(found, target.source).print_png(file), PLACE)
+    atomic_write(out / f"{target.name}-curve.png", lambda file: curve(found, target.source).print_png(file), ELSEWHERE)
     kept = model.over_layers(latent) if space.name == "w" else latent
-    atomic_write(out / f"{target.name}.npy", lambda file: np.save(file, kept.cpu().numpy()), PLACE)
+    atomic_write(out / f"{target.name}.npy", lambda file: np.save(file, kept.cpu().numpy()), ELSEWHERE)
     figures = {"picture": target.source, "distance_random": far.median().item(), "distance_start": found.curve[:, 0].min().item()}
     figures |= {"distance": found.distance, "psnr": psnr(made, target.image), **placed(model, space, found.latent)}
     return figures | ({"class": int(of_it[0])} if of_it is not None and space.name == "z" else {})
@@ -175,11 +173,9 @@ def placed(model: LatentModel, space: Space, latent: Tensor) -> dict[str, float]
     """Where the latent lies: the length of z; of w the distance from its mean, in the mean such distance of w."""
     if space.name == "z":
         return {"norm": latent.norm().item(), "norm_of_prior": math.sqrt(model.z_dim)}
-    kept, assumed = truncated_mean(model), space.first
-    mean = kept if kept is not None else assumed
-    assert mean is not None
-    typical = (space.candidates - mean).norm(dim=1).mean().clamp_min(1e-12)
-    return {"distance_from_mean_w": ((latent - mean).norm() / typical).item()}
+    assert space.first is not None
+    typical = (space.candidates - space.first).norm(dim=1).mean().clamp_min(1e-12)
+    return {"distance_from_mean_w": ((latent - space.first).norm() / typical).item()}
 
 
 def psnr(made: Tensor, target: Tensor) -> float:

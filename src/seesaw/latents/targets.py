@@ -11,7 +11,6 @@ from torch import Tensor
 from seesaw.data.prepare.decode import Crop, Decoding, decode
 from seesaw.errors import UserError
 from seesaw.latents.model import LatentModel
-from seesaw.training.build import construct
 
 OWN = re.compile(r"(train|held-out):(\d+)")
 """How an image of the run's data is named: its part of the set and its number there."""
@@ -58,7 +57,7 @@ def targets_of(model: LatentModel, pictures: Sequence[str]) -> list[Target]:
 
 def of_file(model: LatentModel, picture: str) -> Tensor:
     """A picture in a file, (1, C, H, W)."""
-    data, (channels, height, width) = model.run.nodes["data"], model.shape
+    data, (channels, height, width) = model.setting.nodes["data"], model.shape
     crop: Crop = data.get("crop", "center")
     background = data.get("background", "white")
     how = Decoding(f"{height}x{width}", channels, crop=crop, background=background, depth=model.depth)
@@ -74,7 +73,7 @@ def of_file(model: LatentModel, picture: str) -> Tensor:
 def of_data(model: LatentModel, part: str, number: int) -> tuple[Tensor, int | None]:
     """An image of the run's data, (1, C, H, W), at the resolution that the model generates, and its label for a model that takes
     any."""
-    data = construct(model.run.nodes["data"], "data", model.chosen.packages)
+    data = model.data()
     images = data.reals if part == "train" else data.held_out
     if images is None:
         raise UserError(f"{part}:{number}: the run holds no images out; it had no data.holdout")

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from seesaw.errors import UserError
+from seesaw.latents.place import ELSEWHERE
 from seesaw.util import atomic_write, disk_error
 
 SUFFIXES = (".mp4", ".gif", ".webp", ".png")
@@ -90,7 +91,7 @@ def _write_animation(frames: Iterator[np.ndarray], out: Path, fps: float) -> Non
     first = next(pictures)
     kind = {"format": "GIF"} if out.suffix.lower() == ".gif" else {"format": "WEBP", "lossless": True, "quality": 30}
     how = {"save_all": True, "append_images": pictures, "duration": max(round(1000 / fps), 1), "loop": 0}
-    atomic_write(out, lambda file: first.save(file, **kind, **how), "choose another place by --out")  # type: ignore[arg-type]
+    atomic_write(out, lambda file: first.save(file, **kind, **how), ELSEWHERE)  # type: ignore[arg-type]
 
 
 def _write_mp4(frames: Iterator[np.ndarray], out: Path, fps: float, count: int) -> None:
@@ -135,7 +136,7 @@ def _write_sheet(frames: Iterable[np.ndarray], out: Path, count: int, columns: i
     wanted = set(step.tolist())
     cells = [enlarged(frame, SHEET_CELL) for k, frame in enumerate(frames) if k in wanted]
     picture = Image.fromarray(sheet_of(cells, columns if columns and count <= SHEET_MOST else None))
-    atomic_write(out, lambda file: picture.save(file, format="PNG"), "choose another place by --out")
+    atomic_write(out, lambda file: picture.save(file, format="PNG"), ELSEWHERE)
     return len(cells)
 
 

@@ -231,17 +231,13 @@ class VAE(Metered):
         shard: tuple[int, int] = (0, 1),
     ) -> Iterator[Pyramid]:
         """See `Experiment.sample_pyramids`. BatchNorm's statistics are estimated anew for the averaged weights, as a GAN's."""
-        z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
-        with evaluating(self.decoder):
-            yield from sampling.pyramids(self.frozen_generator(ema), z, labels, self.device, batch_size, shard, self.depth)
-
-    def frozen_generator(self, ema: bool = True) -> nn.Module:
-        """See `Experiment.frozen_generator`: the decoder."""
         name, net = ("decoder's average", self.decoder_ema) if ema else ("decoder", self.decoder)
         self.check_finite({name: net})
         average_buffers_(net)
-        own = self.z_dim, self.classes, self.seed, self.device
-        return sampling.for_evaluation(net, *own) if ema else net.eval()
+        z, labels = sampling.latents(n, self.z_dim, seed), sampling.labels(n, self.classes, seed, y)
+        with evaluating(self.decoder):
+            G = sampling.for_evaluation(net, self.z_dim, self.classes, self.seed, self.device) if ema else net
+            yield from sampling.pyramids(G, z, labels, self.device, batch_size, shard, self.depth)
 
 
 @contextmanager
