@@ -7,7 +7,15 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from seesaw.functional.projection import NOISE_UNTIL, blur, laplacian_distance, laplacian_pyramid, project, rate
+from seesaw.functional.projection import (
+    NOISE_UNTIL,
+    blur,
+    laplacian_distance,
+    laplacian_pyramid,
+    project,
+    rate,
+    within_range,
+)
 
 
 def images(n: int, side: int = 32, seed: int = 0) -> Tensor:
@@ -52,6 +60,16 @@ def test_images_of_any_shape_have_a_distance(shape: tuple[int, int]) -> None:
 def test_the_learning_rate_rises_and_falls_as_the_paper_has_it() -> None:
     assert [rate(s) for s in (0.0, 0.025, 0.05, 0.5, 0.75)] == pytest.approx([0, 0.5, 1, 1, 1])
     assert (rate(0.875), rate(1.0)) == pytest.approx((0.5, 0))
+
+
+def test_what_lies_beyond_the_range_counts_as_its_end_where_the_target_has_that_end() -> None:
+    target = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, 0.3]).view(1, 1, 1, 6)
+    x = torch.tensor([1.7, 0.9, -1.5, -1.2, 1.4, 1.6]).view(1, 1, 1, 6).requires_grad_()
+    found = within_range(x, target)
+    assert found.flatten().tolist() == pytest.approx([1, 0.9, -1.5, -1, 1.4, 1.6])
+    (found - target).abs().sum().backward()
+    assert x.grad is not None
+    assert x.grad.flatten().tolist() == [0, -1, -1, 0, 1, 1]
 
 
 def generator() -> torch.nn.Module:

@@ -128,7 +128,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_part(tmp_path: Path, suffix: 
     with small_disk(tmp_path / "disk", 8) as disk:
         out = disk / f"a.{suffix}"
         with pytest.raises(UserError, match=r"cannot be written: .*disk (is|may be) full"):
-            write_film(frames(60, 200, 300), out, 10, 60)
+            write_film(frames(4, 200, 300), out, 10, 4)
         assert list(disk.iterdir()) == []
 
 

@@ -70,11 +70,27 @@ def laplacian_distance(x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([(a - b).abs().mean((1, 2, 3)) for a, b in levels]).sum(0)
 
 
+def within_range(x: Tensor, target: Tensor) -> Tensor:
+    """x with values beyond -1 or 1 as the target's where that is at the same end of the range: they are shown alike. Others
+    stay, so that they have a gradient.
+
+    Args:
+        x: what a generator gives, (B, C, H, W).
+        target: in [-1, 1], (1, C, H, W).
+    """
+    return torch.where((target.abs() >= 1) & (x * target > 1), target, x)
+
+
 def rate(share: float) -> float:
     """The learning rate, in its largest value, at a share of the steps in [0, 1]: it rises linearly over the first 5 % and
     falls as a cosine over the last 25 %."""
     down = min(1.0, (1 - share) / RAMP_DOWN)
     return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, share / RAMP_UP)
+
+
+def disturbance(share: float) -> float:
+    """Strength of the noise on w, in its standard deviation, at a share of the steps: it ends at 75 % of them."""
+    return STRENGTH * max(0.0, 1 - share / NOISE_UNTIL) ** 2
 
 
 def project(
@@ -87,7 +103,8 @@ def project(
     keep: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
 ) -> Projection:
-    """Minimise `laplacian_distance` over latents by Adam, from several starts at once; the best is returned.
+    """Minimise `laplacian_distance` over latents by Adam, from several starts at once, and return the best latent. What G gives
+    beyond the range is taken by `within_range`.
 
     Args:
         render: latents (S, ...) to images in [-1, 1], (S, C, H, W), differentiable.
@@ -111,24 +128,37 @@ def project(
     random = torch.Generator().manual_seed(seed)
     latent = starts.detach().clone().requires_grad_()
     adam = torch.optim.Adam([latent], lr=lr, betas=(0.9, 0.999))
-    best, found, curve = torch.full((len(starts),), math.inf), starts.detach().clone(), []
+    kept, curve = Best(starts), []
     for step in range(steps + 1):
-        left = max(0.0, 1 - step / (NOISE_UNTIL * steps))
-        shift = noise * STRENGTH * left**2 if step else 0.0
-        shaken = latent + shift * torch.randn(latent.shape, generator=random).to(latent) if shift else latent
-        distance = laplacian_distance(render(shaken), target)
-        now = distance.detach().cpu()
-        curve.append(now)
-        better = (now < best) & (shift == 0)
-        best[better] = now[better]
-        found[better.to(found.device)] = latent.detach()[better.to(found.device)]
-        if step == steps:
-            break
-        adam.zero_grad()
-        distance.sum().backward()
-        adam.param_groups[0]["lr"] = lr * rate((step + 1) / (steps + 1))
-        adam.step()
-        if keep is not None:
-            latent.data = keep(latent.data)
-    first = int(best.argmin())
-    return Projection(found[first], first, float(best[first]), torch.stack(curve, 1))
+        strength = noise * disturbance(step / steps) if step else 0.0
+        shift = strength * torch.randn(latent.shape, generator=random).to(latent) if strength else 0.0
+        distance = laplacian_distance(within_range(render(latent + shift), target), target)
+        curve.append(distance.detach().cpu())
+        if not strength:
+            kept.see(latent.detach(), curve[-1])
+        if step < steps:
+            adam.zero_grad()
+            distance.sum().backward()
+            adam.param_groups[0]["lr"] = lr * rate((step + 1) / (steps + 1))
+            adam.step()
+            latent.data = latent.data if keep is None else keep(latent.data)
+    first = int(kept.distance.argmin())
+    return Projection(kept.latent[first], first, float(kept.distance[first]), torch.stack(curve, 1))
+
+
+class Best:
+    """The latent of the smallest distance that each start has come to.
+
+    Args:
+        starts: latents (S, ...).
+    """
+
+    def __init__(self, starts: Tensor) -> None:
+        self.latent, self.distance = starts.detach().clone(), torch.full((len(starts),), math.inf)
+
+    def see(self, latent: Tensor, distance: Tensor) -> None:
+        """Keep those of latents (S, ...) whose distances (S,), on the CPU, are smaller than before."""
+        better = distance < self.distance
+        self.distance[better] = distance[better]
+        rows = better.to(latent.device)
+        self.latent[rows] = latent[rows]

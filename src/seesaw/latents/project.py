@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seesaw.functional.latents import norm_range, with_norm_in
 from seesaw.functional.pixels import to_stored, to_unit
-from seesaw.functional.projection import Projection, laplacian_distance, project
+from seesaw.functional.projection import Projection, laplacian_distance, project, within_range
 from seesaw.latents.frames import frames_of, picture_of
 from seesaw.latents.model import MEAN_SAMPLES, Chosen, LatentModel, open_model
 from seesaw.latents.place import ELSEWHERE, check_folder
@@ -144,7 +144,7 @@ def one(model: LatentModel, target: Target, space: Space, search: Search, out: P
     image = to_unit(target.image, torch.float32).contiguous().to(model.device)
     with torch.no_grad():
         chunks = torch.arange(len(space.candidates)).split(BATCH)
-        far = torch.cat([laplacian_distance(space.render(space.candidates[k], labels(space, k)), image) for k in chunks])
+        far = torch.cat([distances(space, k, image) for k in chunks])
     order = far.argsort().cpu()[: search.starts]
     y, starts = labels(space, order), space.candidates[order]
     if space.first is not None:
@@ -162,6 +162,12 @@ def one(model: LatentModel, target: Target, space: Space, search: Search, out: P
     figures = {"picture": target.source, "distance_random": far.median().item(), "distance_start": found.curve[:, 0].min().item()}
     figures |= {"distance": found.distance, "psnr": psnr(made, target.image), **placed(model, space, found.latent)}
     return figures | ({"class": int(of_it[0])} if of_it is not None and space.name == "z" else {})
+
+
+def distances(space: Space, rows: Tensor, image: Tensor) -> Tensor:
+    """Of the images of these candidates to the target, (len(rows),)."""
+    made = space.render(space.candidates[rows], labels(space, rows))
+    return laplacian_distance(within_range(made, image), image)
 
 
 def labels(space: Space, rows: Tensor) -> Tensor | None:
