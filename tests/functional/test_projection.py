@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seesaw.functional.projection import (
     NOISE_UNTIL,
+    Descent,
     blur,
     laplacian_distance,
     laplacian_pyramid,
@@ -82,7 +83,7 @@ def test_an_image_that_the_generator_made_is_found_again() -> None:
     G = generator().requires_grad_(False)
     own = torch.randn(1, 6, generator=torch.Generator().manual_seed(9))
     starts = torch.randn(4, 6, generator=torch.Generator().manual_seed(10))
-    found = project(G, G(own), starts, 300)
+    found = project(G, G(own), starts, Descent(300))
     before = laplacian_distance(G(starts), G(own))
     assert found.distance < 0.02 * before.min()
     torch.testing.assert_close(found.latent, own[0], atol=0.02, rtol=0.02)
@@ -101,11 +102,11 @@ def test_latents_stay_where_they_may_lie_and_noise_ends_before_the_last_quarter(
         return G(z)
 
     target = G(3 * torch.ones(1, 6))
-    found = project(render, target, torch.zeros(2, 6) + 0.1, 40, keep=lambda z: z.clamp(-0.5, 0.5))
+    found = project(render, target, torch.zeros(2, 6) + 0.1, Descent(40, keep=lambda z: z.clamp(-0.5, 0.5)))
     assert all(z.abs().max() <= 0.5 for z in seen)
     assert found.latent.abs().max() == 0.5
     seen.clear()
-    still = project(render, target, torch.zeros(2, 6) + 0.1, 40, lr=1e-9, noise=1.0)
+    still = project(render, target, torch.zeros(2, 6) + 0.1, Descent(40, lr=1e-9, noise=1.0))
     moved = [float((z - 0.1).abs().max()) for z in seen]
     assert moved[0] == 0
     assert min(moved[1:10]) > 0.01
@@ -115,4 +116,4 @@ def test_latents_stay_where_they_may_lie_and_noise_ends_before_the_last_quarter(
 
 def test_no_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="steps is 0"):
-        project(generator(), images(1, 16)[:, :1], torch.zeros(1, 6), 0)
+        project(generator(), images(1, 16)[:, :1], torch.zeros(1, 6), Descent(0))

@@ -17,9 +17,9 @@ def add(commands: Any) -> None:
     command.add_argument("--space", choices=["z", "w"], default=None, help="of the latents (w of StyleGAN2, else z)")
     command.add_argument("--steps", type=int, default=400, help="of the optimiser, for each picture (400)")
     command.add_argument("--starts", type=int, default=4, help="latents to start from; the best is kept (4)")
-    command.add_argument("--lr", type=float, default=0.1, help="learning rate, in deviations of a latent (0.1)")
+    command.add_argument("--lr", type=float, default=0.1, help="learning rate, in standard deviations of a latent (0.1)")
     command.add_argument("--seed", type=int, default=0, help="of the latents to start from (0)")
-    add_class_option(command, otherwise="the first")
+    add_class_option(command, otherwise="the nearest")
     command.add_argument(
         "--out", type=Path, default=Path("projected"), metavar="FOLDER", help="new or empty folder (projected)"
     )

@@ -18,6 +18,24 @@ STRENGTH = 0.05
 """Of the noise on w, in its standard deviation."""
 
 
+class Descent(NamedTuple):
+    """How `project` minimises.
+
+    Attributes:
+        steps: of Adam, at least 1.
+        lr: the largest learning rate; see `rate`.
+        noise: standard deviation of one coordinate of w, which is disturbed by normal noise, see `disturbance`; 0: no noise.
+        keep: brings latents back to where they may lie, after each step; None: anywhere.
+        seed: of the noise.
+    """
+
+    steps: int
+    lr: float = 0.1
+    noise: float = 0.0
+    keep: Callable[[Tensor], Tensor] | None = None
+    seed: int = 0
+
+
 class Projection(NamedTuple):
     """What `project` finds.
 
@@ -93,29 +111,15 @@ def disturbance(share: float) -> float:
     return STRENGTH * max(0.0, 1 - share / NOISE_UNTIL) ** 2
 
 
-def project(
-    render: Callable[[Tensor], Tensor],
-    target: Tensor,
-    starts: Tensor,
-    steps: int,
-    lr: float = 0.1,
-    noise: float = 0.0,
-    keep: Callable[[Tensor], Tensor] | None = None,
-    seed: int = 0,
-) -> Projection:
+def project(render: Callable[[Tensor], Tensor], target: Tensor, starts: Tensor, how: Descent) -> Projection:
     """Minimise `laplacian_distance` over latents by Adam, from several starts at once, and return the best latent. What G gives
     beyond the range is taken by `within_range`.
 
     Args:
-        render: latents (S, ...) to images in [-1, 1], (S, C, H, W), differentiable.
-        target: (1, C, H, W).
+        render: latents (S, ...) to images in about [-1, 1], (S, C, H, W), differentiable.
+        target: (1, C, H, W), in [-1, 1].
         starts: latents (S, ...).
-        steps: of Adam, at least 1.
-        lr: the largest learning rate; see `rate`.
-        noise: standard deviation of one coordinate of w. In the first 75 % of the steps w is disturbed by normal noise of 0.05
-            of it, falling as the square of the share that is left. 0: no noise.
-        keep: where latents may lie: called after each step.
-        seed: of the noise.
+        how: number and size of the steps.
 
     Raises:
         ValueError: there are no steps.
@@ -123,25 +127,25 @@ def project(
     Source: Karras et al. 2020 (StyleGAN2), appendix D, with these deviations: the distance is not LPIPS, whose weights would
     have to be fetched; the noise images stay as they were trained; several starts are followed.
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; it must be at least 1")
-    random = torch.Generator().manual_seed(seed)
+    if how.steps < 1:
+        raise ValueError(f"steps is {how.steps}; it must be at least 1")
+    random = torch.Generator().manual_seed(how.seed)
     latent = starts.detach().clone().requires_grad_()
-    adam = torch.optim.Adam([latent], lr=lr, betas=(0.9, 0.999))
+    adam = torch.optim.Adam([latent], lr=how.lr, betas=(0.9, 0.999))
     kept, curve = Best(starts), []
-    for step in range(steps + 1):
-        strength = noise * disturbance(step / steps) if step else 0.0
+    for step in range(how.steps + 1):
+        strength = how.noise * disturbance(step / how.steps) if step else 0.0
         shift = strength * torch.randn(latent.shape, generator=random).to(latent) if strength else 0.0
         distance = laplacian_distance(within_range(render(latent + shift), target), target)
         curve.append(distance.detach().cpu())
         if not strength:
             kept.see(latent.detach(), curve[-1])
-        if step < steps:
+        if step < how.steps:
             adam.zero_grad()
             distance.sum().backward()
-            adam.param_groups[0]["lr"] = lr * rate((step + 1) / (steps + 1))
+            adam.param_groups[0]["lr"] = how.lr * rate((step + 1) / (how.steps + 1))
             adam.step()
-            latent.data = latent.data if keep is None else keep(latent.data)
+            latent.data = latent.data if how.keep is None else how.keep(latent.data)
     first = int(kept.distance.argmin())
     return Projection(kept.latent[first], first, float(kept.distance[first]), torch.stack(curve, 1))
 

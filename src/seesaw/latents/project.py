@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seesaw.functional.latents import norm_range, with_norm_in
 from seesaw.functional.pixels import to_stored, to_unit
-from seesaw.functional.projection import Projection, laplacian_distance, project, within_range
+from seesaw.functional.projection import Descent, Projection, laplacian_distance, project, within_range
 from seesaw.latents.frames import frames_of, picture_of
 from seesaw.latents.model import MEAN_SAMPLES, Chosen, LatentModel, open_model
 from seesaw.latents.place import ELSEWHERE, check_folder
@@ -149,8 +149,8 @@ def one(model: LatentModel, target: Target, space: Space, search: Search, out: P
     y, starts = labels(space, order), space.candidates[order]
     if space.first is not None:
         starts = torch.cat([space.first, starts])[: search.starts]
-    how = (search.steps, search.lr * space.scale, space.noise, space.keep, search.seed)
-    found = project(lambda latents: space.render(latents, y), image, starts, *how)
+    how = Descent(search.steps, search.lr * space.scale, space.noise, space.keep, search.seed)
+    found = project(lambda latents: space.render(latents, y), image, starts, how)
     latent, of_it = found.latent[None], None if y is None else y[[min(found.start, len(y) - 1)]]
     with torch.no_grad():
         made = to_stored(space.render(latent, of_it), model.depth).cpu()
