@@ -171,6 +171,8 @@ def test_mistakes_are_one_sentence(here: Path, capsys: pytest.CaptureFixture[str
         (["interpolate", mlp, "--out", "a.mov"], "--out a.mov: the name must end in one of .mp4"),
         (["interpolate", mlp, "--class", "1"], "--class 1: this model takes no labels"),
         (["interpolate", "gone"], "gone: there is no such run folder or checkpoint"),
+        (["interpolate", mlp, "--seeds", "0-99", "--frames", "2000"], "100 key frames with --frames 2000 are 200,000 frames"),
+        (["mix", style, "--rows", "0-40"], "--rows 0-40: give numbers and ranges such as 0,3,10-15, at most 32 seeds"),
         (["mix", mlp], "this model has no intermediate latents w to mix; mixing is for StyleGAN2"),
         (["mix", style, "--layers", "2-9"], "--layers 2-9: this model has layers 0 (coarsest) to 3 (finest)"),
         (["mix", style, "--layers", "3-2"], "--layers 3-2: give the first and the last layer"),

@@ -113,7 +113,7 @@ def test_mistakes_are_one_sentence(here: Path, capsys: pytest.CaptureFixture[str
     plain = str(here / "plain")
     for arguments, words in (
         ([plain, "--by", "features"], "--by features: the run has metrics=none; give --by pixels"),
-        ([plain, "--count", "0"], "--count is 0; it must be from 1 to 1000"),
+        ([plain, "--count", "0"], "--count is 0; it must be from 1 to 256"),
         ([plain, "--neighbours", "0"], "--neighbours is 0; it must be from 1 to 20"),
         ([plain, "--out", "a.gif"], "--out a.gif: the name must end in .png"),
         ([plain, "--class", "1"], "--class 1: this model takes no labels"),

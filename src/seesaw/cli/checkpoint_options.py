@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OVERRIDES = "cache_dir=…, or a key of the run's data and metrics: data.root=…"
 
 MOST_SEEDS = 1000
-"""Of one list."""
+"""Of one list, where a command sets no other limit."""
 
 
 class PicturesAndOverrides(argparse.Action):
@@ -87,17 +87,18 @@ def check_png(out: Path) -> None:
         raise UserError(f"--out {out}: the name must end in .png")
 
 
-def seeds_of(option: str, text: str, least: int = 1) -> list[int]:
-    """The seeds of a list such as `0,3,10-15`. Raises UserError where it is none, or has fewer than `least`."""
+def seeds_of(option: str, text: str, least: int = 1, most: int = MOST_SEEDS) -> list[int]:
+    """The seeds of a list such as `0,3,10-15`. Raises UserError where it is none, or has fewer than `least` or more than
+    `most`."""
     seeds = list[int]()
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last or last - first >= MOST_SEEDS:
-            raise UserError(f"{option} {text}: give numbers and ranges such as 0,3,10-15, at most {MOST_SEEDS}")
+        if first > last or last - first >= most:
+            raise UserError(f"{option} {text}: give numbers and ranges such as 0,3,10-15, at most {most} seeds")
         seeds += range(first, last + 1)
-    if not least <= len(seeds) <= MOST_SEEDS:
-        raise UserError(f"{option} {text}: give from {least} to {MOST_SEEDS} seeds, such as 0,3,10-15")
+    if not least <= len(seeds) <= most:
+        raise UserError(f"{option} {text}: give from {least} to {most} seeds, such as 0,3,10-15")
     return seeds
 
 

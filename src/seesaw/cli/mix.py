@@ -16,6 +16,9 @@ from seesaw.cli.checkpoint_options import (
 )
 from seesaw.errors import UserError
 
+MOST = 32
+"""Rows, and columns."""
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser of `seesaw`."""
@@ -37,7 +40,7 @@ def call(options: argparse.Namespace) -> str:
     """Check the arguments without torch, then draw; returns the line to print."""
     check_png(options.out)
     check_psi(options.psi)
-    rows, columns = seeds_of("--rows", options.rows), seeds_of("--columns", options.columns)
+    rows, columns = seeds_of("--rows", options.rows, most=MOST), seeds_of("--columns", options.columns, most=MOST)
     layers = layers_of(options.layers)
     chosen = chosen_of(options)
     from seesaw.latents.mix import mix

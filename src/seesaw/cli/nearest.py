@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> str:
     """Check the arguments without torch, then compare; returns the lines to print."""
-    check_whole("--count", options.count, 1, 1000)
+    check_whole("--count", options.count, 1, 256)
     check_whole("--neighbours", options.neighbours, 1, 20)
     check_psi(options.psi)
     check_png(options.out)

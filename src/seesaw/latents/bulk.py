@@ -66,7 +66,7 @@ def write_many(chosen: Chosen, count: int, seed: int, out: Path, is_folder: bool
     z = model.latents(count, seed)
     labels = [None] * len(z) if y is None else list(y.split(CHUNK))
     images = ((model.images(part, own), own) for part, own in zip(z.split(CHUNK), labels, strict=False))
-    folders = None if y is None else class_folders(model.classes, model.run.class_names)
+    folders = None if y is None else class_folders(model.classes, [str(name) for name in model.run.class_names])
     beside = "" if folders is None else f" in a folder for each class, with {LABELS}"
     if is_folder or out.suffix.lower() == ".zip":
         if model.run.points:

@@ -14,6 +14,9 @@ from seesaw.latents.frames import frames_of
 from seesaw.latents.model import Chosen, LatentModel, open_model
 from seesaw.latents.video import write_film
 
+MOST_FRAMES = 100_000
+"""Of a film: about an hour."""
+
 LARGEST = 64 << 20
 """Bytes of a file of latents that are still read."""
 
@@ -53,6 +56,8 @@ def interpolate(chosen: Chosen, way: Way, out: Path, fps: float) -> str:
     """
     model = open_model(chosen)
     keys = model_keys(model, way)
+    if (count := len(keys) * way.frames) > MOST_FRAMES:
+        raise UserError(f"{len(keys)} key frames with --frames {way.frames} are {count:,} frames; at most {MOST_FRAMES:,} are made")
     space = "w" if keys.ndim == 3 else "z"
     how: How = way.how or ("linear" if space == "w" else "slerp")
     latents = path(keys, way.frames, how, way.loop)

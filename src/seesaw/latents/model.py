@@ -168,8 +168,8 @@ class LatentModel:
         kind = "raw" if self.chosen.raw else "averaged"
         text = f"the {kind} generator of {self.chosen.path} at {self.run.images_shown / 1000:g} kimg"
         if self.classes and not (drawn and self.label is None):
-            number, names = self.label or 0, self.run.class_names
-            name = names[number] if number < len(names) else str(number)
+            number, names = self.label or 0, [str(name) for name in self.run.class_names]
+            name = names[number] if number < len(names) and names[number].isprintable() else str(number)
             text += f", class {name}" + ("" if self.label is not None else " (choose another by --class)")
         return text + ("" if self.chosen.psi is None else f", truncated by psi {self.chosen.psi:g}")
 

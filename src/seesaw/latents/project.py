@@ -29,7 +29,8 @@ from seesaw.util import PALETTE, atomic_write
 CANDIDATES = 1000
 """Random latents of which the nearest are the starts."""
 
-BATCH = 100
+BATCH, BATCH_PIXELS = 100, 2**22
+"""Candidates that are rendered at once, at most; and their pixels together."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def one(model: LatentModel, target: Target, space: Space, search: Search, out: P
     """Project one picture and write its files; returns its figures."""
     image = to_unit(target.image, torch.float32).contiguous().to(model.device)
     with torch.no_grad():
-        chunks = torch.arange(len(space.candidates)).split(BATCH)
+        at_once = max(1, min(BATCH, BATCH_PIXELS // image[0, 0].numel()))
+        chunks = torch.arange(len(space.candidates)).split(at_once)
         far = torch.cat([distances(space, k, image) for k in chunks])
     order = far.argsort().cpu()[: search.starts]
     y, starts = labels(space, order), space.candidates[order]
