@@ -57,7 +57,7 @@ def interpolate(chosen: Chosen, way: Way, out: Path, fps: float) -> str:
     model = open_model(chosen)
     keys = model_keys(model, way)
     if (count := len(keys) * way.frames) > MOST_FRAMES:
-        raise UserError(f"{len(keys)} key frames with --frames {way.frames} are {count:,} frames; at most {MOST_FRAMES:,} are made")
+        raise UserError(f"{len(keys)} key frames with --frames {way.frames} are {count:,} frames; at most {MOST_FRAMES:,}")
     space = "w" if keys.ndim == 3 else "z"
     how: How = way.how or ("linear" if space == "w" else "slerp")
     latents = path(keys, way.frames, how, way.loop)
