@@ -61,6 +61,19 @@ def test_an_image_that_g_made_is_found_again(
     assert np.abs(target - made).mean() < 4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_the_distance_falls_for_images_of_training_and_held_out(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    family_run(tmp_path / "run", family, "data.holdout=0.2")
+    printed_by(["project", "run", "train:3", "held-out:5", "--steps", "100"], capsys)
+    for name in ("train-3", "held-out-5"):
+        found = figures("projected", name)
+        assert found["distance"] < 0.97 * found["distance_start"] < found["distance_random"]
+
+
 def test_files_of_a_projection_fit_together(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The latent gives the right half of the pair and its figures; `interpolate` takes it."""
     own_image(here / "style", "x.png", capsys)
