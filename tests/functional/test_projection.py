@@ -111,7 +111,9 @@ def test_latents_stay_where_they_may_lie_and_noise_ends_before_the_last_quarter(
     assert moved[0] == 0
     assert min(moved[1:10]) > 0.01
     assert max(moved[round(NOISE_UNTIL * 40) :]) < 1e-6
-    torch.testing.assert_close(still.latent, torch.full((6,), 0.1))  # never a disturbed one
+    torch.testing.assert_close(still.latent, torch.full((6,), 0.1))
+    assert still.distance == pytest.approx(float(laplacian_distance(G(still.latent[None]), target)), abs=1e-5)
+    assert still.curve.min() < still.distance - 1e-3  # some disturbed one was nearer, and does not count
 
 
 def test_no_steps_are_refused() -> None:

@@ -105,7 +105,7 @@ def _write_mp4(frames: Iterator[np.ndarray], out: Path, fps: float, count: int) 
         out.parent.mkdir(parents=True, exist_ok=True)
         open(temporary, "wb").close()  # ffmpeg's own words for a place that cannot be written are many
         sink = imageio_ffmpeg.write_frames(
-            temporary, first.shape[1::-1], fps=fps, codec="libx264", quality=None, macro_block_size=2,
+            temporary, first.shape[1::-1], fps=fps, codec="libx264", quality=None, macro_block_size=1,
             output_params=options, ffmpeg_log_level="quiet",
         )  # fmt: skip
         sink.send(None)
