@@ -14,9 +14,10 @@ from torchvision.io import decode_image
 from torchvision.transforms.functional import pad
 
 from seesaw.training.build import construct
-from seesaw.training.callbacks.samples import grid, sampled, save_png, sheet
+from seesaw.training.callbacks.samples import sampled
+from seesaw.training.checkpoint_file import checkpoint_of
 from seesaw.training.inference import restore
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.training.pictures import grid, save_png, sheet
 
 
 def picture(run: Path, samples: int | None) -> torch.Tensor:

@@ -24,9 +24,10 @@ LAYERS = [
     {"nets", "gan", "style", "vae", "data", "metrics"},
     {"config"},
     {"training"},
-    {"sweeps", "analysis"},
+    {"trained"},
+    {"sweeps", "analysis", "export", "latents"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "__init__"},
 ]
 LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 

@@ -7,7 +7,8 @@ import torch
 import yaml
 
 from seesaw.training.build import build
-from seesaw.training.checkpoints import FORMAT, AtomicIO
+from seesaw.training.checkpoint_file import FORMAT
+from seesaw.training.checkpoints import AtomicIO
 from seesaw.training.preflight import compose_checked
 
 TINY = ("model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", "kimg=0.064", "batch_size=16",
@@ -17,7 +18,11 @@ TINY = ("model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolutio
 
 def write_run(folder: Path, config: dict[str, Any]) -> Path:
     """Write config.yaml and checkpoints/last.ckpt of this configuration at 64 images, and return the checkpoint's path."""
-    model, _ = build(config)
+    return write_model(folder, config, build(config)[0])
+
+
+def write_model(folder: Path, config: dict[str, Any], model: Any) -> Path:
+    """As `write_run`, of this model."""
     content = {"state_dict": model.state_dict(), "config": config, "progress": {"images_shown": 64}, "format": FORMAT}
     AtomicIO().save_checkpoint(content, folder / "checkpoints/last.ckpt")
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")

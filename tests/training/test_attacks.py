@@ -124,10 +124,11 @@ def test_a_text_in_a_tuple_becomes_no_node(here: Path, capsys: pytest.CaptureFix
     """OmegaConf takes a tuple for a list, and `${oc.create:…}` makes a node of a text that nobody has escaped."""
     content = torch.load(here / "run/checkpoints/last.ckpt", weights_only=True)
     for hidden in ("${oc.create:{_target_:attack.touch}}", ("${oc.create:{_target_:attack.touch}}",)):
-        content["config"]["model"]["order"] = hidden
-        torch.save(content, here / "hostile.ckpt")
-        assert "model.order: " in refused(seesaw, ["sample", "hostile.ckpt"], capsys)
-        assert not (here / MARK).exists()
+        for command, key in (("evaluate", "order"), ("sample", "G.channels")):
+            hostile = content | {"config": put(content["config"], f"model.{key}", hidden)}
+            torch.save(hostile, here / "hostile.ckpt")
+            assert f"model.{key}: " in refused(seesaw, [command, "hostile.ckpt"], capsys)
+            assert not (here / MARK).exists()
 
 
 RESUMED = [

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from seesaw.errors import UserError
-from seesaw.training.checkpoints import FORMAT, AtomicIO, load
+from seesaw.training.checkpoint_file import FORMAT, load
+from seesaw.training.checkpoints import AtomicIO
 
 CONTENT = {
     "progress": {"images_shown": 3},

@@ -16,7 +16,7 @@ from saved_states import same
 from seesaw.cli.main import main as seesaw
 from seesaw.errors import UserError
 from seesaw.training.callbacks.checkpoint import kept_name
-from seesaw.training.checkpoints import load
+from seesaw.training.checkpoint_file import load
 from seesaw.training.fork_points import checkpoint_at
 from seesaw.training.forks import digest, fits, part_names, same_form
 from seesaw.training.run_folder import read_status

@@ -13,9 +13,10 @@ from tiny_run import TINY, change, tiny_run, write_run
 
 from seesaw.cli.main import main as seesaw
 from seesaw.errors import Notice, UserError
+from seesaw.trained.label import class_number
 from seesaw.training.build import build, construct
-from seesaw.training.checkpoints import load
-from seesaw.training.inference import class_number, fid_node, metrics_node, record, record_of, restore, set_values
+from seesaw.training.checkpoint_file import load
+from seesaw.training.inference import fid_node, metrics_node, record, record_of, restore, set_values
 from seesaw.training.preflight import compose_checked
 
 FID: dict[str, Any] = {"_target_": "seesaw.training.callbacks.evaluate.Evaluate", "primary": "fid", "evaluate_kimg": 1.0, "n": 8,

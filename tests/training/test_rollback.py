@@ -18,7 +18,7 @@ from seesaw.monitor.history import History
 from seesaw.monitor.rule import Finding
 from seesaw.monitor.samples import Collapsed
 from seesaw.training import rollback
-from seesaw.training.checkpoints import load
+from seesaw.training.checkpoint_file import load
 from seesaw.training.rollback import REMEDIES, noted_rollbacks, replaced
 from seesaw.training.run_folder import read_status
 

@@ -12,8 +12,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seesaw.errors import UserError
+from seesaw.training.checkpoint_file import checkpoint_of
 from seesaw.training.differences import differences, literal
-from seesaw.training.run_folder import Job, Status, checkpoint_of, decide, read_status, saved_config, write
+from seesaw.training.run_folder import Job, Status, decide, read_status, saved_config, write
 
 JOB = Job(choices={"model": "dcgan", "data": "digits", "balance": "none"})
 

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from seesaw.cli.checkpoint_options import add_checkpoint_options, add_measuring_options
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.training.checkpoint_file import checkpoint_of
 
 
 def add(commands: Any) -> None:

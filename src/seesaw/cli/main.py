@@ -1,5 +1,5 @@
-"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, new,
-completion."""
+"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, interpolate, mix, project, directions, nearest, film,
+preview, evaluate, certify, compare, stylize, search, new, completion."""
 
 import argparse
 import sys
@@ -9,11 +9,17 @@ from seesaw.cli import (
     certify,
     compare,
     completion,
+    directions,
     evaluate,
+    film,
     fork,
+    interpolate,
+    mix,
+    nearest,
     new,
     prepare,
     preview,
+    project,
     rerun,
     sample,
     search,
@@ -27,7 +33,11 @@ from seesaw.config.own import all_groups, own_configuration
 from seesaw.errors import UserError
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 
-COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, new, completion)
+COMMANDS = (
+    *(train, rerun, fork, advise, prepare),
+    *(sample, interpolate, mix, project, directions, nearest, film),
+    *(preview, evaluate, certify, compare, stylize, search, new, completion),
+)
 """In the order of the help page."""
 
 
@@ -90,7 +100,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version_line())
     commands = top.add_subparsers(
         required=True,
-        metavar=" | ".join(module.__name__.rpartition(".")[2] for module in COMMANDS),
+        title="commands",
+        metavar="COMMAND",
     )
     for command in COMMANDS:
         command.add(commands)

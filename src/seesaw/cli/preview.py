@@ -6,7 +6,7 @@ from typing import Any
 
 from seesaw.cli.own_options import add_config_dir
 from seesaw.errors import UserError
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.training.checkpoint_file import checkpoint_of
 
 
 class RunAndOverrides(argparse.Action):

@@ -1,27 +1,30 @@
-"""`seesaw sample RUN`: a grid of a run's samples."""
+"""`seesaw sample RUN`: a run's samples, as a grid, or as a folder, a zip or an array of images."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from seesaw.cli.checkpoint_options import add_checkpoint_options
+from seesaw.cli.checkpoint_options import add_checkpoint_options, add_class_option, add_psi_option, check_psi, chosen_of
 from seesaw.errors import UserError
-from seesaw.training.run_folder import checkpoint_of
+from seesaw.latents.place import check_folder
+from seesaw.training.checkpoint_file import checkpoint_of
+
+IMAGES = 64
+"""Written where no count is given."""
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser of `seesaw`."""
-    command = commands.add_parser("sample", help="a grid of a run's samples")
+    command = commands.add_parser("sample", help="a run's samples: a grid, a folder, a zip, an array")
     add_checkpoint_options(command)
     command.add_argument("--count", type=int, default=None, help="images (64) or points (2,500)")
     command.add_argument("--seed", type=int, default=0, help="key of the latents (0)")
+    add_class_option(command, otherwise="all")
+    add_psi_option(command)
     command.add_argument(
-        "--class", dest="chosen", metavar="CLASS", default=None, help="a class by number or name (all)"
-    )
-    command.add_argument(
-        "--psi", type=float, default=None, help="StyleGAN2's truncation: 1 none, 0 the mean image; better, less varied (1)"
-    )
-    command.add_argument("--out", type=Path, default=Path("samples.png"), help="the PNG to write (samples.png)")
+        "--out", default="samples.png", metavar="PLACE",
+        help="name.png: a grid; name.zip, or a folder: an image a file; name.npy: an array (samples.png)",
+    )  # fmt: skip
     command.set_defaults(call=call)
 
 
@@ -29,12 +32,20 @@ def call(options: argparse.Namespace) -> str:
     """Check the arguments without torch, then draw; returns the line to print."""
     if options.count is not None and options.count < 1:
         raise UserError(f"--count is {options.count}; it must be at least 1")
-    if options.out.suffix.lower() != ".png":
-        raise UserError(f"--out {options.out}: the name must end in .png")
-    if options.psi is not None and not -2 <= options.psi <= 2:
-        raise UserError(f"--psi is {options.psi}; it must be from -2 to 2")
+    out = Path(options.out)
+    kind = out.suffix.lower()
+    if is_folder := (str(options.out).endswith("/") or out.is_dir() or not kind):
+        check_folder(out)
+    elif kind not in (".png", ".npy", ".zip"):
+        raise UserError(f"--out {out}: the name must end in .png, .zip or .npy, or be that of a folder, without a dot")
+    check_psi(options.psi)
     path = checkpoint_of(options.run, options.which)
-    from seesaw.training.inference import sample
+    if kind == ".png" and not is_folder:
+        from seesaw.trained.sample import sample
 
-    how = (options.count, options.seed, options.raw, options.out, options.chosen)
-    return sample(path, *how, options.overrides, options.packages, options.psi)
+        how = (options.count, options.seed, options.raw, out, options.chosen)
+        return sample(path, *how, options.overrides, options.packages, options.psi)
+    from seesaw.latents.bulk import write_many
+
+    return write_many(chosen_of(options), options.count or IMAGES, options.seed, out, is_folder)
+

@@ -27,6 +27,7 @@ from typing import Any
 
 import yaml
 
+from seesaw.config.dotted import object_at
 from seesaw.config.options import config_dir
 from seesaw.config.own import import_from_here
 from seesaw.config.values import did_you_mean, shown
@@ -96,14 +97,12 @@ def refuse_foreign(node: Any, group: str, packages: Sequence[str] = ()) -> None:
     """
     if not packages:
         return
-    from hydra.utils import get_object
-
     for path, value in _values(node, group):
         target = value.get("_target_") if isinstance(value, dict) else None
         if target is None or _owner(target, packages) is None:
             continue
         try:
-            found = get_object(target)
+            found = object_at(target)
         except Exception as error:  # whatever a module raises while it is imported
             reason = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[-1]
             raise UserError(f"{group}{path}._target_: cannot import '{target}' ({reason})") from error

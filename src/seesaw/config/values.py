@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from seesaw.config.dotted import object_at
 from seesaw.config.ranges import allowed_instead
 
 SPECIAL = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
@@ -180,12 +181,15 @@ class CannotImport(Exception):
 
 
 def locate(target: Any) -> Callable[..., Any]:
-    from hydra.utils import get_object
+    """The class or function at a dotted path, imported. The allow-list (`seesaw.config.allowed`) must have let it pass.
 
+    Raises:
+        CannotImport: it is no text, cannot be imported, or is neither class nor function.
+    """
     if not isinstance(target, str):
         raise CannotImport(f"{shown(target)} is not a dotted name such as package.module.Class")
     try:
-        built = get_object(target)
+        built = object_at(target)
     except Exception as error:  # whatever a module raises while it is imported
         cause = error.__cause__ or error
         module, _, name = target.rpartition(".")

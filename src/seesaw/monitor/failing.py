@@ -43,8 +43,8 @@ class Diverging(Rule):
 
 
 class Relapsed(Rule):
-    """A run loses what it had won: its distance is worse than at the first evaluation, though it had come down a long way; or it is
-    far above its best, and the coverage has gone too.
+    """A run loses what it had won: its distance is worse than at the first evaluation, though it had come down a long way; or it
+    is far above its best, and the coverage has gone too.
 
     Args:
         beyond: how far above its first value, as a part of what it had come down.
@@ -72,10 +72,8 @@ class Relapsed(Rule):
         for name, words in (("coverage", "coverage"), ("mode_share", "the share of modes found")):
             left, best = history.now(name), history.held(name)
             if left < self.lost * best:
-                return Finding(
-                    f"the distance rose to {now:.3g} from {least:.3g}, and {words} fell from {best:.2f} to {left:.2f}: the run loses "
-                    "what it had won"
-                )
+                rose = f"the distance rose to {now:.3g} from {least:.3g}"
+                return Finding(f"{rose}, and {words} fell from {best:.2f} to {left:.2f}: the run loses what it had won")
         return None
 
 

@@ -8,7 +8,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seesaw.errors import Notice, UserError
 from seesaw.experiment import Experiment
-from seesaw.training.checkpoints import load
+from seesaw.training.checkpoint_file import load
 from seesaw.training.forks import Fork, begin_fork
 from seesaw.training.run_folder import Job, RunFolder, begun_alike, read_status, refuse_differences
 from seesaw.training.transfer import start_from

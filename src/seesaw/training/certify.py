@@ -15,8 +15,8 @@ from seesaw.metrics.extractors.base import rows_of
 from seesaw.metrics.reference import Reals, Reference, kept_indices
 from seesaw.training.build import construct
 from seesaw.training.callbacks.players import player_figures
-from seesaw.training.callbacks.samples import grid, save_png
 from seesaw.training.inference import device, metrics_node, record_of, restore
+from seesaw.training.pictures import grid, save_png
 from seesaw.training.run_folder import strict
 from seesaw.util import atomic_write
 

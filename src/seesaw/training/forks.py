@@ -2,7 +2,7 @@
 
 Without changes a fork is an exact resume in another folder. With changes, what fits is loaded, and what the new configuration
 alone has (a balance part, an augmentation, a penalty, another optimiser's state) starts anew. What no change may touch are the
-players, their averages and the data. The checkpoint may come from a stranger: `seesaw.training.checkpoints.load` executes
+players, their averages and the data. The checkpoint may come from a stranger: `seesaw.training.checkpoint_file.load` executes
 nothing in it, and nothing that its configuration names is built.
 """
 
@@ -20,7 +20,7 @@ from seesaw.config.command_line import key_of
 from seesaw.errors import UserError
 from seesaw.experiment import Experiment
 from seesaw.training.build import construct
-from seesaw.training.checkpoints import load
+from seesaw.training.checkpoint_file import load
 from seesaw.training.differences import MAY_DIFFER, differences
 from seesaw.training.rerun import OF_THE_COMMAND, own_overrides
 from seesaw.training.run_folder import RunFolder, read_status

@@ -1,4 +1,4 @@
-"""`seesaw sample` and `seesaw evaluate`: restore the model of a checkpoint, sample it, measure it.
+"""`seesaw evaluate`: restore the whole model of a checkpoint, and measure it. (`seesaw.trained` loads its nets alone.)
 
 The checkpoint may come from a stranger. Nothing that its configuration names is imported before `seesaw.config.allowed` has let
 it pass, and no path in it is written to: the cache is the caller's, and so is the place of every output.
@@ -15,26 +15,20 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
-from torch import Tensor
 
-from seesaw.config.allowed import PARTS, check_packages, refuse_unknown
+from seesaw.config.allowed import check_packages, refuse_unknown
 from seesaw.config.assemble import assemble
 from seesaw.config.options import OPTIONS, config_dir
 from seesaw.config.values import check, did_you_mean
 from seesaw.errors import Notice, UserError
 from seesaw.metrics.evaluator import LEAST
 from seesaw.training.build import construct
-from seesaw.training.callbacks.samples import COLUMNS, class_rows, save_png, sheet
-from seesaw.training.checkpoints import load
+from seesaw.training.checkpoint_file import allowed_parts, load
 from seesaw.training.run_folder import strict
-from seesaw.training.scatter import MOST
 from seesaw.util import disk_error, no_link
 
 INCEPTION = "seesaw.metrics.extractors.inception.InceptionExtractor"
 TO_EVALUATE = "give its path by --fid FILE"
-
-GROUPS = ("model", "data", "metrics", *PARTS)
-"""What is read of a checkpoint's configuration beside the top-level options."""
 
 FIXED = ("_target_", "resolution", "channels", "depth", "labels", "classes", "class_names", "holdout")
 """Keys of the data that belong to the model as it was trained."""
@@ -70,15 +64,42 @@ def restore(
 
     Args:
         path: the checkpoint.
+        overrides, packages, fid: see `configured`.
+
+    Raises:
+        UserError: as `configured`, or the weights do not fit.
+    """
+    checkpoint = load(path)
+    nodes, cache_dir = configured(checkpoint, path, overrides, packages, fid)
+    model = construct(nodes["model"], "model", packages)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: the weights do not fit the model of its configuration") from error
+    model.depth = nodes["data"].get("depth", 8)
+    shown = checkpoint["progress"]["images_shown"]
+    return Restored(model.to(device()).eval(), nodes, shown, cache_dir)
+
+
+def configured(
+    checkpoint: dict[str, Any],
+    path: Path,
+    overrides: Sequence[str] = (),
+    packages: Sequence[str] = (),
+    fid: str | None = None,
+) -> tuple[dict[str, Any], str]:
+    """The checked nodes of a checkpoint, and the caller's cache; see `Restored`.
+
+    Args:
+        checkpoint: what `load` gave of the file `path`.
         overrides: `KEY=VALUE` for `cache_dir` and for keys of the saved `data` and `metrics`.
         packages: own packages whose classes the file may name; see `seesaw.config.allowed`.
         fid: None, or the weights that `fid_node` takes, in the place of the run's own metrics.
 
     Raises:
-        UserError: the file is no checkpoint, names what may not be built, or an override does not fit.
+        UserError: the file names what may not be built, or an override does not fit.
     """
     check_packages(packages)
-    checkpoint = load(path)
     try:
         config = trusted(checkpoint["config"], packages)
     except UserError as error:
@@ -92,29 +113,19 @@ def restore(
     wrong = check(nodes)
     if wrong:
         raise UserError(f"{path}: {'; '.join(wrong)}")
-    model = construct(nodes["model"], "model", packages)
-    try:
-        model.load_state_dict(checkpoint["state_dict"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise UserError(f"{path}: the weights do not fit the model of its configuration") from error
-    model.depth = nodes["data"].get("depth", 8)
-    shown = checkpoint["progress"]["images_shown"]
-    return Restored(model.to(device()).eval(), nodes, shown, config["cache_dir"])
+    return nodes, config["cache_dir"]
+
+
+def reals_of(path: Path, overrides: Sequence[str] = (), packages: Sequence[str] = (), build: bool = True) -> Any:
+    """The set of real images, or points, that the run of a checkpoint was trained on; without `build` None, and the overrides are
+    checked alone."""
+    nodes, _ = configured(load(path), path, overrides, packages)
+    return construct(nodes["data"], "data", packages).prepare() if build else None
 
 
 def trusted(saved: dict[str, Any], packages: Sequence[str]) -> dict[str, Any]:
-    """The options and groups of a checkpoint's configuration that may be built, with the caller's cache and packages.
-
-    Raises:
-        UserError: a group is missing, or `refuse_unknown` refuses one.
-    """
-    config = {key: saved[key] for key in (*OPTIONS, *GROUPS) if key in saved}
-    for key, node in config.items():
-        refuse_unknown(node, key, packages)
-    for group in ("model", "data", "metrics"):
-        if not isinstance(config.get(group), dict):
-            raise UserError(f"its configuration has no {group}")
-    config = without(config, PLACES)
+    """What `allowed_parts` gives, with the caller's cache and packages."""
+    config = without(allowed_parts(saved, packages), PLACES)
     cache = str(OmegaConf.create({"cache_dir": OPTIONS["cache_dir"].default}).cache_dir)
     here = dict.fromkeys(PLACES) | {"cache_dir": os.path.expanduser(cache), "packages": list(packages)}
     return config | {key: value for key, value in here.items() if key in OPTIONS}
@@ -177,75 +188,31 @@ def fid_node(n: int | None, weights: str, against: str = "train") -> dict[str, A
     return node | {"against": against} | ({} if n is None else {"n": n})
 
 
-def sample(
-    path: Path,
-    count: int | None,
-    seed: int,
-    raw: bool,
-    out: Path,
-    chosen: str | None = None,
-    overrides: Sequence[str] = (),
-    packages: Sequence[str] = (),
-    psi: float | None = None,
-) -> str:
-    """Write a PNG of samples of a checkpoint.
+class Measured(NamedTuple):
+    """A checkpoint's figures.
 
-    Args:
-        path: the checkpoint.
-        count: how many; None: 64 images or 2,500 points; of a model with labels a row for each class.
-        seed: key of the latents, and of the labels where no class is chosen.
-        raw: the raw generator instead of its average. out: the file to write.
-        chosen: number or name of the class to sample; None: of a model with labels all classes.
-        overrides, packages: see `restore`.
-        psi: see `Experiment.truncate`; None: nothing is truncated.
-
-    Returns: the line to print.
+    Attributes:
+        values: by the metric's name.
+        protocol: how they were measured (`seesaw.metrics.protocol`).
+        floor: the distance of one half of the reals to the other.
+        images_shown: real images that the weights had been shown.
     """
-    run = restore(path, overrides, packages)
-    data = run.nodes["data"]
-    if psi is not None:
-        run.model.truncate(psi)
-    y: int | Tensor | None = class_number(chosen, run.model.classes, data.get("class_names") or [])
-    columns = None
-    if count is None and y is None and run.model.classes and data.get("resolution") != 1:
-        y, columns = class_rows(run.model.classes), COLUMNS  # the grid of training: a row for each class
-        count = len(y)
-    count = count or (MOST if data.get("resolution") == 1 else 64)
-    images = torch.cat([chunk.cpu() for chunk in run.model.sample(count, seed, y=y, ema=not raw)])
-    reals = None if images.shape[-1] > 1 else construct(data, "data", packages).prepare()
-    save_png(sheet(images, reals, columns), out)
-    kinds = ("" if chosen is None else f" of class {chosen}") + ("" if psi is None else f" truncated by psi {psi:g}")
-    kinds += f" of the {'raw' if raw else 'averaged'} generator of {path} at {run.images_shown / 1000:g} kimg"
-    return f"{out}: {count} samples{kinds}"
+
+    values: dict[str, float]
+    protocol: Any
+    floor: float
+    images_shown: int
 
 
-def class_number(chosen: str | None, classes: int, names: Sequence[str]) -> int | None:
-    """The number of the class that is called `chosen`, or has this number; a name counts first.
-
-    Raises:
-        UserError: there is no such class, or the model takes no labels (`classes` is 0).
-    """
-    if chosen is None:
-        return None
-    if classes == 0:
-        raise UserError(f"--class {chosen}: this model takes no labels; leave it out, or train with data.labels=true")
-    if chosen in names:
-        return list(names).index(chosen)
-    if chosen.isdecimal() and int(chosen) < classes:
-        return int(chosen)
-    more = did_you_mean(chosen, names) if names else ""
-    raise UserError(f"--class {chosen}: there is no such class; give a number from 0 to {classes - 1}{more}")
-
-
-def evaluate(
+def measure(
     run_path: Path,
     path: Path,
-    raw: bool,
-    n: int | None,
-    fid: str | None,
+    raw: bool = False,
+    n: int | None = None,
+    fid: str | None = None,
     overrides: Sequence[str] = (),
     packages: Sequence[str] = (),
-) -> str:
+) -> Measured:
     """Measure a checkpoint as its run did, or by FID. The values and their protocol are added to evaluations.jsonl.
 
     Args:
@@ -253,12 +220,8 @@ def evaluate(
         path: the checkpoint.
         raw: the raw generator instead of its average.
         n: number of samples; None: as the run did.
-        fid: Inception's weights, to measure by FID and KID; see `restore`.
-        overrides: see `restore`.
-        packages: see `restore`.
-
-    Returns:
-        The lines to print.
+        fid: Inception's weights, to measure by FID and KID; see `configured`.
+        overrides, packages: see `configured`.
     """
     run = restore(path, overrides, packages, fid)
     callback = construct(metrics_node(run.nodes["metrics"], n), "metrics", packages)
@@ -267,14 +230,19 @@ def evaluate(
     evaluation = callback.measure(run.model, "raw" if raw else "ema")
     callback.evaluator.notice_few_reals()
     floor = callback.evaluator.half_floor(seed=0)
-    protocol = evaluation.protocol
     row = {"checkpoint": str(path), "kimg": run.images_shown / 1000, **evaluation.values}
-    record(record_of(run_path), row | {"protocol": protocol.as_dict(), "half_floor": floor})
-    lines = [f"{name:<28}{value:.6g}" for name, value in evaluation.values.items()]
-    lines.append(f"{'one half of reals to other':<28}{floor:.6g}")
-    lines.append(f"protocol: {protocol.label()}")
-    lines += [f"beside the distances: {protocol.beside}"] if protocol.beside else []
-    return "\n".join([f"{path} at {run.images_shown / 1000:g} kimg", *lines])
+    record(record_of(run_path), row | {"protocol": evaluation.protocol.as_dict(), "half_floor": floor})
+    return Measured(evaluation.values, evaluation.protocol, floor, run.images_shown)
+
+
+def evaluate(run_path: Path, path: Path, *how: Any) -> str:
+    """Measure as `measure` does; returns the lines to print."""
+    found = measure(run_path, path, *how)
+    lines = [f"{name:<28}{value:.6g}" for name, value in found.values.items()]
+    lines.append(f"{'one half of reals to other':<28}{found.floor:.6g}")
+    lines.append(f"protocol: {found.protocol.label()}")
+    lines += [f"beside the distances: {found.protocol.beside}"] if found.protocol.beside else []
+    return "\n".join([f"{path} at {found.images_shown / 1000:g} kimg", *lines])
 
 
 def metrics_node(node: dict[str, Any], n: int | None) -> dict[str, Any]:

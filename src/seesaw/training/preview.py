@@ -18,8 +18,9 @@ from seesaw.functional.rng import reseed
 from seesaw.gan.augment.probability import ProbabilityAugmentation
 from seesaw.gan.module import GAN
 from seesaw.training.build import construct
-from seesaw.training.callbacks.samples import COLUMNS, grid, sampled, save_png, some_of
+from seesaw.training.callbacks.samples import sampled, some_of
 from seesaw.training.inference import restore
+from seesaw.training.pictures import COLUMNS, grid, save_png
 from seesaw.training.preflight import build_checked, compose_checked
 from seesaw.types import Pyramid
 from seesaw.util import key

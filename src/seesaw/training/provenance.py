@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import seesaw
-
 PACKAGES = (
     "seesaw-gan", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "torch-fidelity", "hydra-core", "wandb", "numpy",
 )  # fmt: skip
@@ -22,7 +20,7 @@ def provenance() -> dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    return {"git": git_state(Path(seesaw.__file__).parent), "versions": versions}
+    return {"git": git_state(Path(__file__).resolve().parents[1]), "versions": versions}
 
 
 def git_state(folder: Path) -> dict[str, str | bool | None]:

@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from seesaw.errors import UserError
+from seesaw.training.checkpoint_file import checkpoint_of
 from seesaw.training.differences import MAY_DIFFER, OF_A_PLACE, differences
 from seesaw.training.saved_config import Sieve, saved_config, text_of
 from seesaw.util import atomic_write, no_link
@@ -134,19 +135,6 @@ def given_checkpoint(resume: str | None) -> Path | None:
             f"resume={resume}: there is no such file or run folder; give null, auto, a run folder or the path of a checkpoint"
         )
     return checkpoint
-
-
-def checkpoint_of(run: Path, which: str) -> Path:
-    """The checkpoint file that `run` names: itself, or <run>/checkpoints/<which>.ckpt."""
-    if run.is_file():
-        return run
-    if not run.is_dir():
-        raise UserError(f"{run}: there is no such run folder or checkpoint")
-    path = run / "checkpoints" / f"{which}.ckpt"
-    if not path.is_file():
-        there = sorted(p.name for p in (run / "checkpoints").glob("*.ckpt"))
-        raise UserError(f"{run} holds no {which}.ckpt; there is {', '.join(there) or 'no checkpoint yet'}")
-    return path
 
 
 def initial_checkpoint(init_from: str) -> Path:

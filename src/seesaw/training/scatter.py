@@ -1,10 +1,13 @@
-"""Points of the plane as a picture: the generated ones over the real ones."""
+"""Points of the plane as a picture: the generated ones over the real ones. Matplotlib is imported when one is drawn."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 REAL, FAKE = "#009E73", "#D55E00"  # the colours of the reals and of G in the curves
 MOST = 2500  # points of each kind in a picture
@@ -20,13 +23,17 @@ def scatter(points: Tensor, reals: Tensor) -> Tensor:
         points: generated, (N, 2, 1, 1).
         reals: (M, 2, 1, 1), at least one.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(plot(points, reals))  # no pyplot: nothing global is touched
     canvas.draw()
     return torch.from_numpy(np.asarray(canvas.buffer_rgba()).copy())[..., :3].permute(2, 0, 1).contiguous()
 
 
-def plot(points: Tensor, reals: Tensor) -> Figure:
+def plot(points: Tensor, reals: Tensor) -> "Figure":
     """The figure that `scatter` draws."""
+    from matplotlib.figure import Figure
+
     fake, real = (x.flatten(1).float().cpu() for x in (points, reals))
     low, high = real.amin(0), real.amax(0)
     margin = 0.15 * (high - low).max()

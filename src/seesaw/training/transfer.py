@@ -1,7 +1,7 @@
 """`init_from=RUN`: a new run starts from the weights of another one, with other data, other classes or a larger resolution.
 
-The checkpoint may come from a stranger: `seesaw.training.checkpoints.load` executes nothing in it, nothing that its configuration
-names is built, and of its weights only plain tensors of the right shapes are taken.
+The checkpoint may come from a stranger: `seesaw.training.checkpoint_file.load` executes nothing in it, nothing that its
+configuration names is built, and of its weights only plain tensors of the right shapes are taken.
 """
 
 import math
@@ -19,7 +19,7 @@ from seesaw.functional.resolution import size_of
 from seesaw.functional.staged import Staged
 from seesaw.gan.module import GAN
 from seesaw.training.build import construct
-from seesaw.training.checkpoints import load
+from seesaw.training.checkpoint_file import load
 from seesaw.training.run_folder import initial_checkpoint
 
 NETS = ("G", "D", "G_ema")

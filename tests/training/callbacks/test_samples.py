@@ -8,9 +8,10 @@ from torchvision.utils import make_grid
 
 from seesaw.data.images import ImageSet
 from seesaw.experiment import Experiment
-from seesaw.training.callbacks.samples import CHEQUER, Samples, class_rows, grid, rows_of_scales, save_png, visible
+from seesaw.training.callbacks.samples import Samples
 from seesaw.training.loggers.csv_log import CSVLog
 from seesaw.training.loggers.tracker import RunInfo
+from seesaw.training.pictures import CHEQUER, class_rows, grid, rows_of_scales, save_png, visible
 from seesaw.training.scatter import scatter
 
 

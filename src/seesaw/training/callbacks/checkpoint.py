@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from seesaw.errors import DataLost
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
-from seesaw.training.checkpoints import FORMAT
+from seesaw.training.checkpoint_file import FORMAT
 from seesaw.training.loggers.tracker import trackers_of
 from seesaw.training.run_folder import Status
 

@@ -34,13 +34,20 @@ _LOSSES = {
 _QUIET_SECONDS = 60.0  # without a terminal: the longest silence
 
 
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, whose pages redraw a line as a terminal does."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
 class KimgBar(BatchCallback):
     """`dcgan digits  62/150 kimg  35 passes  [######..........]  1,840 img/s  D 0.61  G 1.84  fid 3.2  healthy  01:12 left`
 
     Redrawn at most twice a second. A narrow terminal shows the progress, the time left and the metric, and of the rest what
-    fits. The time left is of running time: while the process is stopped (Ctrl-Z) no time passes. Where standard output is no
-    terminal (a file, a pipe) it prints a plain line each tenth of the way, and after a minute without one. It shows the losses
-    and the primary metric of `pl_module.latest_metrics`, plain floats of the last window: nothing is read from a device.
+    fits; a notebook shows the whole line. The time left is of running time: while the process is stopped (Ctrl-Z) no time
+    passes. Where standard output is no terminal (a file, a pipe) it prints a plain line each tenth of the way, and after a
+    minute without one. It shows the losses and the primary metric of `pl_module.latest_metrics`, plain floats of the last
+    window: nothing is read from a device.
 
     Args:
         target_images: the run's length, in images.
@@ -67,7 +74,7 @@ class KimgBar(BatchCallback):
         self._module, self._batch_ended = pl_module, time.monotonic()
         if threading.current_thread() is threading.main_thread():  # Python allows no handlers elsewhere
             self._former_handler = signal.signal(signal.SIGCONT, self._continued)
-        self._terminal = terminal = sys.stdout.isatty()
+        self._terminal = terminal = sys.stdout.isatty() or in_notebook()
         self._bar = _Bar(
             total=self.target_images, initial=pl_module.images_shown, desc=self.title,
             file=sys.stdout if terminal else _Nowhere(), mininterval=0.5, miniters=1, nrows=20,

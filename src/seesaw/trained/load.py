@@ -1,0 +1,137 @@
+"""From a run folder, a checkpoint or an export to its trained networks. Imports neither Lightning nor Hydra.
+
+The file may come from a stranger: nothing in it is executed, and nothing that its configuration names is imported before
+`seesaw.config.allowed` has let it pass.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seesaw.config.allowed import check_packages, refuse_foreign, refuse_unknown
+from seesaw.config.nodes import build_node
+from seesaw.config.values import check
+from seesaw.errors import UserError
+from seesaw.shared.finite import check_weights, infinite_buffers
+from seesaw.trained.trained import Trained
+from seesaw.training.checkpoint_file import allowed_parts, checkpoint_of
+from seesaw.training.checkpoint_file import load as read_checkpoint
+
+
+class Net(NamedTuple):
+    """Where a network stands: its key in `config.model`, those of its weights in the state dict, and what sentences call it."""
+
+    key: str
+    average: str
+    raw: str
+    name: str
+
+
+NETS = {"G": Net("G", "G_ema", "G", "G"), "decoder": Net("decoder", "decoder_ema", "decoder", "decoder")}
+"""The networks that make images, by their key in `config.model`: a GAN's and a VAE's."""
+
+
+def load(
+    run: Path | str,
+    which: str = "best",
+    packages: Sequence[str] = (),
+    raw: bool = False,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """Load what a run has trained.
+
+    Args:
+        run: a run folder, or a checkpoint file.
+        which: of a run folder the checkpoint `best`, `last`, or another file name of checkpoints/ without .ckpt.
+        packages: own packages whose classes the file may name; any class and function in them may be called.
+        raw: the generator itself in the place of its average.
+        device: where the networks lie; None: on the GPU where there is one, else on the CPU.
+
+    Raises:
+        UserError: there is no such run or checkpoint; it is damaged, of another version, names classes that may not be built, or
+            holds no generator.
+    """
+    check_packages(packages)
+    path = checkpoint_of(Path(run).expanduser(), which)
+    return from_checkpoint(path, read_checkpoint(path), packages, raw, on(device))
+
+
+def on(device: torch.device | str | None) -> torch.device:
+    """The device of that name, or this machine's."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def from_checkpoint(
+    path: Path, checkpoint: dict[str, Any], packages: Sequence[str], raw: bool, device: torch.device
+) -> Trained:
+    """The networks of what `read_checkpoint` gave of the file `path`."""
+    config, shown = checkpoint["config"], checkpoint["progress"]["images_shown"]
+    try:
+        model = allowed_parts(config, packages)["model"]
+        net = generating(model)
+        G = build(model[net.key], f"model.{net.key}", packages)
+        infinite = infinite_buffers(G)
+        restore(G, checkpoint.get("state_dict"), net.raw if raw else net.average)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error.__cause__
+    check_weights({net.name if raw else f"{net.name}'s average": G}, shown, infinite)
+
+    def make_discriminator() -> nn.Module:
+        try:
+            D = build(model["D"], "model.D", packages)
+            return restore(D, checkpoint.get("state_dict"), "D")
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error.__cause__
+
+    D = make_discriminator if "D" in model else None
+    return Trained(path, config, shown, G.to(device), D, estimate=not raw, packages=packages)
+
+
+def generating(model: dict[str, Any]) -> Net:
+    """The network of the node `model` that makes images. UserError: it has none, as a style transfer."""
+    for key, net in NETS.items():
+        if isinstance(model.get(key), dict):
+            return net
+    raise UserError(f"its model has no generator ({' or '.join(NETS)}), so there is nothing to sample")
+
+
+def build(node: Any, where: str, packages: Sequence[str]) -> nn.Module:
+    """The network of a node that is on the allow-list, with weights of no meaning yet. No global random generator moves.
+
+    Raises:
+        UserError: a value or a name in it may not be, or the network cannot be built.
+    """
+    refuse_unknown(node, where, packages)
+    refuse_foreign(node, where, packages)
+    group, _, key = where.partition(".")
+    if wrong := check({group: {key: node}}):
+        raise UserError("; ".join(wrong))
+    with torch.random.fork_rng(devices=[]):
+        net = build_node(node, where)
+    if not isinstance(net, nn.Module):
+        raise UserError(f"{where}: {type(net).__name__} is no torch.nn.Module")
+    return net.to(memory_format=torch.channels_last)
+
+
+def restore(net: nn.Module, state: Any, prefix: str) -> nn.Module:
+    """The network with its weights out of a whole model's: the keys that begin with `prefix` and a dot.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise UserError("it holds no weights")
+    own = {key.removeprefix(f"{prefix}."): value for key, value in state.items() if key.startswith(f"{prefix}.")}
+    return with_weights(net, own)
+
+
+def with_weights(net: nn.Module, weights: dict[str, Tensor | Any]) -> nn.Module:
+    """The network with these weights. UserError: they do not fit."""
+    try:
+        net.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
+        raise UserError("the weights do not fit the model of its configuration") from error
+    return net

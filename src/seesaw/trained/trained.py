@@ -1,0 +1,319 @@
+"""A trained run in Python: its networks, its samples, its figures. Imports neither Lightning nor Hydra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from seesaw.errors import UserError
+from seesaw.functional.pixels import to_8_bit, to_stored
+from seesaw.functional.resolution import size_of
+from seesaw.functional.truncation import Truncated
+from seesaw.shared import sampling
+from seesaw.trained.label import class_number
+from seesaw.trained.picture import drawn, how_many, html, pil, png
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Labels = int | str | Sequence[int | str] | np.ndarray | Tensor
+"""One class for all by number or name, or one for each sample."""
+
+AT_ONCE = 256
+"""Images of a forward pass of `sample`: as `seesaw sample` and the pictures of a run have it."""
+
+
+class Trained:
+    """The networks of a run as they were at a checkpoint, in evaluation mode, on the GPU where there is one.
+
+    `seesaw.load` makes it. The networks' weights need no gradient (`run.generator.requires_grad_(True)` gives it back).
+
+    Args:
+        path: the file that was read.
+        config: the run's configuration, plain.
+        images_shown: real images that the weights had been shown.
+        G: the generator, or a VAE's decoder.
+        D: makes the discriminator when it is first asked for; None where there is none.
+        estimate: whether BatchNorm's statistics are estimated for the weights of G before the first sample.
+        packages: own packages that the caller named.
+
+    Attributes:
+        z_dim: length of a latent. classes: of the labels that G takes; 0: none. class_names: theirs, where they have names.
+        resolution: height and width in pixels, (1, 1) of points of the plane. channels: of an image. depth: bits of a pixel and
+            channel, 8 or 16.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: dict[str, Any],
+        images_shown: int,
+        G: nn.Module,
+        D: Callable[[], nn.Module] | None = None,
+        estimate: bool = True,
+        packages: Sequence[str] = (),
+    ) -> None:
+        self.packages = packages
+        self.path, self.config, self.images_shown = path, config, images_shown
+        self._G, self._D, self._estimate = G.eval().requires_grad_(False), D, estimate
+        data = config["data"]
+        self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
+        self.class_names: list[str] = list(data.get("class_names") or [])
+        self.resolution = tuple(size_of(data.get("resolution", 1)))
+        self.channels, self.depth = int(data.get("channels", 2)), int(data.get("depth", 8))
+
+    def __repr__(self) -> str:
+        height, width = self.resolution
+        kind = "points" if self.points else f"{height}x{width}x{self.channels}"
+        labels = f", {self.classes} classes" if self.classes else ""
+        return f"<Trained {self.path} at {self.images_shown / 1000:g} kimg: z {self.z_dim} -> {kind}{labels}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the run in words, and a grid of samples."""
+        return html(repr(self)[1:-1], png(self.grid()))
+
+    @property
+    def points(self) -> bool:
+        """Whether it gives points of the plane and no images."""
+        return self.resolution == (1, 1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generator lies."""
+        return next(self._G.parameters()).device
+
+    @cached_property
+    def generator(self) -> nn.Module:
+        """G's average (a VAE's decoder), (z, y) -> Fake(images, w): latents (B, z_dim) and labels (B,) or None to a list of
+        images (B, C, H, W) in [-1, 1], coarse to fine. BatchNorm's statistics are those of the averaged weights, estimated once
+        on latents of their own key, as training does before it samples."""
+        if not self._estimate:
+            return self._G
+        return sampling.for_evaluation(self._G, self.z_dim, self.classes, int(self.config["seed"]), self.device)
+
+    @cached_property
+    def discriminator(self) -> nn.Module | None:
+        """D, (list of images, y) -> logits (B,) or `seesaw.types.Logits`; None where there is none, as of a VAE and an export.
+        Under balance=pac it takes packs."""
+        return None if self._D is None else self._D().to(self.device).eval().requires_grad_(False)
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder that the checkpoint lies in; None of a file taken elsewhere."""
+        folder = self.path.resolve().parent.parent
+        return folder if (folder / "config.yaml").is_file() else None
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The figures of the run, metrics.csv: a row for each moment, columns kimg, images and each logged name, NaN where it was
+        not measured then.
+
+        Raises:
+            UserError: the checkpoint lies in no run folder, or the run logged none.
+        """
+        import pandas as pd
+
+        file = None if self.folder is None else self.folder / "metrics.csv"
+        if file is None or not file.is_file():
+            raise UserError(
+                f"{self.path} lies in no run folder with a metrics.csv, so there are no figures of training"
+            )
+        return pd.read_csv(file, on_bad_lines="skip")
+
+    def latents(self, n: int, seed: int = 0) -> Tensor:
+        """Latents, standard normal float32 (n, z_dim) on the CPU: those that `sample`, and `seesaw sample --seed`, take."""
+        return sampling.latents(at_least_one(n), self.z_dim, seed)
+
+    def labels(self, n: int, seed: int = 0, label: Labels | None = None) -> Tensor | None:
+        """Labels, int64 (n,) on the CPU: those that `sample` takes; None of a model without labels.
+
+        Args:
+            n: how many.
+            seed: key of labels that are drawn.
+            label: one class for all by number or name, or n of them; None: all classes equally likely.
+
+        Raises:
+            UserError: there is no such class, or the model takes no labels.
+        """
+        if isinstance(label, int | str):
+            label = class_number(label, self.classes, self.class_names, "label=")
+        elif isinstance(label, Sequence):
+            label = torch.tensor([class_number(one, self.classes, self.class_names, "label=") for one in label])
+        elif isinstance(label, np.ndarray):
+            label = torch.as_tensor(label)
+        return sampling.labels(at_least_one(n), self.classes, seed, label)
+
+    @torch.no_grad()
+    def w(self, z: Tensor, y: Tensor | None = None, psi: float = 1.0) -> Tensor:
+        """Intermediate latents of a style-based G, one for each layer: (B, layers, w_dim), on G's device.
+
+        Args:
+            z: latents (B, z_dim). y: labels (B,), for a model that takes them.
+            psi: distance from the mean latent; 1: as they are, 0: the mean.
+
+        Raises:
+            UserError: this G has none.
+        """
+        G = self._style_based("w")
+        with self._truncated(psi):
+            return cast(Tensor, G.w_of(*self._inputs(z, y))).contiguous()
+
+    @torch.no_grad()
+    def images(
+        self,
+        z: Tensor | None = None,
+        y: Tensor | None = None,
+        w: Tensor | None = None,
+        psi: float | None = None,
+        batch_size: int = 64,
+    ) -> Tensor:
+        """Images of latents at the finest scale, without gradient, on the CPU.
+
+        Args:
+            z: latents (n, z_dim). Give these or `w`.
+            y: labels (n,), for a model that takes them; not with `w`.
+            w: intermediate latents of a style-based G, (n, w_dim) or one for each layer, (n, layers, w_dim).
+            psi: truncation of a style-based G, see `w`; None: none.
+            batch_size: images of a forward pass.
+
+        Returns:
+            float32 (n, C, H, W) in [-1, 1]; points (n, 2, 1, 1).
+
+        Raises:
+            UserError: z and w are both given or both missing, labels are missing or not wanted, or G has no w.
+        """
+        given = z if w is None else w
+        rows = torch.arange(0 if given is None else len(given)).split(at_least_one(batch_size, "batch_size"))
+        with self._truncated(psi):
+            chunks = [self.forward(*(None if x is None else x[part] for x in (z, y, w))).float().cpu() for part in rows]
+        found = torch.cat(chunks) if chunks else self.forward(z, y, w).float().cpu()
+        return found if self.points else found.clamp_(-1, 1)
+
+    def forward(self, z: Tensor | None = None, y: Tensor | None = None, w: Tensor | None = None) -> Tensor:
+        """One batch as `images`, with gradients with respect to z or w, on G's device, and not clipped to [-1, 1]."""
+        if (z is None) == (w is None):
+            raise UserError("give latents as z, or intermediate latents as w, and not both")
+        if w is None:
+            return cast(Tensor, self.generator(*self._inputs(cast(Tensor, z), y)).images[-1])
+        G = self._style_based("w")
+        if y is not None:
+            raise UserError("w already holds the labels: give y with z")
+        w = w.to(self.device)
+        w = w[:, None].expand(-1, G.layers, -1) if w.ndim == 2 else w
+        return cast(Tensor, G.synthesis(G.truncated(w)))
+
+    def sample(
+        self,
+        n: int = 1,
+        seed: int = 0,
+        label: Labels | None = None,
+        psi: float | None = None,
+        as_: Literal["tensor", "numpy", "pil"] = "tensor",
+    ) -> Any:
+        """Samples as they are stored: those of `seesaw sample` with the same seed.
+
+        Args:
+            n: how many.
+            seed: key of the latents, and of labels that are drawn.
+            label: a class by number or name, or n of them; None: of a model with labels all classes equally likely.
+            psi: truncation of a StyleGAN2, from -2 to 2: 1 none, 0 the mean image; better, less varied. None: none.
+            as_: see below.
+
+        Returns:
+            `tensor`: uint8 (n, C, H, W), of 16 bits uint16, of points float32 (n, 2, 1, 1), on the CPU. `numpy`: an array
+            (n, H, W, C), of points (n, 2). `pil`: a list of n pictures of 8 bits (16 for one channel of 16).
+
+        Raises:
+            UserError: there is no such class, the model has no w to truncate, or `as_` is something else.
+        """
+        if as_ not in ("tensor", "numpy", "pil") or (as_ == "pil" and self.points):
+            kinds = "tensor or numpy: these are points of the plane" if self.points else "tensor, numpy or pil"
+            raise UserError(f"as_={as_!r} is not allowed; give {kinds}")
+        if psi is not None and not -2 <= psi <= 2:
+            raise UserError(f"psi is {psi}; it must be from -2 to 2")
+        z, y = self.latents(n, seed), self.labels(n, seed, label)
+        found = to_stored(self.images(z, y, psi=psi, batch_size=AT_ONCE), self.depth)
+        if as_ == "tensor":
+            return found
+        if as_ == "numpy":
+            return np.asarray(found.flatten(1) if self.points else found.permute(0, 2, 3, 1).contiguous())
+        return [pil(image) for image in (found if self.channels == 1 else to_8_bit(found))]
+
+    def grid(
+        self, n: int | None = None, seed: int = 0, label: Labels | None = None, psi: float | None = None
+    ) -> Image.Image:
+        """A picture of samples, as `seesaw sample` writes it and a notebook shows it.
+
+        Args:
+            n: how many; None: 64, of a model with labels a row of 8 for each class (at most 10), of points 2,500.
+            seed, label, psi: see `sample`.
+        """
+        n, label, columns = how_many(self, n, label)
+        return drawn(self.sample(n, seed, label, psi), columns, self._reals() if self.points else None)
+
+    def _reals(self) -> Any:
+        """The real points, over which samples are drawn."""
+        from seesaw.training.inference import reals_of
+
+        return reals_of(self.path, packages=self.packages)
+
+    def evaluate(self, **options: Any) -> dict[str, float]:
+        """Measure as `seesaw evaluate` does; the values and their protocol are added to evaluations.jsonl of the run.
+
+        Args:
+            options: n, samples to measure (as the run did); fid, a file of Inception's weights, or "auto"; raw, the generator
+                that is not averaged; overrides, such as ["data.root=…"]; packages, own ones.
+
+        Returns:
+            Value by the metric's name.
+        """
+        from seesaw.training.inference import measure
+
+        return measure(self.folder or self.path, self.path, **options).values
+
+    def _inputs(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Latents and labels on G's device, as G takes them."""
+        if self.classes and y is None:
+            raise UserError(f"this model takes labels: give y, {len(z)} integers from 0 to {self.classes - 1}")
+        labels = None if y is None else cast(Tensor, sampling.labels(len(z), self.classes, 0, y)).to(self.device)
+        return z.to(self.device), labels
+
+    def _style_based(self, what: str) -> Any:
+        """G where it has intermediate latents."""
+        if not isinstance(self.generator, Truncated):
+            raise UserError(
+                f"{what}: this model has no intermediate latents w, as those of StyleGAN2 are; give latents as z"
+            )
+        return self.generator
+
+    @contextmanager
+    def _truncated(self, psi: float | None) -> Iterator[None]:
+        """With w truncated by psi, see `seesaw.functional.truncation`."""
+        found = [module for module in self.generator.modules() if isinstance(module, Truncated)]
+        if psi is not None and not found:
+            raise UserError(
+                f"psi is {psi:g}: this model has no intermediate latents w to truncate, as those of StyleGAN2 are; leave it out"
+            )
+        before = [module.psi for module in found]
+        try:
+            for module in found:
+                module.psi = 1.0 if psi is None else psi
+            yield
+        finally:
+            for module, was in zip(found, before, strict=True):
+                module.psi = was
+
+
+def at_least_one(n: int, what: str = "n") -> int:
+    """n, or a UserError where it is no whole number above 0."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise UserError(f"{what} is {n!r}; it must be a whole number, at least 1")
+    return int(n)
