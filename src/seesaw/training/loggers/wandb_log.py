@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
-from wandb.sdk.lib import interrupt
 
 from seesaw.training.loggers.naming import configuration_name
 from seesaw.training.loggers.tracker import Artifacts, RunInfo, Tracker, check_picture, wanted_artifact
@@ -278,6 +277,8 @@ class WandbLog(Tracker):
     def _stopped(self) -> None:
         """Stop was pressed on the run's page: the run ends as by Ctrl-C, with everything saved."""
         print("W&B: the run was stopped on its page; it saves and ends", file=sys.stderr, flush=True)
+        from wandb.sdk.lib import interrupt
+
         interrupt.interrupt_main()
 
     def _attempts(self) -> list[Path]:
