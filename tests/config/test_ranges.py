@@ -50,7 +50,7 @@ ZERO = {
     },
     "metrics": {"seed": "a key"},
     "debug": {"wait": "no batch passed over", "warmup": "no batch thrown away"},
-    "logger": {"init_timeout": "does not wait", "finish_timeout": "does not wait"},
+    "logger": {"init_timeout": "does not wait", "finish_timeout": "does not wait", "table": "no table"},
     "monitor": dict.fromkeys(
         ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "recall", "kept", "narrow", "sharp",
          "authentic", "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled",

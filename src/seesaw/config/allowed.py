@@ -223,7 +223,8 @@ def _check_target(target: Any, place: str, group: str, packages: Sequence[str]) 
             raise UserError(f"{place}: '{target}' is not the plain path of a class or a function, so it is not built")
         return
     top = target.partition(".")[0]
-    if top in ("seesaw", "torch") or why_not_own(top) is not None:
+    lies_here = any(Path.cwd().joinpath(top + end).exists() for end in (".py", "/__init__.py"))
+    if top in ("seesaw", "torch") or (why_not_own(top) is not None and not lies_here):
         hint = (
             did_you_mean(target, sorted(listed), most=0) or "; a class of your own is allowed by packages=[ITS_PACKAGE]"
         )
@@ -254,7 +255,7 @@ def why_not_own(name: str) -> str | None:
         return "cannot be found; install it, or give the command in the folder that holds it, or add that to PYTHONPATH"
     places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
     if any(Path(place).is_relative_to(folder) for place in places for folder in _installed()) and not _extends(name):
-        if any((Path.cwd() / name).with_suffix(suffix).exists() for suffix in ("", ".py")):
+        if any(Path.cwd().joinpath(name + end).exists() for end in ("", ".py")):
             return "is also the name of an installed library, which Python finds before what is called so here: rename yours"
         return f"is an installed library, not your own package; a package for seesaw has {_DISTRIBUTION} among its requirements"
     return None

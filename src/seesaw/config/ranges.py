@@ -30,7 +30,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "torch.optim.RMSprop": {"alpha": Range(0, 1), "momentum": Range(0, 1)},
     "torch.optim.SGD": {"momentum": Range(0, 1)},
     "torch.optim.LBFGS": {"max_iter": Range(1), "history_size": Range(1)},
-    "seesaw.training.loggers.wandb_log.WandbLog": {"init_timeout": Range(0), "finish_timeout": Range(0)},
+    "seesaw.training.loggers.wandb_log.WandbLog": {"init_timeout": Range(0), "finish_timeout": Range(0), "table": Range(0)},
 }
 """Target -> argument -> what is allowed."""
 

@@ -74,8 +74,8 @@ class Samples(BatchCallback):
             picture = sheet(pyramid[-1], reals, columns)
             self._show(trainer, f"samples/{name}", picture, name.replace("ema", "EMA"), "" if ema else None)
             if ema and not points:
-                names = trainer.datamodule.class_names  # type: ignore[attr-defined]
-                self._show_single(trainer, pyramid[-1], None if y is None else [names[int(k)] for k in y])
+                names = getattr(trainer.datamodule, "class_names", None) or range(pl_module.classes)  # type: ignore[attr-defined]
+                self._show_single(trainer, pyramid[-1], None if y is None else [str(names[int(k)]) for k in y])
             if len(pyramid) > 1 and ema:
                 self._show(trainer, "samples/scales", rows_of_scales([x[:8] for x in pyramid]), "EMA", "-scales")
         if pl_module.has_encoder and not points and trainer.is_global_zero:
