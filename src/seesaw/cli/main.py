@@ -1,5 +1,5 @@
-"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search,
-completion."""
+"""The command `seesaw`: train, rerun, fork, advise, prepare, sample, export, preview, evaluate, certify, compare, stylize,
+search, completion."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from seesaw.cli import (
     compare,
     completion,
     evaluate,
+    export,
     fork,
     prepare,
     preview,
@@ -25,7 +26,7 @@ from seesaw.config.command_line import check_arguments, for_hydra
 from seesaw.config.options import config_dir, groups
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
 
-COMMANDS = (train, rerun, fork, advise, prepare, sample, preview, evaluate, certify, compare, stylize, search, completion)
+COMMANDS = (train, rerun, fork, advise, prepare, sample, export, preview, evaluate, certify, compare, stylize, search, completion)
 """In the order of the help page."""
 
 

@@ -16,8 +16,9 @@ from seesaw.config.nodes import build_node
 from seesaw.config.values import check
 from seesaw.errors import UserError
 from seesaw.shared.finite import check_weights, infinite_buffers
+from seesaw.trained import exported
 from seesaw.trained.trained import Trained
-from seesaw.training.checkpoint_file import allowed_parts, checkpoint_of
+from seesaw.training.checkpoint_file import allowed_parts, checkpoint_of, of_this_version
 from seesaw.training.checkpoint_file import load as read_checkpoint
 
 
@@ -29,6 +30,9 @@ class Net(NamedTuple):
     raw: str
     name: str
 
+
+GRAPHS = {".onnx": "onnxruntime", ".pt2": "torch.export.load"}
+"""Exports that hold a program, which seesaw does not run: suffix -> what runs it."""
 
 NETS = {"G": Net("G", "G_ema", "G", "G"), "decoder": Net("decoder", "decoder_ema", "decoder", "decoder")}
 """The networks that make images, by their key in `config.model`: a GAN's and a VAE's."""
@@ -44,7 +48,7 @@ def load(
     """Load what a run has trained.
 
     Args:
-        run: a run folder, or a checkpoint file.
+        run: a run folder, a checkpoint file, or what `seesaw export` wrote to safetensors or hub.
         which: of a run folder the checkpoint `best`, `last`, or another file name of checkpoints/ without .ckpt.
         packages: own packages whose classes the file may name; any class and function in them may be called.
         raw: the generator itself in the place of its average.
@@ -55,7 +59,10 @@ def load(
             holds no generator.
     """
     check_packages(packages)
-    path = checkpoint_of(Path(run).expanduser(), which)
+    path = Path(run).expanduser()
+    if exported.is_folder(path) or path.suffix in (exported.SUFFIX, *GRAPHS):
+        return from_export(path, packages, raw, on(device))
+    path = checkpoint_of(path, which)
     return from_checkpoint(path, read_checkpoint(path), packages, raw, on(device))
 
 
@@ -87,7 +94,38 @@ def from_checkpoint(
             raise UserError(f"{path}: {error}") from error.__cause__
 
     D = make_discriminator if "D" in model else None
-    return Trained(path, config, shown, G.to(device), D, estimate=not raw, packages=packages)
+    return Trained(path, config, shown, G.to(device), D, estimate=not raw, averaged=not raw, packages=packages)
+
+
+def from_export(path: Path, packages: Sequence[str], raw: bool, device: torch.device) -> Trained:
+    """The generator of what `seesaw export` wrote. Its BatchNorm has the statistics that it was exported with."""
+    if path.suffix in GRAPHS:
+        raise UserError(
+            f"{path} holds a program, which is run by {GRAPHS[path.suffix]}; seesaw.load reads exports to safetensors and hub"
+        )
+    file = exported.weights_of_folder(path) if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{path}: there is no such file")
+    tensors, description = exported.read_weights(file)
+    if raw:
+        raise UserError(f"{path} is an export and holds one generator: leave out raw, or load the run")
+    progress = {"images_shown": description["images_shown"]}
+    saved = of_this_version(
+        {"config": description["config"], "progress": progress, "format": description.get("format")}, file
+    )
+    config = saved["config"]
+    try:
+        net = generating(allowed_parts(config, packages)["model"])
+        G = build(config["model"][net.key], f"model.{net.key}", packages)
+        infinite = infinite_buffers(G)
+        with_weights(G, {**tensors, **dict(description.get("extra_state") or {})})
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error.__cause__
+    check_weights({net.name: G}, progress["images_shown"], infinite)
+    averaged = description.get("averaged") is not False
+    return Trained(
+        file, config, progress["images_shown"], G.to(device), estimate=False, averaged=averaged, packages=packages
+    )
 
 
 def generating(model: dict[str, Any]) -> Net:

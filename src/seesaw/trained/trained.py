@@ -43,6 +43,7 @@ class Trained:
         G: the generator, or a VAE's decoder.
         D: makes the discriminator when it is first asked for; None where there is none.
         estimate: whether BatchNorm's statistics are estimated for the weights of G before the first sample.
+        averaged: whether G is the average over training, and not the raw one.
         packages: own packages that the caller named.
 
     Attributes:
@@ -59,9 +60,10 @@ class Trained:
         G: nn.Module,
         D: Callable[[], nn.Module] | None = None,
         estimate: bool = True,
+        averaged: bool = True,
         packages: Sequence[str] = (),
     ) -> None:
-        self.packages = packages
+        self.averaged, self.packages = averaged, packages
         self.path, self.config, self.images_shown = path, config, images_shown
         self._G, self._D, self._estimate = G.eval().requires_grad_(False), D, estimate
         data = config["data"]
