@@ -29,7 +29,7 @@ OWN = ROOT / "tests" / "extension"
 
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
-NAMES = ("train", "advise", "prepare", "sample", "evaluate", "certify", "compare", "stylize", "search")
+NAMES = ("train", "advise", "prepare", "sample", "export", "evaluate", "certify", "compare", "stylize", "search")
 START = re.compile(rf"(?:^|\s)(?:(train)\.py|(seesaw)(?= (?:{'|'.join(NAMES)})\b)|(make) train)(?=\s|$)")
 
 NOT_CHECKED = {
