@@ -1,17 +1,17 @@
 """What `seesaw.load` takes beside importing torch: python benchmarks/loading.py [--rounds 5]
 
-Each time is a new process that imports torch, or loads a checkpoint and draws one sample, in turns. The checkpoints are of the
-models as they start, with optimiser states left out. Writes benchmarks/results/loading.json.
+Each time is the CPU seconds of a new process with one thread that imports torch, or loads a checkpoint, in turns. The checkpoints
+are of the models as they start, with optimiser states left out. Writes benchmarks/results/loading.json.
 """
 
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ MODELS = {
 
 TORCH = "import torch"
 LOAD = "import seesaw; run = seesaw.load({path!r}, device='cpu')"
-SAMPLE = f"{LOAD}; run.sample(1)"
 
 
 def checkpoint(overrides: list[str], path: Path) -> Path:
@@ -48,11 +47,12 @@ def checkpoint(overrides: list[str], path: Path) -> Path:
 
 
 def seconds(program: str) -> float:
-    """Of a process that runs the program."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    start = time.perf_counter()
+    """CPU seconds of a process that runs the program."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-    return time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def measure(rounds: int, folder: Path) -> dict[str, Any]:
@@ -62,7 +62,6 @@ def measure(rounds: int, folder: Path) -> dict[str, Any]:
     }
     programs = {"import torch": TORCH}
     programs |= {f"load {name}": LOAD.format(path=path) for name, path in paths.items()}
-    programs |= {f"load and sample {name}": SAMPLE.format(path=path) for name, path in paths.items()}
     for program in programs.values():
         seconds(program)
     turns = [{name: seconds(program) for name, program in programs.items()} for _ in range(rounds)]
@@ -80,7 +79,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(given.rounds, Path(folder))
     command = f"python benchmarks/loading.py --rounds {given.rounds}"
-    RESULTS.write_text(json.dumps({"origin": origin(command), "seconds": found}, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(
+        json.dumps({"origin": origin(command, "one thread, CPU seconds"), "seconds": found}, indent=1) + "\n",
+        encoding="utf-8",
+    )
     for name, each in found.items():
         print(f"{name:<42}{each['median']:>6.2f} s  {each['over_torch']:>+6.2f} s over torch")
 
