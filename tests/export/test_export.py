@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,13 +19,17 @@ from seesaw.cli.main import main
 from seesaw.export.program import inputs
 from seesaw.trained.exported import read_weights
 
-QUICK = (("dcgan_small", True), ("stylegan2_small", False), ("progan_small", False))
-CASES = [
-    pytest.param(model, labels, marks=() if (model, labels) in QUICK else pytest.mark.slow)
-    for model in MODELS
-    for labels in (False, True)
-    if not labels or takes_labels(model)
-]
+
+def cases(*quick: tuple[str, bool]) -> list[Any]:
+    """Every model of conf/model, with labels and without; those in `quick` in every run of the tests."""
+    return [
+        pytest.param(model, labels, marks=() if (model, labels) in quick else pytest.mark.slow)
+        for model in MODELS
+        for labels in (False, True)
+        if not labels or takes_labels(model)
+    ]
+
+
 LEVEL = 2 / 255
 """One level of 8 bits, of images in [-1, 1]."""
 
@@ -33,7 +38,9 @@ def call(*arguments: str | Path) -> None:
     assert main(["export", *map(str, arguments)]) == 0
 
 
-@pytest.mark.parametrize(("model", "labels"), CASES)
+@pytest.mark.parametrize(
+    ("model", "labels"), cases(("dcgan_small", True), ("stylegan2_small", False), ("progan_small", False))
+)
 def test_weights_are_loaded_with_equal_images(model: str, labels: bool, tmp_path: Path) -> None:
     run = seesaw.load(path := small_run(tmp_path / "run", model, labels), "last")
     call(path, "--to", "safetensors", "--out", tmp_path / "g.safetensors")
@@ -49,7 +56,7 @@ def test_weights_are_loaded_with_equal_images(model: str, labels: bool, tmp_path
         assert np.array_equal(np.asarray(image), np.asarray(run.grid()))
 
 
-@pytest.mark.parametrize(("model", "labels"), CASES)
+@pytest.mark.parametrize(("model", "labels"), cases(("dcgan_small", True)))
 def test_programs_give_the_images_of_the_run_in_batches_of_any_size(model: str, labels: bool, tmp_path: Path) -> None:
     run = seesaw.load(path := small_run(tmp_path / "run", model, labels), device="cpu")
     call(path, "--to", "onnx", "--out", tmp_path / "g.onnx")
