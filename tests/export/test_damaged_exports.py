@@ -63,6 +63,27 @@ def test_a_file_that_was_cut_off_is_refused(share: float, here: Path) -> None:
     assert "g.safetensors is cut off or damaged" in refused("g.safetensors")
 
 
+def test_an_onnx_file_is_held_to_the_checksum_beside_it(made: Path, tmp_path: Path) -> None:
+    assert (
+        main(["export", str(made / "run"), "--which", "last", "--to", "onnx", "--out", str(tmp_path / "g.onnx")]) == 0
+    )
+    run, content = seesaw.load(tmp_path / "g.onnx"), (tmp_path / "g.onnx").read_bytes()
+    with pytest.raises(seesaw.UserError, match="an ONNX file gives no gradients"):
+        run.forward(run.latents(2).requires_grad_())
+    for other in (content[:-9], content.replace(b"images_shown: 64", b"images_shown: 65", 1)):
+        (tmp_path / "g.onnx").write_bytes(other)
+        assert "g.onnx was altered or is damaged: it does not fit the checksum in g.onnx.json" in refused(
+            tmp_path / "g.onnx"
+        )
+    listed = {"seesaw": {"files": {"g.onnx": exported.sha256_of(tmp_path / "g.onnx")}}}
+    (tmp_path / "g.onnx").write_bytes(b"no program")
+    listed["seesaw"]["files"]["g.onnx"] = exported.sha256_of(tmp_path / "g.onnx")
+    (tmp_path / "g.onnx.json").write_text(json.dumps(listed), encoding="utf-8")
+    assert "g.onnx is damaged, or was not written by seesaw export" in refused(tmp_path / "g.onnx")
+    (tmp_path / "g.onnx.json").unlink()
+    assert "g.onnx.json is missing or cannot be read" in refused(tmp_path / "g.onnx")
+
+
 def test_one_altered_bit_of_a_weight_is_refused(here: Path) -> None:
     content = bytearray((here / "g.safetensors").read_bytes())
     content[-3] ^= 1

@@ -91,7 +91,7 @@ class Trained:
     @property
     def device(self) -> torch.device:
         """Where the generator lies."""
-        return next(self._G.parameters()).device
+        return next((p.device for p in self._G.parameters()), torch.device("cpu"))
 
     @cached_property
     def generator(self) -> nn.Module:
