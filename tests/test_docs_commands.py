@@ -33,7 +33,7 @@ FENCED = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
 NAMES = (
     *("train", "advise", "prepare", "sample", "evaluate", "certify", "compare", "stylize", "search"),
-    *("interpolate", "mix", "project", "directions", "nearest", "film"),
+    *("interpolate", "mix", "project", "directions", "nearest", "film", "export"),
 )
 START = re.compile(rf"(?:^|\s)(?:(train)\.py|(seesaw)(?= (?:{'|'.join(NAMES)})\b)|(make) train)(?=\s|$)")
 

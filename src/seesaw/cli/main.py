@@ -1,5 +1,5 @@
 """The command `seesaw`: train, rerun, fork, advise, prepare, sample, interpolate, mix, project, directions, nearest, film,
-preview, evaluate, certify, compare, stylize, search, new, completion."""
+export, preview, evaluate, certify, compare, stylize, search, new, completion."""
 
 import argparse
 import sys
@@ -11,6 +11,7 @@ from seesaw.cli import (
     completion,
     directions,
     evaluate,
+    export,
     film,
     fork,
     interpolate,
@@ -35,7 +36,7 @@ from seesaw.training.error_messages import error_message, plain_notices, wants_t
 
 COMMANDS = (
     *(train, rerun, fork, advise, prepare),
-    *(sample, interpolate, mix, project, directions, nearest, film),
+    *(sample, interpolate, mix, project, directions, nearest, film, export),
     *(preview, evaluate, certify, compare, stylize, search, new, completion),
 )
 """In the order of the help page."""

@@ -99,7 +99,7 @@ class Generator(Truncated):
     def synthesis(self, w: Tensor) -> Tensor:
         """The w of each layer, (B, layers, w_dim), to images (B, C, H, W)."""
         of_layer = w.unbind(1)
-        x = self.first(self.const.expand(len(w), -1, -1, -1), of_layer[0])
+        x = self.first(self.const.expand(w.shape[0], -1, -1, -1), of_layer[0])  # `len` would fix the batch of an export
         rgb: Tensor = self.to_rgb[0](x, of_layer[1])
         for k, block in enumerate(self.blocks):
             x = block(x, of_layer[2 * k + 1], of_layer[2 * k + 2])

@@ -16,8 +16,10 @@ from seesaw.config.nodes import build_node
 from seesaw.config.values import check
 from seesaw.errors import UserError
 from seesaw.shared.finite import check_weights, infinite_buffers
+from seesaw.trained import exported
+from seesaw.trained.onnx_file import SUFFIX, read_onnx
 from seesaw.trained.trained import Trained
-from seesaw.training.checkpoint_file import allowed_parts, checkpoint_of
+from seesaw.training.checkpoint_file import allowed_parts, checkpoint_of, of_this_version
 from seesaw.training.checkpoint_file import load as read_checkpoint
 
 
@@ -29,6 +31,9 @@ class Net(NamedTuple):
     raw: str
     name: str
 
+
+PROGRAM = ".pt2"
+"""A program of torch's, which seesaw does not run."""
 
 NETS = {"G": Net("G", "G_ema", "G", "G"), "decoder": Net("decoder", "decoder_ema", "decoder", "decoder")}
 """The networks that make images, by their key in `config.model`: a GAN's and a VAE's."""
@@ -44,7 +49,7 @@ def load(
     """Load what a run has trained.
 
     Args:
-        run: a run folder, or a checkpoint file.
+        run: a run folder, a checkpoint file, or what `seesaw export` wrote to safetensors, hub or onnx.
         which: of a run folder the checkpoint `best`, `last`, or another file name of checkpoints/ without .ckpt.
         packages: own packages whose classes the file may name; any class and function in them may be called.
         raw: the generator itself in the place of its average.
@@ -55,7 +60,10 @@ def load(
             holds no generator.
     """
     check_packages(packages)
-    path = checkpoint_of(Path(run).expanduser(), which)
+    path = Path(run).expanduser()
+    if exported.is_folder(path) or path.suffix in (exported.SUFFIX, SUFFIX, PROGRAM):
+        return from_export(path, packages, raw, on(device))
+    path = checkpoint_of(path, which)
     return from_checkpoint(path, read_checkpoint(path), packages, raw, on(device))
 
 
@@ -87,7 +95,50 @@ def from_checkpoint(
             raise UserError(f"{path}: {error}") from error.__cause__
 
     D = make_discriminator if "D" in model else None
-    return Trained(path, config, shown, G.to(device), D, estimate=not raw, packages=packages)
+    return Trained(path, config, shown, G.to(device), D, estimate=not raw, averaged=not raw, packages=packages)
+
+
+def from_export(path: Path, packages: Sequence[str], raw: bool, device: torch.device) -> Trained:
+    """The generator of what `seesaw export` wrote. Its BatchNorm has the statistics that it was exported with."""
+    if path.suffix == PROGRAM:
+        raise UserError(
+            f"{path} is a program, which torch.export.load runs; seesaw.load reads exports to safetensors, hub and onnx"
+        )
+    if raw:
+        raise UserError(f"{path} is an export and holds one generator: leave out raw, or load the run")
+    if path.suffix == SUFFIX:
+        made, description = read_onnx(path)
+        config, shown = of_export(description, path)
+        return exported_run(path, config, shown, made, description, packages)
+    file = exported.weights_of_folder(path) if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{path}: there is no such file")
+    tensors, description = exported.read_weights(file)
+    config, shown = of_export(description, file)
+    try:
+        net = generating(allowed_parts(config, packages)["model"])
+        G = build(config["model"][net.key], f"model.{net.key}", packages)
+        infinite = infinite_buffers(G)
+        with_weights(G, {**tensors, **dict(description.get("extra_state") or {})})
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error.__cause__
+    check_weights({net.name: G}, shown, infinite)
+    return exported_run(file, config, shown, G.to(device), description, packages)
+
+
+def of_export(description: dict[str, Any], path: Path) -> tuple[dict[str, Any], int]:
+    """Configuration and images shown of an export's description. UserError: another version wrote it."""
+    progress = {"images_shown": description["images_shown"]}
+    saved = {"config": description["config"], "progress": progress, "format": description.get("format")}
+    return of_this_version(saved, path)["config"], progress["images_shown"]
+
+
+def exported_run(
+    path: Path, config: dict[str, Any], shown: int, G: nn.Module, description: dict[str, Any], packages: Sequence[str]
+) -> Trained:
+    """What was exported, which keeps no discriminator."""
+    averaged = description.get("averaged") is not False
+    return Trained(path, config, shown, G, estimate=False, averaged=averaged, packages=packages)
 
 
 def generating(model: dict[str, Any]) -> Net:

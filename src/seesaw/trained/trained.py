@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -43,6 +44,7 @@ class Trained:
         G: the generator, or a VAE's decoder.
         D: makes the discriminator when it is first asked for; None where there is none.
         estimate: whether BatchNorm's statistics are estimated for the weights of G before the first sample.
+        averaged: whether G is the average over training, and not the raw one.
         packages: own packages that the caller named.
 
     Attributes:
@@ -59,9 +61,10 @@ class Trained:
         G: nn.Module,
         D: Callable[[], nn.Module] | None = None,
         estimate: bool = True,
+        averaged: bool = True,
         packages: Sequence[str] = (),
     ) -> None:
-        self.packages = packages
+        self.averaged, self.packages = averaged, packages
         self.path, self.config, self.images_shown = path, config, images_shown
         self._G, self._D, self._estimate = G.eval().requires_grad_(False), D, estimate
         data = config["data"]
@@ -88,7 +91,7 @@ class Trained:
     @property
     def device(self) -> torch.device:
         """Where the generator lies."""
-        return next(self._G.parameters()).device
+        return next((p.device for p in self._G.parameters()), torch.device("cpu"))
 
     @cached_property
     def generator(self) -> nn.Module:
@@ -126,7 +129,8 @@ class Trained:
             raise UserError(
                 f"{self.path} lies in no run folder with a metrics.csv, so there are no figures of training"
             )
-        return pd.read_csv(file, on_bad_lines="skip")
+        text = file.read_text(encoding="utf-8", errors="replace")
+        return pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), on_bad_lines="skip")  # a kill tears the last line
 
     def latents(self, n: int, seed: int = 0) -> Tensor:
         """Latents, standard normal float32 (n, z_dim) on the CPU: those that `sample`, and `seesaw sample --seed`, take."""
@@ -206,7 +210,9 @@ class Trained:
         G = self._style_based("w")
         if y is not None:
             raise UserError("w already holds the labels: give y with z")
-        w = w.to(self.device)
+        w, layers, w_dim = w.to(self.device), G.layers, len(G.w_avg)
+        if tuple(w.shape[1:]) not in ((w_dim,), (layers, w_dim)):
+            raise UserError(f"w is of shape {list(w.shape)}; it must be (n, {w_dim}) or (n, {layers}, {w_dim})")
         w = w[:, None].expand(-1, G.layers, -1) if w.ndim == 2 else w
         return cast(Tensor, G.synthesis(G.truncated(w)))
 
@@ -281,6 +287,8 @@ class Trained:
 
     def _inputs(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Latents and labels on G's device, as G takes them."""
+        if z.ndim != 2 or z.shape[1] != self.z_dim:
+            raise UserError(f"z is of shape {list(z.shape)}; it must be (n, {self.z_dim})")
         if self.classes and y is None:
             raise UserError(f"this model takes labels: give y, {len(z)} integers from 0 to {self.classes - 1}")
         labels = None if y is None else cast(Tensor, sampling.labels(len(z), self.classes, 0, y)).to(self.device)

@@ -85,7 +85,7 @@ class Mapping(nn.Module):
         with without_autocast(self.layers[0].weight):  # type: ignore[arg-type]
             if self.embedding is not None:
                 labels = of_model(y)
-                of_class = one_hot(labels.flatten(), self.classes).view(len(labels), -1)
+                of_class = one_hot(labels.flatten(), self.classes).view(labels.shape[0], -1)
                 given.append(self.norm(self.embedding(of_class.to(self.embedding.weight))))
             w: Tensor = self.layers(torch.cat(given, 1))
         return w
