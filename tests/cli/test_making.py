@@ -98,3 +98,19 @@ def test_its_own_tests_pass(project: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
     assert "5 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [["trainer.devices=2"], ["-m", "seed=0,1", "hydra/launcher=joblib"]], ids=["ranks", "jobs"])
+def test_other_processes_find_the_package(how: list[str], project: Path) -> None:
+    """A file of the project that is called like a module of Python's shadows it in none of them."""
+    (project / "json.py").write_text("raise RuntimeError('this is not json')")
+    (project / "yaml.py").write_text("raise RuntimeError('this is not yaml')")
+    program = project.parent / "program.py"  # in another folder, as the installed command is
+    program.write_text("import sys\nfrom seesaw.cli.main import main\nsys.exit(main())\n")
+    chosen = ["packages=[fresh_gan]", "model=conditional", "data=squares", "loss=exponential", "metrics=none", "kimg=0.016"]
+    command = [sys.executable, str(program), "train", "--config-dir", "conf", *chosen, "logger=csv", "trainer=cpu", *how]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(project.glob("runs/*/checkpoints/last.ckpt")) or len(list(project.glob("runs/*/*/checkpoints/last.ckpt"))) == 2

@@ -16,6 +16,7 @@ from seesaw.errors import Notice, UserError
 from seesaw.gan.batch import AdversarialBatch
 from seesaw.gan.losses import CrossEntropyD, DiscriminatorLoss
 from seesaw.gan.module import GAN
+from seesaw.metrics.evaluator import Evaluator
 from seesaw.metrics.metric import Metric, named
 from seesaw.training.dry_run import check_step
 from seesaw.training.interface import notice_range
@@ -204,6 +205,13 @@ def test_a_metric_that_gives_no_number_is_refused(given: Any, words: str) -> Non
     with pytest.raises(UserError, match=rf"metrics.measures.own: .*OwnMetric returned {words} as own; expected is a float"):
         named("own", OwnMetric(), given)
     assert named("own", OwnMetric(), torch.tensor(2.0)) == {"own": 2.0}  # type: ignore[arg-type]
+
+
+def test_a_metric_of_ones_own_is_tried_before_training() -> None:
+    reference = SimpleNamespace(features=torch.zeros(4, 2))
+    evaluator: Any = SimpleNamespace(reference=reference, measures={"own": OwnMetric()}, extractor=None, gate=None)
+    with pytest.raises(UserError, match=r"metrics.measures.own: .*OwnMetric returned a NoneType as own"):
+        Evaluator.try_own(evaluator)
 
 
 def test_losses_of_seesaw_pass() -> None:

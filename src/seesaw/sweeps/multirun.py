@@ -72,6 +72,7 @@ class SweepCallback(Callback):
         UNRECORDED.clear()
         SweepCallback.aside = None
         if not in_this_process(config.hydra.launcher):
+            os.environ.setdefault("PYTHONSAFEPATH", "1")  # else no file of the current folder could be called as a module is
             share_threads(config.hydra.launcher)
             spare_controllers(config.hydra.launcher)
             leave_time_to_save(config.hydra.launcher)

@@ -106,6 +106,7 @@ def test_what_identifies_a_run_is_pinned(tmp_path: Path) -> None:
     assert set(PINNED) <= read_run(tmp_path / "run").config.keys()
 
 
+@pytest.mark.slow
 def test_the_stop_button_ends_a_run_as_ctrl_c_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
