@@ -11,6 +11,7 @@ from PIL import Image
 from sampled_runs import FAMILIES, family_run, printed_by, refused_by
 from small_disks import can_mount, small_disk
 
+from seesaw.cli.train import main as train
 from seesaw.functional.latents import norm_range
 from seesaw.functional.pixels import to_stored
 from seesaw.latents.model import Chosen, open_model
@@ -66,12 +67,15 @@ def test_an_image_that_g_made_is_found_again(
 def test_the_distance_falls_for_images_of_training_and_held_out(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Of nets that were trained for a few seconds; without training a DCGAN's images are all alike."""
     monkeypatch.chdir(tmp_path)
-    family_run(tmp_path / "run", family, "data.holdout=0.2")
+    kimg = 20 if family == "dcgan" else 2
+    brief = ("metrics=none", "logger=none", "trainer=cpu", f"kimg={kimg}", "data.holdout=0.2", "run_dir=run")
+    assert train([*FAMILIES[family], *brief]) == 0
     printed_by(["project", "run", "train:3", "held-out:5", "--steps", "100"], capsys)
     for name in ("train-3", "held-out-5"):
         found = figures("projected", name)
-        assert found["distance"] < 0.97 * found["distance_start"] < found["distance_random"]
+        assert found["distance"] < 0.95 * found["distance_start"] < found["distance_random"]
 
 
 def test_files_of_a_projection_fit_together(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
