@@ -109,7 +109,8 @@ def effects() -> dict[str, Any]:
     rows = {}
     for effect in found_effects(runs, primary):
         paired, unpaired = effect.variances
-        rows[effect.change] = effect._asdict() | {"metric": primary, "variance unpaired / paired": unpaired / paired}
+        ratio = unpaired / paired if paired else None  # a balance that never acted changes nothing
+        rows[effect.change] = effect._asdict() | {"metric": primary, "variance unpaired / paired": ratio}
     return rows
 
 

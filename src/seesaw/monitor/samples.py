@@ -105,7 +105,7 @@ class ModeDropping(Rule):
         self,
         fall: float = 0.6,
         recall: float = 0.35,
-        floor: float = 0.2,
+        floor: float = 0.35,
         plunge: float = 0.3,
         kept: float = 0.8,
         formed: float = 0.15,
