@@ -91,8 +91,6 @@ def filled(words: tuple[str, ...], pictures: Path) -> list[str]:
         key, equals, value = word.partition("=")
         if word in ("…", "..."):
             continue
-        if key == "packages":  # what `seesaw new my_gan` writes has the names of tests/extension
-            value = value.replace("my_gan", "own_gan")
         if key == "data.root":
             value = str(pictures)
         out.append(f"{key}{equals}{'x' if value == '…' else value}")
