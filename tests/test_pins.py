@@ -15,6 +15,9 @@ PROJECT = tomllib.loads(PYPROJECT)["project"]
 REQUIRED = sorted(
     {*PROJECT["dependencies"], *(r for extra in PROJECT["optional-dependencies"].values() for r in extra)}
 )
+UNPINNED = {"trackio": "0.43 takes no pillow above 12, and constraints.txt holds 13 (docs/trackers.md)"}
+"""What constraints.txt cannot hold beside the rest, with the reason."""
+
 LINES = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
 CONSTRAINTS = {canonicalize_name(Requirement(line).name): Requirement(line) for line in LINES}
 
@@ -43,7 +46,7 @@ def test_versions_with_known_harm_are_excluded_with_the_reason(
     assert reason in written.partition("#")[2]
 
 
-@pytest.mark.parametrize("required", REQUIRED)
+@pytest.mark.parametrize("required", [r for r in REQUIRED if Requirement(r).name not in UNPINNED])
 def test_every_direct_dependency_has_a_tried_version_that_is_allowed(required: str) -> None:
     asked = Requirement(required)
     assert asked.specifier.contains(version_of(CONSTRAINTS[canonicalize_name(asked.name)]), prereleases=True)
@@ -63,7 +66,7 @@ def test_what_is_required_indirectly_has_a_tried_version_too() -> None:
     assert {"lightning-utilities", "antlr4-python3-runtime", "protobuf", "sympy", "setuptools"} <= set(CONSTRAINTS)
 
 
-@pytest.mark.parametrize("extra", ["sweep", "dashboard", "tensorboard", "efflite"])
+@pytest.mark.parametrize("extra", ["sweep", "dashboard", "tensorboard", "efflite", "mlflow", "video", "export"])
 def test_an_extra_asks_the_same_of_a_package_as_the_others(extra: str) -> None:
     """`dev` repeats what the other extras hold."""
     dev = {Requirement(r).name: Requirement(r).specifier for r in PROJECT["optional-dependencies"]["dev"]}
