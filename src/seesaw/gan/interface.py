@@ -9,21 +9,40 @@ from seesaw.types import Fake, UserError
 
 
 def adapt_players(G: nn.Module, D: nn.Module) -> None:
-    """Let a G give a tensor or a list of them in the place of a `Fake`, a D one logit a sample as (B, 1) or (B, 1, 1, 1), and
-    both leave out the argument for labels. By hooks, so weights keep their names; seesaw's own players need none.
+    """Adapt both players, see `adapt_generator` and `adapt_discriminator`. By hooks, so weights keep their names; seesaw's own
+    players need none.
 
     Raises:
         ValueError: G has no `z_dim`.
     """
+    adapt_generator(G)
+    adapt_discriminator(D)
+
+
+def adapt_generator(G: nn.Module) -> None:
+    """Let a G give a tensor or a list of them in the place of a `Fake`, and leave out the argument for labels.
+
+    Raises:
+        ValueError: it has no `z_dim`.
+    """
     z_dim = getattr(G, "z_dim", None)
     if not isinstance(z_dim, int) or z_dim < 1:
         raise ValueError(f"{class_of(G)} has no z_dim; a generator has the length of its latents as the attribute z_dim")
-    for player, give in ((G, as_fake), (D, as_logits)):
-        if not is_own(player):
-            continue
-        if not takes_labels(player):
-            player.register_forward_pre_hook(without_labels)
-        player.register_forward_hook(give)
+    adapt(G, as_fake)
+
+
+def adapt_discriminator(D: nn.Module) -> None:
+    """Let a D give one logit a sample as (B, 1) or (B, 1, 1, 1), and leave out the argument for labels."""
+    adapt(D, as_logits)
+
+
+def adapt(player: nn.Module, give: Any) -> None:
+    """Register the hooks of a player that is not seesaw's."""
+    if not is_own(player):
+        return
+    if not takes_labels(player):
+        player.register_forward_pre_hook(without_labels)
+    player.register_forward_hook(give)
 
 
 def class_of(thing: object) -> str:

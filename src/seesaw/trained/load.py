@@ -15,6 +15,7 @@ from seesaw.config.allowed import check_packages, refuse_foreign, refuse_unknown
 from seesaw.config.nodes import build_node
 from seesaw.config.values import check
 from seesaw.errors import UserError
+from seesaw.gan.interface import adapt_discriminator, adapt_generator
 from seesaw.shared.finite import check_weights, infinite_buffers
 from seesaw.trained import exported
 from seesaw.trained.onnx_file import SUFFIX, read_onnx
@@ -80,7 +81,7 @@ def from_checkpoint(
     try:
         model = allowed_parts(config, packages)["model"]
         net = generating(model)
-        G = build(model[net.key], f"model.{net.key}", packages)
+        G = build_generator(model, net, packages)
         infinite = infinite_buffers(G)
         restore(G, checkpoint.get("state_dict"), net.raw if raw else net.average)
     except UserError as error:
@@ -90,6 +91,7 @@ def from_checkpoint(
     def make_discriminator() -> nn.Module:
         try:
             D = build(model["D"], "model.D", packages)
+            adapt_discriminator(D)
             return restore(D, checkpoint.get("state_dict"), "D")
         except UserError as error:
             raise UserError(f"{path}: {error}") from error.__cause__
@@ -117,7 +119,7 @@ def from_export(path: Path, packages: Sequence[str], raw: bool, device: torch.de
     config, shown = of_export(description, file)
     try:
         net = generating(allowed_parts(config, packages)["model"])
-        G = build(config["model"][net.key], f"model.{net.key}", packages)
+        G = build_generator(config["model"], net, packages)
         infinite = infinite_buffers(G)
         with_weights(G, {**tensors, **dict(description.get("extra_state") or {})})
     except UserError as error:
@@ -165,6 +167,17 @@ def build(node: Any, where: str, packages: Sequence[str]) -> nn.Module:
     if not isinstance(net, nn.Module):
         raise UserError(f"{where}: {type(net).__name__} is no torch.nn.Module")
     return net.to(memory_format=torch.channels_last)
+
+
+def build_generator(model: dict[str, Any], net: Net, packages: Sequence[str]) -> nn.Module:
+    """The network of a node `model` that makes images, in the form that training gives it. UserError: see `build`; or it is no
+    generator."""
+    G = build(model[net.key], f"model.{net.key}", packages)
+    try:
+        adapt_generator(G)
+    except ValueError as error:
+        raise UserError(f"model.{net.key}: {error}") from error
+    return G
 
 
 def restore(net: nn.Module, state: Any, prefix: str) -> nn.Module:
