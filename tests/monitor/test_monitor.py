@@ -198,7 +198,8 @@ def test_late_in_a_run_samples_that_stay_bad_are_stalled() -> None:
 
 def test_samples_without_form_drop_no_modes() -> None:
     """Points scattered about find a mode more or less."""
-    scattered = lambda t: {"distance": 4.0 - t, "precision": 0.05 + 0.05 * t, "mode_share": 0.4 if t < 0.5 else 0.1}  # noqa: E731
+    few = lambda t: {"mode_share": 0.4 if t < 0.5 else 0.1, "coverage": 0.2}  # noqa: E731
+    scattered = lambda t: {"distance": 4.0 - t, "precision": 0.05 + 0.05 * t, **few(t)}  # noqa: E731
     assert {verdict.state for verdict in watched(scattered, shipped())} == {"warming_up", "healthy"}
 
 
@@ -293,8 +294,13 @@ def test_history_answers_what_rules_ask() -> None:
     assert history.median("distance") == 3
     assert math.isnan(history.now("distance"))
     assert math.isnan(history.held("coverage"))
-    assert not history.improving(0.4, 0.0)  # the best of the last two fifths is 3, and before it was 2
-    assert history.improving(0.6, 0.0)
+    assert history.improving(0.4, 0.0)  # 3 in the last two fifths; before, two in a row had 4 at most
+    worse = History([Record(1000 * k, {"distance": v}) for k, v in enumerate([4.0, 2.0, 2.5, 3.0, 3.0], 1)], 10_000)
+    assert not worse.improving(0.4, 0.0)
+    assert worse.improving(0.8, 0.0)
+    swings = [5.0, 4.0, 4.0, 1.0, 4.0, 4.0]  # one lucky value is no progress
+    lucky = History([Record(1000 * k, {"distance": v}) for k, v in enumerate(swings, 1)], 10_000)
+    assert not lucky.improving(0.5, 0.0)
 
 
 class Always(Rule):
@@ -319,7 +325,7 @@ def test_the_first_rule_that_finds_something_decides_and_a_sure_one_needs_no_war
         (lambda: Collapsed(vendi=1.5), "vendi is 1.5; it must be from 0 to 1"),
         (lambda: Diverging(growth=1.0), "growth is 1.0; it must be above 1"),
         (lambda: Relapsed(beyond=-1.0), "beyond is -1.0; it must be at least 0"),
-        (lambda: Relapsed(worse=1.0), "worse is 1.0; it must be above 1"),
+        (lambda: Relapsed(lost=2.0), "lost is 2.0; it must be from 0 to 1"),
         (lambda: NoProgress(late=2.0), "late is 2.0; it must be from 0 to 1"),
         (lambda: Memorising(copies=1.0), "copies is 1.0; it must be below 0"),
     ],

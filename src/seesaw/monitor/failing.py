@@ -43,37 +43,35 @@ class Diverging(Rule):
 
 
 class Relapsed(Rule):
-    """A run loses what it had won: its distance is worse than at the first evaluation, though it had come down a long way; or it
-    is far above its best, and the coverage has gone too.
+    """A run loses what it had won: its distance is worse than at the first evaluation, though it had come down a long way; or its
+    coverage is gone, and with it the quality, or else `ModeDropping` would have found it.
 
     Args:
         beyond: how far above its first value, as a part of what it had come down.
         half: the distance must have come down to this part of its first value before.
-        worse: the distance over its least, from which on the second of the two counts.
-        lost: the coverage then, or the share of modes: what is left of the best that two evaluations in a row had reached.
+        lost: of the coverage, or where it is not measured of the share of modes: what is left of the best that two evaluations
+            in a row had reached.
+        floor: that best, from which on a fall counts.
     """
 
     state = "diverging"
     advice = "a lower learning rate from an earlier checkpoint on, schedule=cosine, penalty=r1 or its gamma higher"
 
-    def __init__(self, beyond: float = 0.2, half: float = 0.5, worse: float = 1.6, lost: float = 0.6) -> None:
+    def __init__(self, beyond: float = 0.2, half: float = 0.5, lost: float = 0.6, floor: float = 0.3) -> None:
         if not beyond >= 0:
             raise ValueError(f"beyond is {beyond}; it must be at least 0")
-        check_shares(half=half, lost=lost)
-        check_factors(worse=worse)
-        self.beyond, self.half, self.worse, self.lost = beyond, half, worse, lost
+        check_shares(half=half, lost=lost, floor=floor)
+        self.beyond, self.half, self.lost, self.floor = beyond, half, lost, floor
 
     def __call__(self, history: History) -> Finding | None:
         first, least, now = history.first("distance"), history.least("distance"), history.now("distance")
         if 0 < least < self.half * first and now > first + self.beyond * (first - least):
             return Finding(f"the distance is {now:.3g}, above its first value of {first:.3g}, though it had reached {least:.3g}")
-        if not history.grown or not now > self.worse * least > 0:
-            return None
-        for name, words in (("coverage", "coverage"), ("mode_share", "the share of modes found")):
-            left, best = history.now(name), history.held(name)
-            if left < self.lost * best:
-                rose = f"the distance rose to {now:.3g} from {least:.3g}"
-                return Finding(f"{rose}, and {words} fell from {best:.2f} to {left:.2f}: the run loses what it had won")
+        name, words = ("coverage",) * 2 if history.series("coverage") else ("mode_share", "the share of modes found")
+        left, best = history.now(name), history.held(name)
+        if history.grown and best >= self.floor and left < self.lost * best:
+            gone = f"{words} fell from {best:.2f} to {left:.2f}"
+            return Finding(f"{gone}, and the distance is {now:.3g}: the run loses what it had won")
         return None
 
 

@@ -98,8 +98,12 @@ class History:
 
     def improving(self, share: float, by: float) -> bool:
         """Whether the best distance of the last `share` of the images shown is better than the best before by more than the
-        part `by` of its size; true while there is nothing to compare with."""
-        before, after = self._parts("distance", share)
-        if not before or not after:
-            return True
-        return min(after) < min(before) - by * abs(min(before))
+        part `by` of its size; true while there is nothing to compare with. The best that two evaluations in a row had: one
+        lucky value does not count, unless a part has no other."""
+        before, after = (_steady(values) for values in self._parts("distance", share))
+        return math.isnan(before) or math.isnan(after) or after < before - by * abs(before)
+
+
+def _steady(values: list[float]) -> float:
+    """The least value that two in a row did not exceed; the value itself where there is one, nan without any."""
+    return min((max(pair) for pair in pairwise(values)), default=values[0] if values else NAN)
