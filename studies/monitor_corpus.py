@@ -4,10 +4,13 @@ Every run is healthy by construction (a shipped recipe, made small) or has one f
 truth comes from what was done to it and from no figure that the monitor reads. The short families set the thresholds of
 conf/monitor/default.yaml; the held-out families test them, and run after those are committed. Resumable: a finished run is not
 run again, and the figures of each are kept, so that the monitor can judge them once more (--judge judges, and runs nothing).
-Writes studies/results/monitor_corpus.json. Runs are made many to a process, since starting one would take as long as a run.
+Writes studies/results/monitor_corpus.json, and the figures of all runs, to four digits, into monitor_corpus.jsonl.gz beside
+it: a clone judges these, and makes only the runs that are missing. Runs are made many to a process, since starting one would
+take as long as a run.
 """
 
 import argparse
+import gzip
 import json
 import math
 import multiprocessing
@@ -28,6 +31,7 @@ from origin import origin
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "studies" / "results"
 FOLDER = ROOT / "runs" / "studies" / "monitor_corpus"
+KEPT = RESULTS / "monitor_corpus.jsonl.gz"
 EVALUATIONS = 24
 """Of each run; a verdict needs two that agree, so fewer could not be quick in shares of a run."""
 
@@ -203,6 +207,28 @@ def keep_records(into: dict[str, Any]) -> Any:
     return end
 
 
+def unpack() -> None:
+    """Lay the figures that are committed beside those of this machine, which come first."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if not KEPT.is_file():
+        return
+    for line in gzip.decompress(KEPT.read_bytes()).decode().splitlines():
+        one = json.loads(line)
+        if not (file := FOLDER / f"{one.pop('name')}.json").is_file():
+            file.write_text(json.dumps(one) + "\n", encoding="utf-8")
+
+
+def pack() -> None:
+    """Keep the figures of all runs in one file."""
+    lines = []
+    for file in sorted(FOLDER.glob("*.json")):
+        one = json.loads(file.read_text(encoding="utf-8"))
+        kept = {key: one[key] for key in ("state", "cpu_seconds", "length", "settled", "broken") if key in one}
+        records = [[images, {k: float(f"{v:.4g}") for k, v in values.items()}] for images, values in one.get("records", [])]
+        lines.append(json.dumps({"name": file.stem, **kept, "records": records}))
+    KEPT.write_bytes(gzip.compress("\n".join(lines).encode(), 9, mtime=0))
+
+
 def judge(found: dict[str, Any]) -> list[tuple[float, str, str]]:
     """Share of the run, state and reason at each evaluation, by the committed thresholds."""
     monitor = shipped_monitor()
@@ -277,6 +303,7 @@ def main() -> None:
     parser.add_argument("--judge", action="store_true", help="judge the kept figures once more, and run nothing")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    unpack()
     chosen = [c for c in cases() if args.part in (c.part, "all") and args.only in c.name][: args.limit]
     if args.judge:
         chosen = [case for case in chosen if (FOLDER / f"{case.name}.json").is_file()]
@@ -288,6 +315,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({**how, **parts, "rows": rows}, indent=1)
     (RESULTS / "monitor_corpus.json").write_text(text + "\n", encoding="utf-8")
+    pack()
     print(json.dumps(parts, indent=1))
     for r in rows:
         if r["accused"] == (r["planted"] == "healthy") or r["early"]:
