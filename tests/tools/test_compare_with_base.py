@@ -15,8 +15,8 @@ import compare_with_base
 
 TOOL = Path(compare_with_base.__file__)
 
-HEADER = "kimg,images,loss/D,D/gradient_penalty,rests/D,images_per_sec,drift"
-NEW_HEADER = "kimg,images,train/loss/D,train/D/wgan_gp,balance/skipped/D,train/images_per_sec,eval/drift,eval/fid"
+HEADER = "kimg,images,loss/D,D/gradient_penalty,rests/D,images_per_sec,kid"
+NEW_HEADER = "kimg,images,train/loss/D,train/D/wgan_gp,balance/skipped/D,train/images_per_sec,eval/kid,eval/fid"
 ROWS = ("0.064,64,1.5,0.25,0,1000,", "0.128,128,1.25,0.125,2,1200,0.5")
 NEW_ROWS = ("0.064,64,1.5,0.25,0,7,,", "0.128,128,1.25,0.125,2,8,0.5,30")
 
@@ -51,7 +51,7 @@ def test_equal_runs_have_no_difference_under_the_new_names(tmp_path: Path) -> No
     result = compare(tmp_path, state)
     assert result.differences == []
     assert result.tensors == 3
-    assert result.cells == 11  # two rows of kimg, images, and three values; one drift; no speed
+    assert result.cells == 11  # two rows of kimg, images, and three values; one distance; no speed
     assert result.only_new == ("eval/fid",)
 
 
@@ -98,8 +98,8 @@ def test_checkpoints_without_weights_are_not_equal() -> None:
     [
         ((NEW_ROWS[0], NEW_ROWS[1].replace("1.25", "1.2500001")),
          "cell train/loss/D at 128 images is 1.2500001, in the base 1.25"),
-        ((NEW_ROWS[0].replace("7,,", "7,0.5,"), NEW_ROWS[1]), "cell eval/drift at 64 images is 0.5, in the base empty"),
-        ((NEW_ROWS[0], NEW_ROWS[1].replace("0.5,30", ",30")), "cell eval/drift at 128 images is empty, in the base 0.5"),
+        ((NEW_ROWS[0].replace("7,,", "7,0.5,"), NEW_ROWS[1]), "cell eval/kid at 64 images is 0.5, in the base empty"),
+        ((NEW_ROWS[0], NEW_ROWS[1].replace("0.5,30", ",30")), "cell eval/kid at 128 images is empty, in the base 0.5"),
         ((NEW_ROWS[1],), "cell kimg at 64 images is empty, in the base 0.064"),
         ((*NEW_ROWS, NEW_ROWS[1].replace("128", "192")), "cell kimg at 192 images is 0.192, in the base empty"),
     ],
