@@ -26,7 +26,7 @@ SMALL = [
     "model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=8", "batch_size=16", "penalty=r1", "metrics.n=64",
     "evaluate_kimg=0.032", "logger=none", "trainer=cpu", "precision=exact", "log_kimg=0.048", "checkpoint_kimg=0.032",
     "sample_kimg=10", "kimg=0.16", "monitor.on_unhealthy=rollback", "monitor.patience=2", "monitor.least=1",
-    "monitor.confirm=1", "monitor.warm_up=0", "monitor.updates=0", "~monitor.rules.g_dominates",
+    "monitor.confirm=1", "monitor.warm_up=0", "monitor.updates=0", "~monitor.rules.g_dominates", "~monitor.rules.no_progress",
 ]  # fmt: skip
 
 
