@@ -34,9 +34,14 @@ DISK_ERRORS = {
     errno.ENAMETOOLONG: "a name is too long",
     errno.EISDIR: "a folder stands where a file belongs",
     errno.ENOTDIR: "a file stands where a folder belongs",
+    errno.EEXIST: "a file stands where a folder belongs",
     errno.ELOOP: "it is a link, or its links go in a circle",
 }
 """Errors of a disk, in words."""
+
+
+TORCH_WRITING = ("unexpected pos", "inline_container", "PytorchStreamWriter")
+"""Of these words are torch's errors of a file that it cannot write."""
 
 
 def key(*parts: int | str) -> int:
@@ -77,10 +82,13 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
 
 
 def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:
-    """Call a function that writes. torch reports a write that fails as a RuntimeError without the system's number."""
+    """Call a function that writes. torch reports a write that fails as a RuntimeError without the system's number; any other one
+    is of what is written, such as a network that fails, and passes."""
     try:
         content(file)
     except RuntimeError as error:
+        if not any(words in str(error) for words in TORCH_WRITING):
+            raise
         raise OSError(errno.EIO, "the disk is full, or the file system refused the file") from error
 
 
