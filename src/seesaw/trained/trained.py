@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from seesaw.errors import UserError
 from seesaw.functional.pixels import to_8_bit, to_stored
-from seesaw.functional.resolution import size_of
 from seesaw.functional.truncation import Truncated
 from seesaw.shared import sampling
+from seesaw.trained.facts import facts_of
 from seesaw.trained.inputs import Labels, at_least_one, labels_of, latents_of, psi_of, seed_of
 from seesaw.trained.picture import drawn, how_many, html, pil, png
 
@@ -64,11 +64,8 @@ class Trained:
         self.averaged, self.packages = averaged, packages
         self.path, self.config, self.images_shown = path, config, images_shown
         self._G, self._D, self._estimate = G.eval().requires_grad_(False), D, estimate
-        data = config["data"]
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
-        self.class_names: list[str] = list(data.get("class_names") or [])
-        self.resolution = tuple(size_of(data.get("resolution", 1)))
-        self.channels, self.depth = int(data.get("channels", 2)), int(data.get("depth", 8))
+        self.resolution, self.channels, self.depth, self.class_names = facts_of(config["data"], path)
 
     def __repr__(self) -> str:
         height, width = self.resolution
