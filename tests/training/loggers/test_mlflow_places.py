@@ -19,8 +19,8 @@ def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("odd", "?%")
 def test_a_folder_that_its_address_cannot_hold_is_refused(odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLAlchemy takes what stands behind a ? as options, and decodes a %: the store lay in another folder, or was sought there for
-    minutes."""
+    """SQLAlchemy takes what stands behind a ? as options, and decodes a %: the store lay in another folder, or was sought
+    there for minutes."""
     here = tmp_path / f"half{odd}41"
     here.mkdir()
     monkeypatch.chdir(here)

@@ -71,8 +71,8 @@ class MLflowLog(Tracker):
         self.shown_name, self.artifacts = name or run.name, artifacts
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
         if self._is_file and (odd := next((c for c in self.uri if c in "?%"), "")):  # special in an address
-            raise UserError(f"logger=mlflow: {self._file.parent} has a {odd} in its name, which the address of MLflow's store cannot "
-                            "hold; set MLFLOW_TRACKING_URI, or give the command in another folder")  # fmt: skip
+            raise UserError(f"logger=mlflow: {self._file.parent} has a {odd} in its name, which the address of MLflow's store "
+                            "cannot hold; set MLFLOW_TRACKING_URI, or give the command in another folder")  # fmt: skip
         self._client: Any = None
         self._id = ""
 
