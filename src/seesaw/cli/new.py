@@ -81,7 +81,8 @@ def write(folder: Path, name: str) -> None:
             else:
                 os.rename(made, place)
     except OSError as error:
-        raise UserError(f"{folder} cannot be made: {disk_error(error)}; choose another place") from error
+        why = "a file stands where a folder belongs" if isinstance(error, FileExistsError) else disk_error(error)
+        raise UserError(f"{folder} cannot be made: {why}; choose another place") from error
 
 
 def placed(file: Path, name: str) -> Path:
