@@ -80,3 +80,14 @@ def test_configurations_that_multiply_or_contain_themselves_are_refused_at_once(
     itself["a"] = itself
     with pytest.raises(ValueError, match="more than 60 levels"):
         check_size(itself)
+
+
+def test_an_error_of_what_is_written_is_not_called_one_of_the_disk(tmp_path: Path) -> None:
+    """A network that runs while its images are written may fail, as by too little memory."""
+
+    def fails(file: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(RuntimeError, match="CUDA out of memory"):
+        atomic_write(tmp_path / "a.zip", fails)
+    assert list(tmp_path.iterdir()) == []

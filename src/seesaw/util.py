@@ -39,6 +39,10 @@ DISK_ERRORS = {
 """Errors of a disk, in words."""
 
 
+TORCH_WRITING = ("unexpected pos", "inline_container", "PytorchStreamWriter")
+"""Of these words are torch's errors of a file that it cannot write."""
+
+
 def key(*parts: int | str) -> int:
     """A 63-bit seed from its parts: equal parts give equal seeds on every machine, different ones unrelated seeds."""
     digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
@@ -77,10 +81,13 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
 
 
 def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:
-    """Call a function that writes. torch reports a write that fails as a RuntimeError without the system's number."""
+    """Call a function that writes. torch reports a write that fails as a RuntimeError without the system's number; any other one
+    is of what is written, such as a network that fails, and passes."""
     try:
         content(file)
     except RuntimeError as error:
+        if not any(words in str(error) for words in TORCH_WRITING):
+            raise
         raise OSError(errno.EIO, "the disk is full, or the file system refused the file") from error
 
 

@@ -19,7 +19,7 @@ MISTAKES = {
     "evaluate nope": "nope: there is no such run folder or checkpoint",
     "evaluate .": "holds no last.ckpt; there is no checkpoint yet",
     "sample nope": "nope: there is no such run folder or checkpoint",
-    "sample . --count 0": "--count is 0; it must be at least 1",
+    "sample . --count 0": "--count is 0; it must be from 1 to 10000",
     "sample . --psi 3": "--psi is 3.0; it must be from -2 to 2",
     "sample . --out g.xyz": "--out g.xyz: the name must end in .png",
     "evaluate nope data.root=x --raw data.flip=true": "nope: there is no such run folder or checkpoint",

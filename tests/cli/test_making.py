@@ -16,6 +16,10 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 REFUSED = {
     "torch": "torch: Python has a package of this name already; choose another, such as my_gan",
+    "test": "test: Python has a package of this name already",
+    "/": "/: this is not the name of a Python package",
+    "file/own": "file/own cannot be made: a file stands where a folder belongs; choose another place",
+    "/proc/own": "/proc/own cannot be made",
     "json": "json: Python has a package of this name already",
     "seesaw": "seesaw: Python has a package of this name already",
     "class": "class: this is not the name of a Python package",
@@ -41,6 +45,20 @@ def test_names_and_folders_that_are_taken_are_refused(
     assert REFUSED[name] in err
     assert err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+
+
+@pytest.mark.parametrize("name", [".", "link"])
+def test_an_empty_folder_is_filled_where_it_stands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current one, which a shell keeps open, and one behind a link."""
+    place = tmp_path / "mine"
+    place.mkdir()
+    (tmp_path / "link").symlink_to(place)
+    monkeypatch.chdir(place if name == "." else tmp_path)
+    number = place.stat().st_ino
+    assert main(["new", name]) == 0
+    assert (place.stat().st_ino, (tmp_path / "link").is_symlink()) == (number, True)
+    assert (place / "mine" / "model.py").is_file()
+    assert not list(place.glob(".seesaw-new-*"))
 
 
 def test_the_parts_are_those_of_the_page_on_extending() -> None:

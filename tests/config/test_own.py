@@ -167,3 +167,21 @@ def test_a_recorded_root_of_the_disk_is_not_walked_through(conf: Path, monkeypat
     monkeypatch.setattr("seesaw.training.own_folder.MOST_FOLDERS", 2)
     with pytest.raises(UserError, match="more folders than a configuration does"):
         recorded_config_dir(conf.parent, {"config_dir": {"path": str(conf)}}, [])
+
+
+BROKEN = {
+    "a bracket": (b"d: {_target_: [", "conf/loss/broken.yaml, line 2: this is no YAML: did not find expected node content"),
+    "a tab": (b"d: 1\n\tg: 2", "conf/loss/broken.yaml, line 2: this is no YAML: "),
+    "no text": (b"\xff\xfe\x00", "conf/loss/broken.yaml: this is no YAML: it must be text in UTF-8"),
+    "a bell": (b"d: \x07", "conf/loss/broken.yaml: this is no YAML: it must be text in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_file_that_is_no_yaml_is_named(case: str, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content, words = BROKEN[case]
+    (conf / "loss" / "broken.yaml").write_bytes(content)
+    assert main(["train", "--config-dir", "conf", "loss=broken", "model=mlp", "data=digits", "dry_run=true", "trainer=cpu"]) == 1
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1

@@ -165,3 +165,33 @@ def test_weights_that_do_not_fit_are_refused(here: Path) -> None:
     for change in ({"extra_state": {"nothing._extra_state": {}}}, {"extra_state": {}}):
         with_metadata(here / "g.safetensors", description=yaml.safe_dump(found | change))
         assert "the weights do not fit the model" in refused("g.safetensors")
+
+
+FACTS = {
+    "a resolution in words": ({"resolution": "x"}, "data.resolution is 'x', which no set of images has"),
+    "no resolution": ({"resolution": None}, "data.resolution is null"),
+    "a giant": ({"resolution": 10**9}, "data.resolution is 1000000000"),
+    "channels in words": ({"channels": "a"}, "data.channels is 'a'; it must be a whole number"),
+    "no channels": ({"channels": 0}, "data.channels is 0"),
+    "a depth": ({"depth": 99}, "data.depth is 99; it must be 8 or 16"),
+    "a depth in words": ({"depth": "x"}, "data.depth is 'x'"),
+    "names": ({"class_names": 3}, "data.class_names is 3; it must be a list of names"),
+    "nested names": ({"class_names": [[1]]}, "data.class_names is"),
+}
+
+
+@pytest.mark.parametrize("case", FACTS)
+def test_facts_that_no_set_has_are_refused(case: str, here: Path) -> None:
+    """Of a file whose checksum fits."""
+    change, words = FACTS[case]
+    found = description(here / "g.safetensors")
+    found["config"]["data"] |= change
+    with_metadata(here / "g.safetensors", description=yaml.safe_dump(found))
+    assert words in refused("g.safetensors")
+
+
+@pytest.mark.parametrize("state", [[1, 2], 5, "x"])
+def test_a_state_that_is_no_mapping_is_refused(state: object, here: Path) -> None:
+    found = description(here / "g.safetensors") | {"extra_state": state}
+    with_metadata(here / "g.safetensors", description=yaml.safe_dump(found))
+    assert "its description cannot be read" in refused("g.safetensors")

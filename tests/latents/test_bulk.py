@@ -180,7 +180,9 @@ def test_mistakes_are_one_sentence_and_leave_nothing(here: Path, capsys: pytest.
     Path("full/mine.txt").write_text("mine")
     Path("file").write_text("mine")
     for arguments, words in (
-        (["--count", "0"], "--count is 0; it must be at least 1"),
+        (["--count", "0"], "--count is 0; it must be from 1 to 10000"),
+        (["--count", "1000000000"], "--count is 1000000000; it must be from 1 to 10000"),
+        (["--count", "10000000000", "--out", "a.npy"], "--count is 10000000000; it must be from 1 to 1000000"),
         (["--out", "a.jpg"], "--out a.jpg: the name must end in .png, .zip or .npy, or be that of a folder"),
         (["--out", "full"], "--out full: the folder is not empty"),
         (["--out", "file"], "--out file: a file stands there"),

@@ -2,13 +2,14 @@
 
 import argparse
 import keyword
+import os
 import shlex
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from seesaw.errors import UserError
+from seesaw.util import disk_error
 
 TEMPLATE = Path(__file__).parents[1] / "template"
 """The files of the project. Their package is called `NAME`, `.txt` behind `.py` keeps them from being modules of ours."""
@@ -32,7 +33,7 @@ def call(options: argparse.Namespace) -> str:
     """Write the project; returns the lines to print."""
     folder = options.folder.expanduser()
     name = folder.resolve().name
-    check_name(name)
+    check_name(name or str(folder))
     check_folder(folder)
     write(folder, name)
     lines = [f"{folder}: a package {name}, its conf and tests; begin with", f"  cd {shlex.quote(str(folder))}"]
@@ -50,7 +51,7 @@ def check_name(name: str) -> None:
         raise UserError(f"{name}: this is not the name of a Python package: give letters, digits and _, such as my_gan{hint}")
     if name in TAKEN:
         raise UserError(f"{name}: the project has another folder of that name; choose another, such as my_gan")
-    if not (why_not_own(name) or "cannot be found").startswith("cannot be found"):
+    if name == "test" or not (why_not_own(name) or "cannot be found").startswith("cannot be found"):
         raise UserError(f"{name}: Python has a package of this name already; choose another, such as my_gan")
 
 
@@ -64,16 +65,24 @@ def check_folder(folder: Path) -> None:
 
 def write(folder: Path, name: str) -> None:
     """Write all files beside the folder, then move them there: it is whole, or not there at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".seesaw-new-") as temporary:
-        made = Path(temporary) / name
-        for source in sorted(file for file in TEMPLATE.rglob("*") if file.is_file()):
-            target = made / placed(source.relative_to(TEMPLATE), name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(source.read_text(encoding="utf-8").replace(NAME, name), encoding="utf-8")
-        if folder.is_dir():
-            folder.rmdir()
-        shutil.move(made, folder)
+    place = folder.resolve()  # a link to an empty folder stays one
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = place if place.is_dir() else place.parent
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".seesaw-new-") as temporary:
+            made = Path(temporary) / name
+            for source in sorted(file for file in TEMPLATE.rglob("*") if file.is_file()):
+                target = made / placed(source.relative_to(TEMPLATE), name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(source.read_text(encoding="utf-8").replace(NAME, name), encoding="utf-8")
+            if beside == place:  # an empty folder, which may be the current one
+                for child in made.iterdir():
+                    os.rename(child, place / child.name)
+            else:
+                os.rename(made, place)
+    except OSError as error:
+        why = "a file stands where a folder belongs" if isinstance(error, FileExistsError) else disk_error(error)
+        raise UserError(f"{folder} cannot be made: {why}; choose another place") from error
 
 
 def placed(file: Path, name: str) -> Path:

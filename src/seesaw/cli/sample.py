@@ -4,13 +4,23 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from seesaw.cli.checkpoint_options import add_checkpoint_options, add_class_option, add_psi_option, check_psi, chosen_of
+from seesaw.cli.checkpoint_options import (
+    add_checkpoint_options,
+    add_class_option,
+    add_psi_option,
+    check_psi,
+    check_whole,
+    chosen_of,
+)
 from seesaw.errors import UserError
 from seesaw.latents.place import check_folder
 from seesaw.training.checkpoint_file import checkpoint_of
 
 IMAGES = 64
 """Written where no count is given."""
+
+MOST_OF_GRID, MOST = 10_000, 1_000_000
+"""Samples of a grid, and in files, for which memory suffices: all latents are drawn at once."""
 
 
 def add(commands: Any) -> None:
@@ -30,17 +40,17 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> str:
     """Check the arguments without torch, then draw; returns the line to print."""
-    if options.count is not None and options.count < 1:
-        raise UserError(f"--count is {options.count}; it must be at least 1")
     out = Path(options.out)
     kind = out.suffix.lower()
     if is_folder := (str(options.out).endswith("/") or out.is_dir() or not kind):
         check_folder(out)
     elif kind not in (".png", ".npy", ".zip"):
         raise UserError(f"--out {out}: the name must end in .png, .zip or .npy, or be that of a folder, without a dot")
+    is_grid = kind == ".png" and not is_folder
+    check_whole("--count", options.count, 1, MOST_OF_GRID if is_grid else MOST)
     check_psi(options.psi)
     path = checkpoint_of(options.run, options.which)
-    if kind == ".png" and not is_folder:
+    if is_grid:
         from seesaw.trained.sample import sample
 
         how = (options.count, options.seed, options.raw, out, options.chosen)

@@ -76,11 +76,10 @@ class LatentModel:
     @cached_property
     def setting(self) -> Setting:
         """The configuration of the run's data and metrics, with the caller's overrides."""
-        from seesaw.training.checkpoint_file import load as read_checkpoint
         from seesaw.training.inference import configured
 
         chosen = self.chosen
-        return Setting(*configured(read_checkpoint(chosen.path), chosen.path, chosen.overrides, chosen.packages))
+        return Setting(*configured({"config": self.run.config}, chosen.path, chosen.overrides, chosen.packages))
 
     def data(self) -> Any:
         """The run's data module."""

@@ -3,8 +3,10 @@
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -108,19 +110,28 @@ def _write_mp4(frames: Iterator[np.ndarray], out: Path, fps: float, count: int) 
             temporary, first.shape[1::-1], fps=fps, codec="libx264", quality=None, macro_block_size=1,
             output_params=options, ffmpeg_log_level="quiet",
         )  # fmt: skip
-        sink.send(None)
+        _by_ffmpeg(lambda: sink.send(None))
         for frame in itertools.chain([first], map(_even, frames)):
-            sink.send(np.ascontiguousarray(frame))
-        sink.close()
-        written = imageio_ffmpeg.count_frames_and_secs(temporary)[0]
+            _by_ffmpeg(partial(sink.send, np.ascontiguousarray(frame)))
+        _by_ffmpeg(sink.close)
+        written = _by_ffmpeg(lambda: imageio_ffmpeg.count_frames_and_secs(temporary)[0])
         if written != count:
             raise UserError(f"{out} cannot be written: ffmpeg wrote {written} of {count} frames; the disk may be full")
         os.replace(temporary, out)
-    except (OSError, RuntimeError) as error:  # ffmpeg gave up: its pipe is broken, or it cannot read its own file
-        why = disk_error(error) if isinstance(error, OSError) and error.errno else "ffmpeg failed; the disk may be full"
+    except OSError as error:
+        why = disk_error(error) if error.errno else "ffmpeg failed; the disk may be full"
         raise UserError(f"{out} cannot be written: {why}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _by_ffmpeg(call: Callable[[], Any]) -> Any:
+    """What a call of ffmpeg gives. Where it gave up, its pipe is broken or it cannot read its own file: an OSError, so that the
+    errors of a network that makes the frames stay what they are."""
+    try:
+        return call()
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
 
 
 def _even(frame: np.ndarray) -> np.ndarray:

@@ -79,6 +79,8 @@ def described(text: str, path: Path) -> dict[str, Any]:
         check_size(found)
         if type(found["images_shown"]) is not int or not isinstance(found["config"], dict):
             raise ValueError("it lacks its configuration")
+        if not isinstance(found.get("extra_state") or {}, dict):
+            raise ValueError("extra_state is no mapping")
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path}: its description cannot be read: {one_line(error)}") from error
     return dict(found)

@@ -18,6 +18,7 @@ from seesaw.errors import UserError
 from seesaw.gan.interface import adapt_discriminator, adapt_generator
 from seesaw.shared.finite import check_weights, infinite_buffers
 from seesaw.trained import exported
+from seesaw.trained.inputs import device_of
 from seesaw.trained.onnx_file import SUFFIX, read_onnx
 from seesaw.trained.trained import Trained
 from seesaw.training.checkpoint_file import allowed_parts, checkpoint_of, of_this_version
@@ -58,19 +59,14 @@ def load(
 
     Raises:
         UserError: there is no such run or checkpoint; it is damaged, of another version, names classes that may not be built, or
-            holds no generator.
+            holds no generator; torch has no such device.
     """
     check_packages(packages)
     path = Path(run).expanduser()
     if exported.is_folder(path) or path.suffix in (exported.SUFFIX, SUFFIX, PROGRAM):
-        return from_export(path, packages, raw, on(device))
+        return from_export(path, packages, raw, device_of(device))
     path = checkpoint_of(path, which)
-    return from_checkpoint(path, read_checkpoint(path), packages, raw, on(device))
-
-
-def on(device: torch.device | str | None) -> torch.device:
-    """The device of that name, or this machine's."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return from_checkpoint(path, read_checkpoint(path), packages, raw, device_of(device))
 
 
 def from_checkpoint(

@@ -24,7 +24,7 @@ def how_many(trained: Any, n: int | None, chosen: Any) -> tuple[int, Any, int | 
     if n is None and chosen is None and trained.classes and not trained.points:
         rows = class_rows(trained.classes)
         return len(rows), rows, COLUMNS
-    return n or (MOST if trained.points else 64), chosen, None
+    return (MOST if trained.points else 64) if n is None else n, chosen, None
 
 
 def drawn(images: Tensor, columns: int | None, reals: Any) -> Image.Image:

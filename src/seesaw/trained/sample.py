@@ -51,4 +51,4 @@ def reals_behind(run: Trained, overrides: Sequence[str] = ()) -> Any:
         return None
     from seesaw.training import inference
 
-    return inference.reals_of(run.path, overrides, run.packages, build=run.points)
+    return inference.reals_of(run.config, run.path, overrides, run.packages, build=run.points)

@@ -16,17 +16,14 @@ from torch import Tensor, nn
 
 from seesaw.errors import UserError
 from seesaw.functional.pixels import to_8_bit, to_stored
-from seesaw.functional.resolution import size_of
 from seesaw.functional.truncation import Truncated
 from seesaw.shared import sampling
-from seesaw.trained.label import class_number
+from seesaw.trained.facts import facts_of
+from seesaw.trained.inputs import Labels, at_least_one, labels_of, latents_of, psi_of, seed_of
 from seesaw.trained.picture import drawn, how_many, html, pil, png
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Labels = int | str | Sequence[int | str] | np.ndarray | Tensor
-"""One class for all by number or name, or one for each sample."""
 
 AT_ONCE = 256
 """Images of a forward pass of `sample`: as `seesaw sample` and the pictures of a run have it."""
@@ -67,11 +64,8 @@ class Trained:
         self.averaged, self.packages = averaged, packages
         self.path, self.config, self.images_shown = path, config, images_shown
         self._G, self._D, self._estimate = G.eval().requires_grad_(False), D, estimate
-        data = config["data"]
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
-        self.class_names: list[str] = list(data.get("class_names") or [])
-        self.resolution = tuple(size_of(data.get("resolution", 1)))
-        self.channels, self.depth = int(data.get("channels", 2)), int(data.get("depth", 8))
+        self.resolution, self.channels, self.depth, self.class_names = facts_of(config["data"], path)
 
     def __repr__(self) -> str:
         height, width = self.resolution
@@ -134,7 +128,7 @@ class Trained:
 
     def latents(self, n: int, seed: int = 0) -> Tensor:
         """Latents, standard normal float32 (n, z_dim) on the CPU: those that `sample`, and `seesaw sample --seed`, take."""
-        return sampling.latents(at_least_one(n), self.z_dim, seed)
+        return sampling.latents(at_least_one(n), self.z_dim, seed_of(seed))
 
     def labels(self, n: int, seed: int = 0, label: Labels | None = None) -> Tensor | None:
         """Labels, int64 (n,) on the CPU: those that `sample` takes; None of a model without labels.
@@ -147,13 +141,7 @@ class Trained:
         Raises:
             UserError: there is no such class, or the model takes no labels.
         """
-        if isinstance(label, int | str):
-            label = class_number(label, self.classes, self.class_names, "label=")
-        elif isinstance(label, Sequence):
-            label = torch.tensor([class_number(one, self.classes, self.class_names, "label=") for one in label])
-        elif isinstance(label, np.ndarray):
-            label = torch.as_tensor(label)
-        return sampling.labels(at_least_one(n), self.classes, seed, label)
+        return labels_of(label, at_least_one(n), self.classes, self.class_names, seed_of(seed), "label=")
 
     @torch.no_grad()
     def w(self, z: Tensor, y: Tensor | None = None, psi: float = 1.0) -> Tensor:
@@ -194,22 +182,22 @@ class Trained:
         Raises:
             UserError: z and w are both given or both missing, labels are missing or not wanted, or G has no w.
         """
-        given = z if w is None else w
-        rows = torch.arange(0 if given is None else len(given)).split(at_least_one(batch_size, "batch_size"))
+        z, y, w = self._given(z, y, w)
+        n = len(cast(Tensor, z if w is None else w))
+        rows = torch.arange(n).split(at_least_one(batch_size, "batch_size")) if n else ()
+        if n == 0:  # not every network takes no samples: of one more, none is kept
+            z, y, w = (None if x is None else x.new_zeros(1, *x.shape[1:]) for x in (z, y, w))
         with self._truncated(psi):
             chunks = [self.forward(*(None if x is None else x[part] for x in (z, y, w))).float().cpu() for part in rows]
-        found = torch.cat(chunks) if chunks else self.forward(z, y, w).float().cpu()
+            found = torch.cat(chunks) if chunks else self.forward(z, y, w).float().cpu()[:0]
         return found if self.points else found.clamp_(-1, 1)
 
     def forward(self, z: Tensor | None = None, y: Tensor | None = None, w: Tensor | None = None) -> Tensor:
         """One batch as `images`, with gradients with respect to z or w, on G's device, and not clipped to [-1, 1]."""
-        if (z is None) == (w is None):
-            raise UserError("give latents as z, or intermediate latents as w, and not both")
+        z, y, w = self._given(z, y, w)
         if w is None:
-            return cast(Tensor, self.generator(*self._inputs(cast(Tensor, z), y)).images[-1])
+            return cast(Tensor, self.generator(*self._inputs(z, y)).images[-1])
         G = self._style_based("w")
-        if y is not None:
-            raise UserError("w already holds the labels: give y with z")
         w, layers, w_dim = w.to(self.device), G.layers, len(G.w_avg)
         if tuple(w.shape[1:]) not in ((w_dim,), (layers, w_dim)):
             raise UserError(f"w is of shape {list(w.shape)}; it must be (n, {w_dim}) or (n, {layers}, {w_dim})")
@@ -243,8 +231,7 @@ class Trained:
         if as_ not in ("tensor", "numpy", "pil") or (as_ == "pil" and self.points):
             kinds = "tensor or numpy: these are points of the plane" if self.points else "tensor, numpy or pil"
             raise UserError(f"as_={as_!r} is not allowed; give {kinds}")
-        if psi is not None and not -2 <= psi <= 2:
-            raise UserError(f"psi is {psi}; it must be from -2 to 2")
+        psi = psi_of(psi)
         z, y = self.latents(n, seed), self.labels(n, seed, label)
         found = to_stored(self.images(z, y, psi=psi, batch_size=AT_ONCE), self.depth)
         if as_ == "tensor":
@@ -269,7 +256,7 @@ class Trained:
         """The real points, over which samples are drawn."""
         from seesaw.training.inference import reals_of
 
-        return reals_of(self.path, packages=self.packages)
+        return reals_of(self.config, self.path, packages=self.packages)
 
     def evaluate(self, **options: Any) -> dict[str, float]:
         """Measure as `seesaw evaluate` does; the values and their protocol are added to evaluations.jsonl of the run.
@@ -285,14 +272,30 @@ class Trained:
 
         return measure(self.folder or self.path, self.path, **options).values
 
-    def _inputs(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Latents and labels on G's device, as G takes them."""
+    def _given(self, z: Any, y: Any, w: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """The latents and labels of a caller as tensors; labels on the CPU. UserError where they do not go together."""
+        if (z is None) == (w is None):
+            raise UserError("give latents as z, or intermediate latents as w, and not both")
+        if w is not None:
+            if y is not None:
+                raise UserError("w already holds the labels: give y with z")
+            return None, None, latents_of(w, "w", self._dtype)
+        z = latents_of(z, "z", self._dtype)
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise UserError(f"z is of shape {list(z.shape)}; it must be (n, {self.z_dim})")
         if self.classes and y is None:
             raise UserError(f"this model takes labels: give y, {len(z)} integers from 0 to {self.classes - 1}")
-        labels = None if y is None else cast(Tensor, sampling.labels(len(z), self.classes, 0, y)).to(self.device)
-        return z.to(self.device), labels
+        return z, None if y is None else labels_of(y, len(z), self.classes, self.class_names), None
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Of the generator's weights."""
+        return next((p.dtype for p in self._G.parameters() if p.is_floating_point()), torch.float32)
+
+    def _inputs(self, z: Tensor | None, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Latents and labels on G's device, as G takes them."""
+        z, y, _ = self._given(z, y, None)
+        return cast(Tensor, z).to(self.device), None if y is None else y.to(self.device)
 
     def _style_based(self, what: str) -> Any:
         """G where it has intermediate latents."""
@@ -305,6 +308,7 @@ class Trained:
     @contextmanager
     def _truncated(self, psi: float | None) -> Iterator[None]:
         """With w truncated by psi, see `seesaw.functional.truncation`."""
+        psi = psi_of(psi)
         found = [module for module in self.generator.modules() if isinstance(module, Truncated)]
         if psi is not None and not found:
             raise UserError(
@@ -318,10 +322,3 @@ class Trained:
         finally:
             for module, was in zip(found, before, strict=True):
                 module.psi = was
-
-
-def at_least_one(n: int, what: str = "n") -> int:
-    """n, or a UserError where it is no whole number above 0."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise UserError(f"{what} is {n!r}; it must be a whole number, at least 1")
-    return int(n)

@@ -15,16 +15,22 @@ from seesaw.util import check_size, is_damaged
 FORMAT = 2
 """The layout of checkpoints and of the configuration inside. 1: up to commit fe0cea8, without the key `format`."""
 
+EXPORTED = ("model.safetensors", ".safetensors", ".onnx", ".pt2")
+"""What `seesaw export` writes: the weights in a folder for Hugging Face, and the suffixes of files."""
+
 GROUPS = ("model", "data", "metrics", *PARTS)
 """What is read of a checkpoint's configuration beside the top-level options."""
 
 
 def checkpoint_of(run: Path, which: str) -> Path:
-    """The checkpoint file that `run` names: itself, or <run>/checkpoints/<which>.ckpt."""
+    """The checkpoint file that `run` names: itself, or <run>/checkpoints/<which>.ckpt; of a folder of `seesaw export --to hub`
+    its weights."""
     if run.is_file():
         return run
     if not run.is_dir():
         raise UserError(f"{run}: there is no such run folder or checkpoint")
+    if (weights := run / EXPORTED[0]).is_file() and not (run / "checkpoints").is_dir():
+        return weights
     path = run / "checkpoints" / f"{which}.ckpt"
     if not path.is_file():
         there = sorted(p.name for p in (run / "checkpoints").glob("*.ckpt"))
@@ -49,6 +55,8 @@ def load(path: Path) -> dict[str, Any]:
 
     if not path.is_file():
         raise UserError(f"{path}: there is no such checkpoint")
+    if path.suffix in EXPORTED[1:]:
+        raise UserError(f"{path} is an export, which holds a generator alone: give the run folder, or a checkpoint")
     try:
         if is_damaged(path):
             raise UserError(

@@ -9,10 +9,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from seesaw.config.allowed import PARTS
 from seesaw.config.command_line import LISTS
 from seesaw.config.options import OPTIONS
-from seesaw.config.own import all_groups, options_with
+from seesaw.config.own import all_groups, options_with, own_folders
 from seesaw.config.renamed import renamed
 from seesaw.config.sentences import REPLACED
 from seesaw.config.values import did_you_mean
@@ -115,6 +117,24 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
         return f"{where}: {first_line(error)}{hint}"
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
         return explain_no_option(arguments)
+    return explain_yaml(error)
+
+
+def explain_yaml(error: BaseException) -> str | None:
+    """A file of configuration that is none: which, and where in it; None for other errors."""
+    mark = getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.MarkedYAMLError) and mark is not None:
+        words = " ".join(str(error.problem or error.context or "").split())
+        return f"{mark.name}, line {mark.line + 1}: this is no YAML: {words}"
+    if not isinstance(error, UnicodeDecodeError | yaml.reader.ReaderError):
+        return None
+    for file in (file for folder in own_folders() for file in sorted(folder.glob("*/**/*.yaml"))):
+        try:
+            yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, yaml.reader.ReaderError):
+            return f"{file}: this is no YAML: it must be text in UTF-8"
+        except (OSError, yaml.YAMLError):
+            continue
     return None
 
 

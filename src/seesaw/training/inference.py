@@ -116,10 +116,12 @@ def configured(
     return nodes, config["cache_dir"]
 
 
-def reals_of(path: Path, overrides: Sequence[str] = (), packages: Sequence[str] = (), build: bool = True) -> Any:
-    """The set of real images, or points, that the run of a checkpoint was trained on; without `build` None, and the overrides are
-    checked alone."""
-    nodes, _ = configured(load(path), path, overrides, packages)
+def reals_of(
+    config: dict[str, Any], path: Path, overrides: Sequence[str] = (), packages: Sequence[str] = (), build: bool = True
+) -> Any:
+    """The set of real images, or points, that a run was trained on; without `build` None, and the overrides are checked alone.
+    `config`: of the checkpoint or export `path`."""
+    nodes, _ = configured({"config": config}, path, overrides, packages)
     return construct(nodes["data"], "data", packages).prepare() if build else None
 
 

@@ -70,6 +70,9 @@ class MLflowLog(Tracker):
         self.project = project or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "seesaw"
         self.shown_name, self.artifacts = name or run.name, artifacts
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+        if self._is_file and (odd := next((c for c in self.uri if c in "?%"), "")):  # special in an address
+            raise UserError(f"logger=mlflow: {self._file.parent} has a {odd} in its name, which the address of MLflow's store "
+                            "cannot hold; set MLFLOW_TRACKING_URI, or give the command in another folder")  # fmt: skip
         self._client: Any = None
         self._id = ""
 
@@ -161,7 +164,8 @@ class MLflowLog(Tracker):
     def _created(self) -> str:
         """The id of a new run, with its configuration."""
         known = self._client.get_experiment_by_name(self.project)
-        place = {"artifact_location": (self._file.parent / "mlruns" / self.project).as_uri()} if self._is_file else {}
+        folder = self._file.parent / "mlruns" / re.sub(r"[^\w\- ]", "_", self.project)  # a project `../x` leads nowhere else
+        place = {"artifact_location": folder.as_uri()} if self._is_file else {}
         experiment = self._client.create_experiment(self.project, **place) if known is None else known.experiment_id
         created: str = self._client.create_run(experiment, tags=self._tags(), run_name=self.shown_name).info.run_id
         Param = self._module.entities.Param

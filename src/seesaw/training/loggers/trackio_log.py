@@ -16,6 +16,7 @@ from seesaw.errors import UserError
 from seesaw.training.loggers.naming import configuration_name
 from seesaw.training.loggers.tracker import RunInfo, Tracker, check_picture
 from seesaw.training.provenance import provenance
+from seesaw.util import atomic_write
 
 
 class TrackioLog(Tracker):
@@ -109,6 +110,5 @@ class TrackioLog(Tracker):
         if self.run.resume and file.is_file():
             return file.read_text(encoding="utf-8").strip()
         made = f"{re.sub('[^A-Za-z0-9_.=-]+', '-', self.shown_name).strip('-')[:80] or 'run'}-{secrets.token_hex(3)}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(made + "\n", encoding="utf-8")
+        atomic_write(file, made + "\n")
         return made
