@@ -110,7 +110,7 @@ def docs_program(name: str) -> str:
 
 @pytest.mark.parametrize(("kind", "size"), [("safetensors", 28), ("safetensors", 32), ("onnx", 28), ("pt2", 28)])
 def test_a_program_without_seesaw_gives_the_same_images(kind: str, size: int, tmp_path: Path) -> None:
-    """Those of docs/export.md: for safetensors the network is written there by hand, three layers of it for 28 pixels and four for
+    """Those of docs/export.md: for safetensors the network is written there by hand, of three layers for 28 pixels and four for
     32, the default run's. Each writes images.npy."""
     sizes = (f"data.resolution={size}", "model.G.width=8", "model.G.z_dim=6")
     path = small_run(tmp_path / "run", "dcgan_small", False, *sizes)
