@@ -108,10 +108,12 @@ def docs_program(name: str) -> str:
     return found.partition("```")[0]
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "onnx", "pt2"])
-def test_a_program_without_seesaw_gives_the_same_images(kind: str, tmp_path: Path) -> None:
-    """Those of docs/export.md: for safetensors the network is written there by hand. Each writes images.npy."""
-    path = small_run(tmp_path / "run", "dcgan_small", False, "data.resolution=28", "model.G.width=8", "model.G.z_dim=6")
+@pytest.mark.parametrize(("kind", "size"), [("safetensors", 28), ("safetensors", 32), ("onnx", 28), ("pt2", 28)])
+def test_a_program_without_seesaw_gives_the_same_images(kind: str, size: int, tmp_path: Path) -> None:
+    """Those of docs/export.md: for safetensors the network is written there by hand, of three layers for 28 pixels and four for
+    32, the default run's. Each writes images.npy."""
+    sizes = (f"data.resolution={size}", "model.G.width=8", "model.G.z_dim=6")
+    path = small_run(tmp_path / "run", "dcgan_small", False, *sizes)
     run = seesaw.load(path)
     call(path, "--to", kind, "--out", tmp_path / f"generator.{kind}")
     z = run.latents(16, seed=7)
@@ -121,7 +123,7 @@ def test_a_program_without_seesaw_gives_the_same_images(kind: str, tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     images = np.load(tmp_path / "images.npy")
-    assert images.shape == (16, 1, 28, 28)
+    assert images.shape == (16, 1, size, size)
     assert images.std() > 0.05
     assert np.abs(images - run.images(z).numpy()).max() < LEVEL
 

@@ -11,6 +11,7 @@ import yaml
 from tiny_run import TINY, tiny_run
 
 from seesaw.cli.train import main
+from seesaw.errors import Notice
 from seesaw.metrics.auto import Choice
 from seesaw.training.launcher import LAUNCH_INFO
 from seesaw.training.preflight import choose_auto_metrics, compose_checked
@@ -147,3 +148,11 @@ def test_metrics_of_other_images_are_refused_before_there_is_a_folder(
     assert f"seesaw: metrics: {sentence}" in err
     assert "metrics=none" in err
     assert not (here / "run").exists()
+
+
+def test_the_notice_of_few_images_is_not_taken_for_lightning_s(here: Path) -> None:
+    """Lightning writes warnings of its own files by their path, and the decorator of `describe_data` is such a file."""
+    with pytest.warns(Notice, match="only 20 images") as caught:
+        assert main([*TINY, "data.limit=20", "run_dir=few"]) == 0
+    (notice,) = [found for found in caught if "only 20 images" in str(found.message)]
+    assert "lightning" not in notice.filename

@@ -180,7 +180,7 @@ def describe_data(data: ImageData, kimg: float) -> None:
     if isinstance(data, ImageData) and data.overfit_batches is None:
         few = few_images(len(data.reals), data.batch_size, kimg)
         if few:
-            warnings.warn(few, Notice, stacklevel=2)
+            warnings.warn(few, Notice, stacklevel=3)  # past the decorator, whose warnings Lightning rewrites
 
 
 def open_trackers(run: OpenRun, former: Former) -> list[Tracker]:
