@@ -160,6 +160,15 @@ def test_a_tracker_holds_the_figures_of_the_table(name: str, which: str, runs: P
 
 
 @pytest.mark.parametrize("name", map(installed, TRACKERS))
+def test_a_tracker_that_is_chosen_later_gets_the_grids_from_before(name: str, runs: Path) -> None:
+    held = READERS[name](runs / "later")
+    at_start = held.pictures["samples/ema", 0]
+    drawn = np.asarray(Image.open(runs / "later" / "samples" / "000000_000.png"))
+    assert np.array_equal(at_start.reshape(*drawn.shape, -1)[..., 0], drawn)
+    assert {key for key in held.pictures if key[0] == "samples/ema"} == {("samples/ema", at) for at in (0, 64, 128)}
+
+
+@pytest.mark.parametrize("name", map(installed, TRACKERS))
 def test_a_tracker_holds_the_pictures_the_configuration_and_the_verdict(name: str, runs: Path) -> None:
     held = READERS[name](runs / "whole")
     assert {key for key in held.pictures if key[0] == "samples/ema"} == {("samples/ema", at) for at in (0, 64, 128)}

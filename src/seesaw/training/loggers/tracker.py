@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from seesaw.training.loggers.history import lost_rows
+from seesaw.training.loggers.history import kept_grids, lost_rows
 
 Artifacts = Literal["none", "best", "all"]
 """Which checkpoints a tracker takes: none, best.ckpt, or that, last.ckpt and those of `checkpoints=[…]`."""
@@ -119,10 +119,20 @@ class Tracker(Logger, ABC):
         return name
 
     def send_lost(self) -> None:
-        """Log the rows of metrics.csv that the tracker has not: those before it was chosen, or that it lost."""
-        if self.goes_on_from >= 0:
-            for step, row in lost_rows(self.run.run_dir, self.goes_on_from, self.known(), self.stored_name):
-                self.log_metrics(row, step)
+        """Log what the tracker has not: the rows of metrics.csv from before it was chosen, with the grids of samples/, or rows
+        that it lost."""
+        if self.goes_on_from < 0:
+            return
+        known = self.known()
+        for step, row in lost_rows(self.run.run_dir, self.goes_on_from, known, self.stored_name):
+            self.log_metrics(row, step)
+        if not known:
+            self.send_grids()
+
+    def send_grids(self) -> None:
+        """Log the grids of samples/ from before the tracker was chosen."""
+        for step, picture in kept_grids(self.run.run_dir, self.goes_on_from):
+            self.log_picture("samples/ema", picture, step, f"{step / 1000:g} kimg, EMA")
 
     @abstractmethod
     def summarise(self, values: dict[str, float]) -> None:

@@ -125,6 +125,7 @@ class WandbLog(Tracker):
         """The `wandb.Run`; started when first asked for, which Lightning does before training. `seesaw` needs none of W&B's
         globals, so several runs in one process stay apart."""
         if self._run is None:
+            chosen_now = not self._id_file.exists()
             atomic_write(self._id_file, self.run_id + "\n")  # first: a run that is killed now goes on under it
             self._run = self._start()
             self._folder = _from_here(Path(self._run.dir).parent)
@@ -136,6 +137,8 @@ class WandbLog(Tracker):
             received = math.inf if self._run.offline else self._run.starting_step
             for row in missing_rows(self.run.run_dir, self.run_id, self.goes_on_from, received):
                 self._run.log(row)
+            if chosen_now and self.goes_on_from >= 0:
+                self.send_grids()
         return self._run
 
     @rank_zero_only
