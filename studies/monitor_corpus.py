@@ -238,7 +238,8 @@ def judge(found: dict[str, Any]) -> list[tuple[float, str, str]]:
         verdict = monitor.observe(images, values)
         out.append((images / monitor.length, verdict.state, verdict.reason))
     if found.get("broken") or found.get("state") == "failed":
-        out.append((out[-1][0] if out else 0.0, "diverging", "not finite"))
+        ended = (out[-1][0] if out else 0.0) + 1 / EVALUATIONS  # at the latest: before the evaluation that would have come next
+        out.append((ended, "diverging", "not finite"))
     return out
 
 
