@@ -94,3 +94,10 @@ def test_the_base_image_has_its_full_version() -> None:
     found = re.fullmatch(r"python:(\d+\.\d+\.\d+)-slim-[a-z]+", base)
     assert found is not None
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(found[1])
+
+
+def test_no_shipped_file_names_a_registry() -> None:
+    files = [f for top in ("src", "conf", "docs", ".") for f in (ROOT / top).glob("*.md" if top == "." else "**/*")]
+    texts = [f for f in files if f.suffix in (".md", ".py", ".yaml", ".toml", ".ipynb") and f.is_file()]
+    assert len(texts) > 300
+    assert [str(f) for f in texts if re.search("pypi[.]org|registry[.]npmjs", f.read_text(encoding="utf-8"))] == []

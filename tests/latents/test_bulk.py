@@ -37,12 +37,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def here(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return runs
-
-
 def expected(run: Path, count: int, seed: int = 0, y: int | None = None) -> np.ndarray:
     """The samples (count, C, H, W) as the restored model gives them itself."""
     model = restore(run / "checkpoints/last.ckpt").model

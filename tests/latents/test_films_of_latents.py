@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sampled_runs import family_run, printed_by, refused_by
+from sampled_runs import family_run, opened, printed_by, refused_by
 
 from seesaw.functional.latents import slerp
-from seesaw.latents.model import Chosen, LatentModel, open_model
 from seesaw.latents.video import enlarged
 
 
@@ -23,16 +22,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         family_run(folder / "style", "stylegan2")
         family_run(folder / "mlp", "mlp")
         yield folder
-
-
-@pytest.fixture
-def here(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return runs
-
-
-def opened(run: Path) -> LatentModel:
-    return open_model(Chosen(run / "checkpoints/last.ckpt"))
 
 
 def webp(path: str) -> np.ndarray:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sampled_runs import FAMILIES, family_run, printed_by, refused_by
+from sampled_runs import FAMILIES, family_run, opened, printed_by, refused_by
 
 from seesaw.functional.latents import random_directions
 from seesaw.latents.directions import Found, Wanted, effect, find, first_activations
-from seesaw.latents.model import Chosen, LatentModel, open_model
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +23,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for family in FAMILIES:
             family_run(folder / family, family)
         yield folder
-
-
-@pytest.fixture
-def here(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return runs
-
-
-def opened(run: Path) -> LatentModel:
-    return open_model(Chosen(run / "checkpoints/last.ckpt"))
 
 
 def test_the_closed_form_takes_the_affine_weights_of_all_modulated_convolutions(here: Path) -> None:

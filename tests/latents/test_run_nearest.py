@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sampled_runs import family_run, printed_by, refused_by
+from sampled_runs import family_run, opened, printed_by, refused_by
 from sklearn.neighbors import NearestNeighbors
 
 from seesaw.functional.pixels import to_8_bit
-from seesaw.latents.model import Chosen, LatentModel, open_model
 from seesaw.training.build import construct
 
 
@@ -32,10 +31,6 @@ def here(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEESAW_CACHE", str(runs / "cache"))
     return runs
-
-
-def opened(run: Path) -> LatentModel:
-    return open_model(Chosen(run / "checkpoints/last.ckpt"))
 
 
 def sklearn_neighbours(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -29,12 +29,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def here(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return runs
-
-
 def figures(folder: str, name: str) -> dict[str, float]:
     found: dict[str, float] = json.loads((Path(folder) / "projection.json").read_text())["pictures"][name]
     return found

@@ -6,6 +6,7 @@ import pytest
 from tiny_run import TINY, write_run
 
 from seesaw.cli.main import main as seesaw
+from seesaw.latents.model import Chosen, LatentModel, open_model
 from seesaw.training.preflight import compose_checked
 
 NARROW = tuple(f"model.{net}.{size}" for net in "GD" for size in ("max_width=16", "base=128"))
@@ -27,6 +28,10 @@ def family_run(folder: Path, family: str, *overrides: str) -> Path:
     own = TINY if family == "mlp" else (*FAMILIES[family], *UNMEASURED)
     write_run(folder, compose_checked([*own, *overrides]))
     return folder
+
+
+def opened(run: Path) -> LatentModel:
+    return open_model(Chosen(run / "checkpoints/last.ckpt"))
 
 
 def printed_by(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -109,3 +109,14 @@ def chosen_of(options: argparse.Namespace) -> "Chosen":
 
     own = (options.chosen, getattr(options, "psi", None))
     return Chosen(path, options.raw, *own, options.overrides, options.packages)
+
+
+def add_film_option(command: argparse.ArgumentParser, default: str) -> None:
+    """Add `--out` of commands that write a film."""
+    forms = ".mp4, .gif, .webp, or .png for a sheet of the frames"
+    command.add_argument("--out", type=Path, default=Path(default), metavar="FILE", help=f"{forms} ({default})")
+
+
+def add_folder_option(command: argparse.ArgumentParser, default: str) -> None:
+    """Add `--out` of commands that write a folder."""
+    command.add_argument("--out", type=Path, default=Path(default), metavar="FOLDER", help=f"new or empty folder ({default})")

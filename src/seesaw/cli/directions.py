@@ -1,12 +1,12 @@
 """`seesaw directions RUN`: directions in the latents that change the images most."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from seesaw.cli.checkpoint_options import (
     add_checkpoint_options,
     add_class_option,
+    add_folder_option,
     add_psi_option,
     check_psi,
     check_whole,
@@ -29,9 +29,7 @@ def add(commands: Any) -> None:
     command.add_argument("--seed", type=int, default=0, help="key of the latents (0)")
     add_class_option(command, otherwise="the first")
     add_psi_option(command)
-    command.add_argument(
-        "--out", type=Path, default=Path("directions"), metavar="FOLDER", help="new or empty folder (directions)"
-    )
+    add_folder_option(command, "directions")
     command.set_defaults(call=call)
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from seesaw.cli.checkpoint_options import add_film_option
 from seesaw.errors import UserError
 
 
@@ -13,10 +14,7 @@ def add(commands: Any) -> None:
     command.add_argument("run", type=Path, help="run folder")
     command.add_argument("--fps", type=float, default=4.0, help="grids a second (4)")
     command.add_argument("--hold", type=float, default=2.0, help="seconds that the last grid stays (2)")
-    command.add_argument(
-        "--out", type=Path, default=Path("film.gif"), metavar="FILE",
-        help=".mp4, .gif, .webp, or .png for a sheet of the frames (film.gif)",
-    )  # fmt: skip
+    add_film_option(command, "film.gif")
     command.set_defaults(call=call)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from seesaw.cli.checkpoint_options import (
     add_checkpoint_options,
     add_class_option,
+    add_film_option,
     add_psi_option,
     check_psi,
     check_whole,
@@ -32,10 +33,7 @@ def add(commands: Any) -> None:
     command.add_argument("--fps", type=float, default=30.0, help="frames a second (30)")
     add_class_option(command, otherwise="the first")
     add_psi_option(command)
-    command.add_argument(
-        "--out", type=Path, default=Path("interpolation.gif"), metavar="FILE",
-        help=".mp4, .gif, .webp, or .png for a sheet of the frames (interpolation.gif)",
-    )  # fmt: skip
+    add_film_option(command, "interpolation.gif")
     command.set_defaults(call=call)
 
 

@@ -1,10 +1,15 @@
 """`seesaw project RUN PICTURE…`: the latents whose images are nearest to pictures."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from seesaw.cli.checkpoint_options import add_checkpoint_options, add_class_option, check_whole, chosen_of
+from seesaw.cli.checkpoint_options import (
+    add_checkpoint_options,
+    add_class_option,
+    add_folder_option,
+    check_whole,
+    chosen_of,
+)
 from seesaw.errors import UserError
 
 
@@ -20,9 +25,7 @@ def add(commands: Any) -> None:
     command.add_argument("--lr", type=float, default=0.1, help="learning rate, in standard deviations of a latent (0.1)")
     command.add_argument("--seed", type=int, default=0, help="of the latents to start from (0)")
     add_class_option(command, otherwise="the nearest")
-    command.add_argument(
-        "--out", type=Path, default=Path("projected"), metavar="FOLDER", help="new or empty folder (projected)"
-    )
+    add_folder_option(command, "projected")
     command.set_defaults(call=call)
 
 

@@ -81,6 +81,10 @@ class Effect(NamedTuple):
     mean: float
     spread: float
 
+    def over(self, typical: float) -> float:
+        """In units of a random direction's."""
+        return self.mean / max(typical, 1e-12)
+
 
 def directions(chosen: Chosen, wanted: Wanted, out: Path) -> str:
     """Find directions, measure what they do, and write into the folder `out` directions.npz, directions.json and directions.png.
@@ -106,7 +110,7 @@ def directions(chosen: Chosen, wanted: Wanted, out: Path) -> str:
     write(found, effects, typical, spread, chosen, out)
     save_png(sheet(found, effects, typical, wanted), out / "directions.png")
     lines = [
-        f"{k}: {e.mean:.4f} +- {e.spread:.4f} of the range a step, {e.mean / max(typical, 1e-12):.2f} times a random direction"
+        f"{k}: {e.mean:.4f} +- {e.spread:.4f} of the range a step, {e.over(typical):.2f} times a random direction"
         for k, e in enumerate(effects, 1)
     ]
     lines.append(f"random directions: {typical:.4f} +- {spread:.4f} ({RANDOM} of them)")
@@ -187,7 +191,7 @@ def sheet(found: Found, effects: list[Effect], typical: float, wanted: Wanted) -
     for k, (direction, of_it) in enumerate(zip(found.directions, effects, strict=True), 1):
         for base in found.bases[: wanted.images]:
             images = to_8_bit(found.render(base + places * direction))
-            rows.append(Row(f"{k}: {of_it.mean / max(typical, 1e-12):.1f}x random", images))
+            rows.append(Row(f"{k}: {of_it.over(typical):.1f}x random", images))
     return labelled(rows)
 
 
@@ -201,7 +205,7 @@ def write(found: Found, effects: list[Effect], typical: float, spread: float, ch
     }
     atomic_write(out / "directions.npz", lambda file: np.savez(file, **arrays), ELSEWHERE)  # type: ignore[arg-type]
     rows = [
-        {"change": e.mean, "change_std": e.spread, "times_random": e.mean / max(typical, 1e-12), "value": float(value)}
+        {"change": e.mean, "change_std": e.spread, "times_random": e.over(typical), "value": float(value)}
         for e, value in zip(effects, found.values, strict=True)
     ]
     content = {
