@@ -11,7 +11,7 @@ from PIL import Image
 from small_disks import can_mount, small_disk
 
 from seesaw.errors import UserError
-from seesaw.latents.video import check_film, enlarged, sheet_of, write_film
+from seesaw.latents.video import check_film, enlarged, write_film
 
 
 def frames(count: int, height: int = 8, width: int = 12, colours: bool = True) -> Iterator[np.ndarray]:
@@ -107,7 +107,6 @@ def test_small_frames_are_enlarged_by_whole_factors_and_large_ones_stay() -> Non
     assert np.array_equal(enlarged(small)[4::8, 4::8], small)
     assert enlarged(next(frames(1, 100, 90))).shape == (300, 270, 3)
     assert enlarged(next(frames(1, 256, 90))).shape == (256, 90, 3)
-    assert sheet_of([small] * 3, 2).shape == (2 * 34 + 2, 2 * 34 + 2, 3)
 
 
 def test_mistakes_are_found_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:

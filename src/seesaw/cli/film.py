@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
 
 
 def call(options: argparse.Namespace) -> str:
-    """Write the film; returns the line to print. Torch is not needed."""
+    """Write the film; returns the line to print. Torch is imported for a sheet alone."""
     from seesaw.latents.film import film
     from seesaw.latents.video import check_film
 

@@ -1,6 +1,5 @@
 """`seesaw film`: a film of a run's training, from the grids of samples in its folder. numpy and Pillow only."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from seesaw.errors import UserError
 from seesaw.latents.video import write_film
-
-NAME = re.compile(r"(\d+)(?:_(\d{3}))?\.png")
-"""Name of a grid: thousands of images shown, and where pictures are closer together, the images beyond them."""
+from seesaw.training.grids import grids_of as grids_of_run
+from seesaw.training.grids import pixels_of
 
 BAND, TEXT = 28, 18
 """Pixels of the band that has the time, and of its letters."""
@@ -45,14 +43,10 @@ def grids_of(run: Path) -> list[tuple[float, Path]]:
     """The grids of a run with their kimg, in the order of training."""
     if not run.is_dir():
         raise UserError(f"{run}: there is no such run folder" if not run.exists() else f"{run} is a file; give a run folder")
-    found = []
-    for path in sorted((run / "samples").glob("*.png")) if (run / "samples").is_dir() else []:
-        match = NAME.fullmatch(path.name)
-        if match is not None:
-            found.append((int(match[1]) + int(match[2] or 0) / 1000, path))
+    found = [(images / 1000, path) for images, path in grids_of_run(run)]
     if not found:
         raise UserError(f"{run} holds no grids of samples: a run writes them into samples/ each sample_kimg")
-    return sorted(found)
+    return found
 
 
 def frames(grids: list[tuple[float, Path]], stay: int) -> Iterator[np.ndarray]:
@@ -81,12 +75,9 @@ def size_of(path: Path) -> tuple[int, int]:
 def framed(path: Path, width: int, height: int, text: str) -> np.ndarray:
     """A grid, enlarged by a whole factor where it is smaller, in the middle of a frame below a band with the text."""
     try:
-        with Image.open(path, formats=("PNG",)) as opened:
-            deep = np.asarray(opened)
-    except (OSError, SyntaxError) as error:
+        picture = Image.fromarray(pixels_of(path)).convert("RGB")
+    except OSError as error:
         raise UserError(f"{path} is not a picture that can be read") from error
-    values = (deep / 257).round().astype(np.uint8) if deep.dtype == np.uint16 else deep.astype(np.uint8)
-    picture = Image.fromarray(values).convert("RGB")
     factor = max(1, min(width // picture.width, height // picture.height))
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     frame = Image.new("RGB", (width, height + BAND), (32, 32, 32))

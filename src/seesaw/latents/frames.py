@@ -1,13 +1,14 @@
 """Images as frames and pictures, on the way from tensors to numpy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from seesaw.functional.pixels import to_8_bit
-from seesaw.training.pictures import visible
+from seesaw.training.pictures import grid, save_png, visible
 
 
 def frames_of(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
@@ -18,6 +19,7 @@ def frames_of(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
         yield from (frame[..., 0] if frame.shape[2] == 1 else frame for frame in shown)
 
 
-def picture_of(sheet: np.ndarray) -> Tensor:
-    """A sheet, uint8 (H, W) or (H, W, 3), as `seesaw.training.pictures.save_png` takes it."""
-    return torch.from_numpy(sheet).permute(2, 0, 1) if sheet.ndim == 3 else torch.from_numpy(sheet)[None]
+def save_sheet(cells: Sequence[np.ndarray], out: Path, columns: int | None = None) -> None:
+    """Write pictures of one size, uint8 (H, W) or (H, W, 3), as a grid; see `seesaw.training.pictures.grid`."""
+    stacked = torch.from_numpy(np.stack(cells))
+    save_png(grid(stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2), columns), out)

@@ -8,10 +8,9 @@ import torch
 
 from seesaw.errors import UserError
 from seesaw.functional.latents import mixed
-from seesaw.latents.frames import frames_of, picture_of
+from seesaw.latents.frames import frames_of, save_sheet
 from seesaw.latents.model import Chosen, open_model
-from seesaw.latents.video import SHEET_CELL, enlarged, sheet_of
-from seesaw.training.pictures import save_png
+from seesaw.latents.video import SHEET_CELL, enlarged
 
 
 def mix(chosen: Chosen, rows: Sequence[int], columns: Sequence[int], layers: tuple[int, int] | None, out: Path) -> str:
@@ -47,6 +46,6 @@ def mix(chosen: Chosen, rows: Sequence[int], columns: Sequence[int], layers: tup
     cells = [np.full_like(top[0], 255), *top]
     for k, cell in enumerate(left):
         cells += [cell, *inside[k * len(top) : (k + 1) * len(top)]]
-    save_png(picture_of(sheet_of(cells, len(top) + 1)), out)
+    save_sheet(cells, out, len(top) + 1)
     which = f"layers {first} to {last} of {count}, counted from the coarsest, come from the columns"
     return f"{out}: {len(left)} rows and {len(top)} columns; {which}; {model.described()}"

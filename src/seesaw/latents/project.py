@@ -16,13 +16,12 @@ from torch import Tensor
 from seesaw.functional.latents import norm_range, with_norm_in
 from seesaw.functional.pixels import to_stored, to_unit
 from seesaw.functional.projection import Descent, Projection, laplacian_distance, project, within_range
-from seesaw.latents.frames import frames_of, picture_of
+from seesaw.latents.frames import frames_of, save_sheet
 from seesaw.latents.model import MEAN_SAMPLES, Chosen, LatentModel, open_model
 from seesaw.latents.place import ELSEWHERE, check_folder
 from seesaw.latents.targets import Target, targets_of
-from seesaw.latents.video import enlarged, sheet_of
+from seesaw.latents.video import enlarged
 from seesaw.shared import sampling
-from seesaw.training.pictures import save_png
 from seesaw.training.run_folder import strict
 from seesaw.util import PALETTE, atomic_write
 
@@ -157,7 +156,7 @@ def one(model: LatentModel, target: Target, space: Space, search: Search, out: P
     with torch.no_grad():
         made = to_stored(space.render(latent, of_it), model.depth).cpu()
     cells = [enlarged(frame) for frame in frames_of([torch.cat([target.image, made])])]
-    save_png(picture_of(sheet_of(cells, columns=2)), out / f"{target.name}-pair.png")
+    save_sheet(cells, out / f"{target.name}-pair.png", columns=2)
     atomic_write(out / f"{target.name}-curve.png", lambda file: curve(found, target.source).print_png(file), ELSEWHERE)
     kept = model.over_layers(latent) if space.name == "w" else latent
     atomic_write(out / f"{target.name}.npy", lambda file: np.save(file, kept.cpu().numpy()), ELSEWHERE)

@@ -1,9 +1,9 @@
-"""Frames as a film (mp4, gif, webp) or as a contact sheet (png). numpy and Pillow only; mp4 by the extra `video`."""
+"""Frames as a film (mp4, gif, webp) or as a contact sheet (png). mp4 by the extra `video`."""
 
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ SUFFIXES = (".mp4", ".gif", ".webp", ".png")
 VISIBLE = 256
 """Pixels to which the longer side of small frames is enlarged, by the next whole factor."""
 
-SHEET_CELL, SHEET_MOST, GREY = 64, 100, 96
-"""Of a contact sheet: pixels to which small frames are enlarged, the most frames, and the level around them."""
+SHEET_CELL, SHEET_MOST = 64, 100
+"""Of a contact sheet: pixels to which small frames are enlarged, and the most frames."""
 
 INSTALL = "pip install 'seesaw-gan[video]'"
 
@@ -146,25 +146,7 @@ def _write_sheet(frames: Iterable[np.ndarray], out: Path, count: int, columns: i
     step = np.linspace(0, count - 1, min(count, SHEET_MOST)).round().astype(int)
     wanted = set(step.tolist())
     cells = [enlarged(frame, SHEET_CELL) for k, frame in enumerate(frames) if k in wanted]
-    picture = Image.fromarray(sheet_of(cells, columns if columns and count <= SHEET_MOST else None))
-    atomic_write(out, lambda file: picture.save(file, format="PNG"), ELSEWHERE)
+    from seesaw.latents.frames import save_sheet  # with torch, which the other forms do without
+
+    save_sheet(cells, out, columns if columns and count <= SHEET_MOST else None)
     return len(cells)
-
-
-def sheet_of(cells: Sequence[np.ndarray], columns: int | None = None, pad: int = 2) -> np.ndarray:
-    """Pictures of one size on one sheet, row by row on grey.
-
-    Args:
-        cells: uint8 (H, W) or (H, W, 3), at least one.
-        columns: None makes the sheet about square.
-        pad: pixels around each picture.
-    """
-    h, w = cells[0].shape[:2]
-    columns = columns or math.ceil(math.sqrt(len(cells) * h / w))
-    rows = math.ceil(len(cells) / columns)
-    shape = (rows * (h + pad) + pad, columns * (w + pad) + pad, *cells[0].shape[2:])
-    sheet = np.full(shape, GREY, np.uint8)
-    for k, cell in enumerate(cells):
-        top, left = pad + k // columns * (h + pad), pad + k % columns * (w + pad)
-        sheet[top : top + h, left : left + w] = cell
-    return sheet

@@ -1,15 +1,13 @@
 """What a tracker has not: rows of metrics.csv and grids of samples/ of the time before it was chosen, or rows that it lost when
 the run was killed."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from seesaw.training.grids import grids_of, pixels_of
 from seesaw.training.loggers.table import AXES, read_metrics
 
 
@@ -41,15 +39,11 @@ def lost_rows(
 def kept_grids(run_dir: Path, images: int) -> Iterator[tuple[int, Tensor]]:
     """The grids of the averaged generator in samples/ up to `images`: images shown, in whole thousands where the file's name has
     no more, and the picture, uint8 (1 or 3, H, W). What cannot be read is left out."""
-    for path in sorted((run_dir / "samples").glob("*.png")):
-        found = re.fullmatch(r"(\d{6})(?:_(\d{3}))?", path.stem)
-        if found is None or (at := 1000 * int(found[1]) + int(found[2] or 0)) > images:
-            continue
+    for at, path in grids_of(run_dir):
+        if at > images:
+            return
         try:
-            with Image.open(path) as picture:
-                deep = picture.mode.startswith("I")  # 16 bits
-                pixels = np.asarray(picture if deep or picture.mode in ("L", "RGB") else picture.convert("RGB"))
-        except (OSError, ValueError):
+            pixels = pixels_of(path)
+        except OSError:
             continue
-        pixels = (pixels // 257 if deep else pixels).astype(np.uint8)
-        yield at, torch.from_numpy(pixels).view(*pixels.shape[:2], -1).permute(2, 0, 1)
+        yield at, torch.from_numpy(pixels.copy()).view(*pixels.shape[:2], -1).permute(2, 0, 1)
