@@ -12,18 +12,6 @@ from small_models import small_run
 import seesaw
 
 
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> seesaw.Trained:
-    """A StyleGAN2 with labels."""
-    return seesaw.load(small_run(tmp_path_factory.mktemp("labelled") / "run", "stylegan2_small", True))
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> seesaw.Trained:
-    """A DCGAN without labels."""
-    return seesaw.load(small_run(tmp_path_factory.mktemp("plain") / "run", "dcgan_small"))
-
-
 @pytest.mark.parametrize(
     "label", [3, "3", np.int64(3), np.uint8(3), torch.tensor(3), [3, 3], ["3", 3], np.array([3, 3]), np.array(["3", "3"]),
               torch.tensor([3, 3], dtype=torch.int32)],

@@ -15,18 +15,6 @@ import seesaw
 from seesaw.cli.main import main
 
 
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> seesaw.Trained:
-    """A StyleGAN2 with labels."""
-    return seesaw.load(small_run(tmp_path_factory.mktemp("labelled") / "run", "stylegan2_small", True))
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> seesaw.Trained:
-    """A DCGAN without labels."""
-    return seesaw.load(small_run(tmp_path_factory.mktemp("plain") / "run", "dcgan_small"))
-
-
 def test_samples_in_other_forms_are_the_same_pixels(plain: seesaw.Trained) -> None:
     tensor, array, pictures = (plain.sample(5, seed=2, as_=form) for form in ("tensor", "numpy", "pil"))
     assert (tensor.dtype, tuple(tensor.shape)) == (torch.uint8, (5, 1, 16, 16))
