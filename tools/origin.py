@@ -12,10 +12,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def origin(command: str, how: str = "") -> dict[str, str]:
-    """The command, the day, the commit, the machine and the versions; `how` names what else ran beside it."""
+    """The command, the day, the commit, the machine with its vector instructions, and the versions; `how` names what else ran beside it."""
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    machine = f"{platform.machine()} with {vectors}, {os.cpu_count()} cores, {gpu}"
     return {
         "command": command,
         "date": datetime.date.today().isoformat(),

@@ -55,7 +55,7 @@ def test_what_may_stand_twice() -> None:
 
 
 def test_several_options_of_a_group_that_takes_one_are_refused() -> None:
-    refuse_lists(["balance=[ttur,skip_d]", "loss=[hinge]", "model.order=[G,D]", "penalty=[r1,r2]", "loss=hinge,rpgan"])
+    refuse_lists(["balance=[ttur,skip_d]", "model.order=[G,D]", "penalty=[r1,r2]", "loss=hinge,rpgan"])
     with pytest.raises(UserError, match=r"loss=\[hinge, rpgan\]: a run has one loss: give one of hinge, rpgan$"):
         refuse_lists(["seed=1", "loss=[hinge, rpgan]"])
     assert not set(LISTS) & set(SINGLE)
@@ -97,3 +97,25 @@ def test_a_printed_override_is_read_back_as_it_was(name: str) -> None:
 
 def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
     assert flags_first(["model=mlp", "--cfg", "job", "seed=1"]) == ["--cfg", "job", "model=mlp", "seed=1"]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "debug=[1,2]",
+        "debug=[overfit,1]",
+        "debug=[{a:1}]",
+        "debug=[[1]]",
+        "augment=[null]",
+        "balance=[true,ttur]",
+        "model=[1]",
+    ],
+)
+def test_a_list_holds_names_of_options(argument: str) -> None:
+    with pytest.raises(UserError, match=" is no option of "):
+        refuse_lists([argument])
+
+
+def test_a_list_of_one_name_is_no_way_to_choose_a_single_group() -> None:
+    with pytest.raises(UserError, match=r"^model=\[dcgan\]: a run has one model: give dcgan$"):
+        refuse_lists(["model=[dcgan]"])

@@ -44,7 +44,7 @@ def of_first_seed(runs: dict[str, list[str]]) -> list[list[str]]:
 
 def test_every_run_of_the_studies_composes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in ("emoji64", "fonts"):  # of the studies `emoji`, `augment`, `conditional` and `transfer`
+    for folder in ("emoji64", "emoji_small", "fonts", "photos/train"):  # of the studies of emoji, letters, photographs
         Path("cache", folder).mkdir(parents=True)
     distinct = {tuple(overrides): None for runs in studies.STUDIES.values() for overrides in of_first_seed(runs)}
     for overrides in distinct:

@@ -115,15 +115,21 @@ def refuse_twice(arguments: list[str], groups: Iterable[str]) -> None:
         raise UserError(f"{key} is given twice, {' and '.join(f'{key}={value}' for value in values)}: {both}")
 
 
+NAME = re.compile(r"(?!(?:null|true|false)\Z)[A-Za-z_][\w./-]*", re.IGNORECASE)
+"""Of an option of a group; Hydra fails on values of other kinds."""
+
+
 def refuse_lists(arguments: list[str]) -> None:
     """UserError where a group that takes one option is given several."""
     for argument in arguments:
         key, _, value = argument.lstrip("+").partition("=")
         names = [name.strip() for name in value[1:-1].split(",")]
-        if key in LISTS and value[:1] == "[" and "null" in names:
-            raise UserError(f"{argument}: null is no option of {key}; leave it out")
-        if key in SINGLE and value[:1] == "[" and value[-1:] == "]" and len(names) > 1:
-            raise UserError(f"{argument}: a run has one {key}: give one of {', '.join(name.strip() for name in names)}")
+        wrong = next((name for name in names if name and not NAME.fullmatch(name)), None)
+        if key in (*LISTS, *SINGLE, "debug") and value[:1] == "[" and wrong is not None:
+            raise UserError(f"{argument}: {wrong} is no option of {key}; leave it out")
+        if key in SINGLE and value[:1] == "[" and value[-1:] == "]":
+            one_of = "give one of " * (len(names) > 1)
+            raise UserError(f"{argument}: a run has one {key}: {one_of or 'give '}{', '.join(names) or 'its name'}")
 
 
 FOLDERS = {
