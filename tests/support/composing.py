@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import omegaconf
 import yaml
@@ -91,13 +91,14 @@ def keep_files() -> None:
 
 
 def keep_what_options_make() -> None:
-    """Keep Hydra's defaults lists and what it composes of them, by the options chosen; the values of a command line are set each
+    """Keep Hydra's defaults lists, its files, and what it composes of them, by the options chosen; the values of a command line are set each
     time. All of that for this repository's files alone."""
     from hydra._internal import config_loader_impl
 
     loader = config_loader_impl.ConfigLoaderImpl
     compose, list_defaults = loader._compose_config_from_defaults_list, config_loader_impl.create_defaults_list
-    composed, lists = Kept(), dict[Any, Any]()
+    load_single = loader._load_single_config
+    composed, loaded, lists = Kept(), Kept(), dict[Any, Any]()
 
     def create_defaults_list(repo: Any, config_name: Any, overrides_list: list[Any], **options: Any) -> Any:
         def listed(overrides: list[Any]) -> Any:
@@ -114,11 +115,33 @@ def keep_what_options_make() -> None:
         return replace(lists[key], config_overrides=values)
 
     def compose_config(self: Any, defaults: list[Any], repo: Any) -> Any:
-        key = tuple((one.config_path, one.package, one.is_self, one.primary) for one in defaults)
-        return composed.get(key if is_shipped(repo) else None, lambda: compose(self, defaults=defaults, repo=repo))
+        if not is_shipped(repo):
+            return compose(self, defaults=defaults, repo=repo)
+        count = next((k for k, one in enumerate(defaults) if not one.config_path.startswith("hydra/")), 0)
+        first = Merged(keys_of(defaults[:count]), lambda: compose(self, defaults=defaults[:count], repo=repo))
+        return composed.get(keys_of(defaults), lambda: compose(self, defaults=[first, *defaults[count:]], repo=repo))
+
+    def load_single_config(self: Any, default: Any, repo: Any) -> Any:
+        """Of one file, or of Hydra's own, which come first in each composition."""
+        if isinstance(default, Merged):
+            return SimpleNamespace(config=composed.get(default.keys, default.make))
+        key = (default.config_path, default.package, default.primary)
+        return loaded.get(key if is_shipped(repo) else None, lambda: load_single(self, default, repo))
 
     config_loader_impl.create_defaults_list = create_defaults_list
     loader._compose_config_from_defaults_list = compose_config  # type: ignore[method-assign]
+    loader._load_single_config = load_single_config  # type: ignore[method-assign]
+
+
+class Merged(NamedTuple):
+    """The configuration of several files, in the place of one file."""
+
+    keys: tuple[Any, ...]
+    make: Callable[[], Any]
+
+
+def keys_of(defaults: list[Any]) -> tuple[Any, ...]:
+    return tuple((one.config_path, one.package, one.is_self, one.primary) for one in defaults)
 
 
 class Kept:
