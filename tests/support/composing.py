@@ -91,8 +91,8 @@ def keep_files() -> None:
 
 
 def keep_what_options_make() -> None:
-    """Keep Hydra's defaults lists, its files, and what it composes of them, by the options chosen; the values of a command line are set each
-    time. All of that for this repository's files alone."""
+    """Keep Hydra's defaults lists, its files, and what it composes of them, by the options chosen; the values of a command line
+    are set each time. All of that for this repository's files alone."""
     from hydra._internal import config_loader_impl
 
     loader = config_loader_impl.ConfigLoaderImpl
