@@ -23,7 +23,8 @@ def compose_faster() -> None:
     recognise_plain_values()
     leave_out_what_nothing_needs()
     keep_files()
-    keep_what_options_make()
+    keep_defaults_lists()
+    keep_compositions()
     build_from_one_copy()
 
 
@@ -90,15 +91,12 @@ def keep_files() -> None:
     ConfigRepository._find_object_source = find_object_source  # type: ignore[method-assign]
 
 
-def keep_what_options_make() -> None:
-    """Keep Hydra's defaults lists, its files, and what it composes of them, by the options chosen; the values of a command line
-    are set each time. All of that for this repository's files alone."""
+def keep_defaults_lists() -> None:
+    """Keep Hydra's defaults lists by the options chosen, of this repository's files alone; the values of a command line are set
+    each time."""
     from hydra._internal import config_loader_impl
 
-    loader = config_loader_impl.ConfigLoaderImpl
-    compose, list_defaults = loader._compose_config_from_defaults_list, config_loader_impl.create_defaults_list
-    load_single = loader._load_single_config
-    composed, loaded, lists = Kept(), Kept(), dict[Any, Any]()
+    list_defaults, lists = config_loader_impl.create_defaults_list, dict[Any, Any]()
 
     def create_defaults_list(repo: Any, config_name: Any, overrides_list: list[Any], **options: Any) -> Any:
         def listed(overrides: list[Any]) -> Any:
@@ -114,6 +112,17 @@ def keep_what_options_make() -> None:
             lists[key] = listed(chosen)
         return replace(lists[key], config_overrides=values)
 
+    config_loader_impl.create_defaults_list = create_defaults_list
+
+
+def keep_compositions() -> None:
+    """Keep what Hydra composes of each list, of Hydra's own files, which come first in each, and of each file, of this
+    repository's files alone."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    compose, load_single = ConfigLoaderImpl._compose_config_from_defaults_list, ConfigLoaderImpl._load_single_config
+    composed, loaded = Kept(), Kept()
+
     def compose_config(self: Any, defaults: list[Any], repo: Any) -> Any:
         if not is_shipped(repo):
             return compose(self, defaults=defaults, repo=repo)
@@ -122,15 +131,13 @@ def keep_what_options_make() -> None:
         return composed.get(keys_of(defaults), lambda: compose(self, defaults=[first, *defaults[count:]], repo=repo))
 
     def load_single_config(self: Any, default: Any, repo: Any) -> Any:
-        """Of one file, or of Hydra's own, which come first in each composition."""
         if isinstance(default, Merged):
             return SimpleNamespace(config=composed.get(default.keys, default.make))
         key = (default.config_path, default.package, default.primary)
         return loaded.get(key if is_shipped(repo) else None, lambda: load_single(self, default, repo))
 
-    config_loader_impl.create_defaults_list = create_defaults_list
-    loader._compose_config_from_defaults_list = compose_config  # type: ignore[method-assign]
-    loader._load_single_config = load_single_config  # type: ignore[method-assign]
+    ConfigLoaderImpl._compose_config_from_defaults_list = compose_config  # type: ignore[method-assign]
+    ConfigLoaderImpl._load_single_config = load_single_config  # type: ignore[method-assign]
 
 
 class Merged(NamedTuple):
