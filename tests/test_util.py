@@ -43,6 +43,15 @@ def test_atomic_write_replaces_the_whole_file_and_makes_the_folder(tmp_path: Pat
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_content_is_on_the_disk_before_it_replaces_the_former(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: steps.append(f"{os.fstat(file).st_size} bytes"))
+    monkeypatch.setattr(os, "replace", lambda *names: (steps.append("replaced"), replace(*names)))
+    atomic_write(tmp_path / "a", "four")
+    assert steps == ["4 bytes", "replaced"]
+
+
 def test_failed_write_leaves_the_former_file_alone_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     atomic_write(path, "former")

@@ -66,30 +66,34 @@ class Costs:
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Iterator[Any]:
         began = cpu_seconds()
-        value = yield
-        self.write("fixture", f"{fixturedef.baseid or 'conftest'}::{fixturedef.argname}", began)
-        return value
+        try:
+            return (yield)
+        finally:  # also of one that fails
+            self.write("fixture", f"{fixturedef.baseid or 'conftest'}::{fixturedef.argname}", began)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[Any]:
         began = cpu_seconds()
-        value = yield
-        self.write("setup", item.nodeid, began)
-        return value
+        try:
+            return (yield)
+        finally:  # also of one that fails
+            self.write("setup", item.nodeid, began)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[Any]:
         began = cpu_seconds()
-        value = yield
-        self.write("call", item.nodeid, began)
-        return value
+        try:
+            return (yield)
+        finally:  # also of one that fails
+            self.write("call", item.nodeid, began)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[Any]:
         began = cpu_seconds()
-        value = yield
-        self.write("teardown", item.nodeid, began)
-        return value
+        try:
+            return (yield)
+        finally:  # also of one that fails
+            self.write("teardown", item.nodeid, began)
 
     def pytest_sessionfinish(self) -> None:
         self.write("process", os.environ.get("PYTEST_XDIST_WORKER", "main"), 0.0)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_lines import HYDRA, TRAINING, Command, Ended, forked, refused_in_a_sentence
+from command_lines import HYDRA, Command, Ended, answered_here, forked, refused_in_a_sentence
 
 from seesaw.cli.main import main as run_command
 from seesaw.cli.train import main
@@ -182,18 +182,10 @@ VALUES = {
 }
 
 
-DRY = ("dry_run=true", "data.resolution=16")
-
-
-@pytest.fixture(scope="module")
-def by_value(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
-    return forked(tmp_path_factory.mktemp("values"), [*VALUES, DRY], TRAINING)
-
-
 @pytest.mark.parametrize("overrides", VALUES, ids=lambda o: o[0])
-def test_a_wrong_value_is_one_sentence(overrides: Command, by_value: dict[Command, Ended]) -> None:
-    refused_in_a_sentence(by_value[overrides], VALUES[overrides])
-    assert list(by_value[overrides].here.iterdir()) == []
+def test_a_wrong_value_is_one_sentence(overrides: Command, tmp_path: Path) -> None:
+    refused_in_a_sentence(answered_here(tmp_path, overrides), VALUES[overrides])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -324,12 +316,13 @@ def test_completion(tmp_path: Path) -> None:
     assert {"model=dcgan", "model=mlp"} <= set(done.stdout.split())
 
 
-def test_dry_run_prints_sizes_and_writes_nothing(by_value: dict[Command, Ended]) -> None:
-    done = by_value[DRY]
-    assert done.returncode == 0, done.stderr
+def test_dry_run_prints_sizes_and_writes_nothing(tmp_path: Path) -> None:
+    """In a process of its own from its start, with all imports of a run, to its end."""
+    done = train("dry_run=true", "data.resolution=16", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
     assert "digits 1797x1x16x16" in done.stdout
     assert "nets.dcgan.Generator" in done.stdout
-    assert not (done.here / "runs").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_error_is_raised_where_its_trace_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

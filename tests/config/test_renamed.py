@@ -1,7 +1,9 @@
 """Keys of version 0.1 are answered with the present ones, and the present ones exist."""
 
+from pathlib import Path
+
 import pytest
-from command_lines import TRAINING, Command, Ended, forked, refused_in_a_sentence
+from command_lines import Command, answered_here, refused_in_a_sentence
 from hydra.errors import HydraException
 
 from seesaw.config.renamed import RENAMED, renamed, with_moved_targets
@@ -41,13 +43,6 @@ FITTING: list[Command] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Ended]:
-    fitting = {command: (*command, "data.resolution=16", "dry_run=true", "logger=none") for command in FITTING}
-    answered = forked(tmp_path_factory.mktemp("renamed"), [*MORE, *fitting.values()], TRAINING)
-    return answered | {command: answered[whole] for command, whole in fitting.items()}
-
-
 @pytest.mark.parametrize("key", RENAMED)
 def test_an_old_key_is_answered_with_the_present_one(key: str) -> None:
     with pytest.raises((UserError, HydraException)) as caught:
@@ -57,14 +52,15 @@ def test_an_old_key_is_answered_with_the_present_one(key: str) -> None:
 
 
 @pytest.mark.parametrize("command", MORE, ids=" ".join)
-def test_a_command_with_an_old_key_ends_in_the_sentence(command: Command, answers: dict[Command, Ended]) -> None:
-    refused_in_a_sentence(answers[command], [MORE[command]])
+def test_a_command_with_an_old_key_ends_in_the_sentence(command: Command, tmp_path: Path) -> None:
+    refused_in_a_sentence(answered_here(tmp_path, command), [MORE[command]])
 
 
 @pytest.mark.parametrize("command", FITTING, ids=" ".join)
-def test_the_present_keys_fit(command: Command, answers: dict[Command, Ended]) -> None:
-    assert answers[command].returncode == 0, answers[command].stderr
-    assert answers[command].stderr == ""
+def test_the_present_keys_fit(command: Command, tmp_path: Path) -> None:
+    done = answered_here(tmp_path, (*command, "data.resolution=16", "dry_run=true", "logger=none"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
 
 
 def test_a_key_below_an_old_one_keeps_its_end_where_the_new_one_is_a_key() -> None:

@@ -1,11 +1,14 @@
 """What train.py answers to many command lines, each in a process of its own that begins where the imports are done."""
 
 import atexit
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,6 +69,20 @@ def forked(folder: Path, commands: list[Command], modules: tuple[str, ...]) -> d
         out, err = ((folder / str(number) / name).read_text(encoding="utf-8") for name in ("out", "err"))
         found[command] = Ended(code, out, err, torch, folder / str(number) / "here")
     return found
+
+
+def answered_here(folder: Path, command: Command) -> Ended:
+    """What train.py answers in this process, whose imports are done. A Notice counts as an error: it would be printed."""
+    from seesaw.cli.train import main
+    from seesaw.errors import Notice
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings(),
+    ):  # fmt: skip
+        warnings.simplefilter("error", Notice)
+        code = main(list(command))
+    return Ended(code, out.getvalue(), err.getvalue(), "torch" in sys.modules, folder)
 
 
 def refused_in_a_sentence(done: Ended, words: list[str]) -> None:

@@ -2,11 +2,12 @@
 
 import pickle
 from collections.abc import Callable
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import omegaconf
 import yaml
@@ -22,7 +23,9 @@ def compose_faster() -> None:
     recognise_plain_values()
     leave_out_what_nothing_needs()
     keep_files()
-    keep_what_options_make()
+    keep_defaults_lists()
+    keep_compositions()
+    build_from_one_copy()
 
 
 def recognise_plain_values() -> None:
@@ -53,6 +56,17 @@ def leave_out_what_nothing_needs() -> None:
     CachingConfigRepository.__init__ = begin  # type: ignore[method-assign]
 
 
+def build_from_one_copy() -> None:
+    """Hydra makes a configuration of the plain mapping that it builds from, and copies it deeply; the first is its own."""
+    from hydra._internal.instantiate import _instantiate2
+
+    def copied(config: Any) -> Any:
+        made_here = config._get_parent() is None and config._metadata.flags == {"allow_objects": True}
+        return config if made_here else deepcopy(config)
+
+    _instantiate2.copy = SimpleNamespace(deepcopy=copied)
+
+
 def keep_files() -> None:
     """Keep the files that Hydra reads of this repository, and where it found them; others may change."""
     from hydra._internal.config_repository import ConfigRepository
@@ -77,14 +91,12 @@ def keep_files() -> None:
     ConfigRepository._find_object_source = find_object_source  # type: ignore[method-assign]
 
 
-def keep_what_options_make() -> None:
-    """Keep Hydra's defaults lists and what it composes of them, by the options chosen; the values of a command line are set each
-    time. All of that for this repository's files alone."""
+def keep_defaults_lists() -> None:
+    """Keep Hydra's defaults lists by the options chosen, of this repository's files alone; the values of a command line are set
+    each time."""
     from hydra._internal import config_loader_impl
 
-    loader = config_loader_impl.ConfigLoaderImpl
-    compose, list_defaults = loader._compose_config_from_defaults_list, config_loader_impl.create_defaults_list
-    composed, lists = Kept(), dict[Any, Any]()
+    list_defaults, lists = config_loader_impl.create_defaults_list, dict[Any, Any]()
 
     def create_defaults_list(repo: Any, config_name: Any, overrides_list: list[Any], **options: Any) -> Any:
         def listed(overrides: list[Any]) -> Any:
@@ -100,12 +112,43 @@ def keep_what_options_make() -> None:
             lists[key] = listed(chosen)
         return replace(lists[key], config_overrides=values)
 
-    def compose_config(self: Any, defaults: list[Any], repo: Any) -> Any:
-        key = tuple((one.config_path, one.package, one.is_self, one.primary) for one in defaults)
-        return composed.get(key if is_shipped(repo) else None, lambda: compose(self, defaults=defaults, repo=repo))
-
     config_loader_impl.create_defaults_list = create_defaults_list
-    loader._compose_config_from_defaults_list = compose_config  # type: ignore[method-assign]
+
+
+def keep_compositions() -> None:
+    """Keep what Hydra composes of each list, of Hydra's own files, which come first in each, and of each file, of this
+    repository's files alone."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    compose, load_single = ConfigLoaderImpl._compose_config_from_defaults_list, ConfigLoaderImpl._load_single_config
+    composed, loaded = Kept(), Kept()
+
+    def compose_config(self: Any, defaults: list[Any], repo: Any) -> Any:
+        if not is_shipped(repo):
+            return compose(self, defaults=defaults, repo=repo)
+        count = next((k for k, one in enumerate(defaults) if not one.config_path.startswith("hydra/")), 0)
+        first = Merged(keys_of(defaults[:count]), lambda: compose(self, defaults=defaults[:count], repo=repo))
+        return composed.get(keys_of(defaults), lambda: compose(self, defaults=[first, *defaults[count:]], repo=repo))
+
+    def load_single_config(self: Any, default: Any, repo: Any) -> Any:
+        if isinstance(default, Merged):
+            return SimpleNamespace(config=composed.get(default.keys, default.make))
+        key = (default.config_path, default.package, default.primary)
+        return loaded.get(key if is_shipped(repo) else None, lambda: load_single(self, default, repo))
+
+    ConfigLoaderImpl._compose_config_from_defaults_list = compose_config  # type: ignore[method-assign]
+    ConfigLoaderImpl._load_single_config = load_single_config  # type: ignore[method-assign]
+
+
+class Merged(NamedTuple):
+    """The configuration of several files, in the place of one file."""
+
+    keys: tuple[Any, ...]
+    make: Callable[[], Any]
+
+
+def keys_of(defaults: list[Any]) -> tuple[Any, ...]:
+    return tuple((one.config_path, one.package, one.is_self, one.primary) for one in defaults)
 
 
 class Kept:

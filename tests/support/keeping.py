@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 
@@ -13,6 +16,10 @@ def keep_what_runs_repeat() -> None:
         keep_statistics()
     if "seesaw.training.preflight" in sys.modules:
         keep_shapes()
+    if "pytorch_lightning" in sys.modules:
+        keep_what_is_installed()
+    if "wandb" in sys.modules:
+        leave_out_launch()
 
 
 def keep_statistics() -> None:
@@ -72,3 +79,30 @@ def keep_shapes() -> None:
             dry_run.check_step = check_step
 
     preflight.check_built = kept_check_built
+
+
+def keep_what_is_installed() -> None:
+    """The entry points that each Trainer looks for among all packages, and what git answers of this checkout."""
+    from pytorch_lightning.trainer.connectors import callback_connector
+
+    from seesaw.training import provenance
+
+    callback_connector._load_external_callbacks = cache(callback_connector._load_external_callbacks)
+    ask, here, known = provenance._git, Path(provenance.__file__).resolve().parents[1], dict[Any, str]()
+
+    def kept_git(folder: Path, *arguments: str) -> str:
+        if folder != here:
+            return ask(folder, *arguments)
+        key = (*arguments, os.environ.get("PATH"))
+        if key not in known:
+            known[key] = ask(folder, *arguments)
+        return known[key]
+
+    provenance._git = kept_git
+
+
+def leave_out_launch() -> None:
+    """W&B's Launch, which each first run of a process imports in a second, to find that nobody has launched it."""
+    from wandb.sdk.wandb_run import Run
+
+    Run._detect_and_apply_job_inputs = lambda self: None

@@ -19,6 +19,9 @@ CONF = Path(__file__).parents[2] / "conf" / "model"
 MODELS = sorted(file.stem for file in CONF.glob("*.yaml") if file.stem[0] != "_" and file.stem != "style_transfer")
 """All that make images or points from latents."""
 
+WITHOUT_LABELS = frozenset({"projected", "projected_small"})
+"""Written down, for lists of tests: each process that collects them would compose all models."""
+
 SMALLER = {"width": 4, "max_width": 16, "base": 64, "widths": [8, 8], "w_dim": 8, "z_dim": 8, "group_size": 4,
            "size": 64, "halvings": 2}  # fmt: skip
 """Arguments of the networks that make them small."""
@@ -40,6 +43,10 @@ def data_of(model: str) -> list[str]:
 
 
 def takes_labels(model: str) -> bool:
+    return model not in WITHOUT_LABELS
+
+
+def has_classes(model: str) -> bool:
     """Whether the network that makes images has an argument `classes`."""
     return any("classes" in names for key, names in networks(model) if key in ("G", "decoder"))
 

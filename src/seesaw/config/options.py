@@ -99,7 +99,16 @@ def config_dir() -> Path:
 
 
 def groups(folder: Path) -> dict[str, list[str]]:
-    """Group → its options, as the folders and files under `folder` give them."""
+    """Group → its options, as the folders and files under `folder` give them. The shipped ones are read once."""
+    return dict(_shipped_groups() if folder == config_dir() else _groups(folder))
+
+
+@cache
+def _shipped_groups() -> dict[str, list[str]]:
+    return _groups(config_dir())
+
+
+def _groups(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in sorted(folder.glob("*/**/*.yaml")):
         relative = file.relative_to(folder)

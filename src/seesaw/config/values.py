@@ -10,6 +10,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +212,9 @@ def _importable(module: str) -> bool:
     return True
 
 
+@cache  # one configuration asks some hundred times, and the answer takes a millisecond
 def signature(built: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
-    """The parameters of a constructor or function by name, and their annotations, resolved.
+    """The parameters of a constructor or function by name, and their annotations, resolved. Not to be changed by a caller.
 
     Follows the method resolution order while a constructor passes `**kwargs` on; it uses those of another name itself.
     `**options: Unpack[T]` counts as the keys of the TypedDict T.

@@ -36,7 +36,7 @@ def construct(node: Any, where: str, packages: Sequence[str] = ()) -> Any:
     """
     refuse_unknown(node, where, packages)
     refuse_foreign(node, where, packages)
-    return instantiate({where: literal(literal(node))}, _convert_="all")[where]
+    return instantiate({where: literal(literal(node)), "_convert_": "all"})[where]  # as an argument it would cost a deep copy
 
 
 def build(config: dict[str, Any]) -> tuple[Experiment, ImageData]:

@@ -16,7 +16,8 @@ from seesaw.analysis.compare.reading import find, parent_of, read
 from seesaw.cli.train import main as train
 from seesaw.training.run_folder import read_status
 
-TINY = ["model=mlp", "data.resolution=16", "batch_size=16", "trainer=cpu", "logger=csv", "kimg=0.064", "metrics.n=64"]
+TINY = ["model=mlp", "model.G.widths=[8]", "model.D.widths=[8]", "data.resolution=16", "batch_size=16", "trainer=cpu",
+        "logger=csv", "kimg=0.064", "metrics.n=64"]  # fmt: skip
 
 
 def compared(path: Path) -> Comparison:

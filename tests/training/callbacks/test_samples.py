@@ -91,7 +91,7 @@ class Painter(Experiment):
     def __init__(self, batch, shown=0, sizes=(8,), classes=0):
         super().__init__()
         self.sizes, self.classes = sizes, classes
-        self.batch, self.images_shown, self.seeds = batch, shown, set()
+        self.batch, self.images_shown, self.seeds, self.weights = batch, shown, set(), []
 
     def training_step(self, batch, index):
         self.images_shown += self.batch
@@ -101,6 +101,7 @@ class Painter(Experiment):
 
     def sample_pyramids(self, n, seed, y=None, ema=True, batch_size=256, shard=(0, 1)):
         self.seeds.add(seed)
+        self.weights.append("EMA" if ema else "raw")
         value = self.images_shown // 100 + (100 if ema else 0)
         values = torch.full((n,), value, dtype=torch.uint8) if y is None else y.to(torch.uint8)
         for part in values.split([n - n // 3, n // 3]):  # in chunks
@@ -108,6 +109,8 @@ class Painter(Experiment):
 
 
 class Pictures(CSVLog):
+    takes_pictures = True
+
     def __init__(self, run):
         super().__init__(run)
         self.pictures = []
@@ -116,13 +119,13 @@ class Pictures(CSVLog):
         self.pictures.append((name, step, int(image[0, 5, 5]), tuple(image.shape)))
 
 
-def train(tmp_path, module, steps, sample_kimg, reals=None):
-    log = Pictures(RunInfo(tmp_path, "x"))
+def train(tmp_path, module, steps, sample_kimg, reals=None, tracker=Pictures):
+    log = tracker(RunInfo(tmp_path, "x"))
     trainer = pl.Trainer(max_steps=-1, max_epochs=1, logger=log, callbacks=[Samples(tmp_path, sample_kimg, seed=7)],
                          accelerator="cpu", log_every_n_steps=1, enable_progress_bar=False, enable_checkpointing=False,
                          enable_model_summary=False)  # fmt: skip
     trainer.fit(module, datamodule=Reals(steps, reals))
-    return log.pictures
+    return getattr(log, "pictures", [])
 
 
 class Reals(pl.LightningDataModule):
@@ -148,6 +151,13 @@ def test_samples_at_the_start_each_cadence_and_the_end(tmp_path):
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [f"00000{k}.png" for k in range(4)]
     assert np.asarray(Image.open(tmp_path / "samples" / "000003.png"))[5, 5] == 130
     assert module.seeds == {7}
+
+
+def test_raw_weights_are_sampled_only_where_a_tracker_takes_pictures(tmp_path):
+    for tracker, weights in ((CSVLog, ["EMA"] * 2), (Pictures, ["EMA", "raw"] * 2)):
+        module = Painter(300)
+        train(tmp_path, module, steps=1, sample_kimg=1, tracker=tracker)
+        assert module.weights == weights
 
 
 def test_a_model_of_several_scales_gets_a_sheet_with_a_row_for_each(tmp_path):

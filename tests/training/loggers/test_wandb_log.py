@@ -2,7 +2,6 @@ import http.server
 import json
 import random
 import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -15,11 +14,9 @@ from hydra.utils import instantiate
 from offline_wandb import read_run
 from omegaconf import OmegaConf
 
-from seesaw.training import provenance as provenance_module
 from seesaw.training.loggers.guarded import Guarded
 from seesaw.training.loggers.tracker import RunInfo
 from seesaw.training.loggers.wandb_log import WandbLog
-from seesaw.training.provenance import git_state, provenance
 
 CONF = Path(__file__).parents[3] / "conf" / "logger"
 
@@ -321,30 +318,3 @@ def test_key_decides_and_the_environment_wins(tmp_path, monkeypatch):
     log.log_metrics({"a": 1.0}, 1)
     assert log.experiment.offline
     log.finish(0)
-
-
-def test_provenance_names_the_commit_only_of_a_tracked_checkout(tmp_path):
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "x.py").write_text("1\n")
-    assert git_state(package) == {"commit": None, "dirty": None}
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "somebody's own"], check=True)
-    assert git_state(package) == {"commit": None, "dirty": None}  # in a repository that does not track it
-    subprocess.run([*git, "add", "."], check=True)
-    subprocess.run([*git, "commit", "-qm", "x"], check=True)
-    state = git_state(package)
-    assert len(state["commit"]) == 40
-    assert state["dirty"] is False
-    (package / "x.py").write_text("2\n")
-    assert git_state(package) == {**state, "dirty": True}
-
-
-def test_provenance_works_without_git(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert provenance()["git"] == {"commit": None, "dirty": None}
-    versions = provenance()["versions"]
-    assert versions["torch"] == torch.__version__.split("+")[0]
-    assert versions["wandb"] == wandb.__version__
-    assert set(provenance_module.PACKAGES) <= set(versions)

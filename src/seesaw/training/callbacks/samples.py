@@ -67,7 +67,9 @@ class Samples(BatchCallback):
         points = reals.shape[-1] == 1
         y = class_rows(pl_module.classes) if pl_module.classes and not points else None
         count, columns = (scatter.MOST if points else self.count, None) if y is None else (len(y), COLUMNS)
-        for name, ema in (("ema", True), ("raw", False)):
+        # No file shows the raw weights. On several ranks all sample, whatever rank 0 does with it.
+        raw = trainer.world_size > 1 or any(tracker.takes_pictures for tracker in trackers_of(trainer))
+        for name, ema in (("ema", True), ("raw", False))[: 1 + raw]:
             pyramid = sampled(pl_module, count, self.seed, ema, y)
             if not trainer.is_global_zero:
                 continue

@@ -20,6 +20,8 @@ class CSVLog(Tracker):
     an empty cell was not measured then. Rows rise in `images`. Each row is handed to the operating system at once, so a
     killed process loses none; only the last line can be torn, and `read_metrics` leaves that one out."""
 
+    takes_pictures = False
+
     def __init__(self, run: RunInfo) -> None:
         super().__init__(run)
         self.path = run.run_dir / "metrics.csv"

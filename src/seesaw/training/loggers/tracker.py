@@ -73,6 +73,8 @@ class Tracker(Logger, ABC):
     """Seconds for which a run waits until `experiment` is there."""
     finish_limit = 60.0
     """Seconds for which a run waits for `finish`."""
+    takes_pictures = True
+    """Whether `log_picture` does anything."""
 
     def __init__(self, run: RunInfo) -> None:
         super().__init__()
