@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 from seesaw.errors import UserError
 
@@ -143,6 +144,23 @@ def refuse_folders(arguments: list[str]) -> None:
             raise UserError(f"{argument}: {FOLDERS[key]}")
         if key == "hydra.sweep.dir" and not sweep:
             raise UserError(f"{argument} is the folder of a sweep, and this is none: add -m, or give run_dir=…")
+
+
+def check_flags(arguments: list[str]) -> None:
+    """UserError where Hydra's parser does not take a flag, or a flag lacks its value: Hydra would print all flags of its own."""
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> NoReturn:
+        flag = re.search(r"-[-\w/]*", message)
+        if "expected one argument" in message and flag is not None:
+            name = next(name for name in WITH_VALUE if name in flag[0].split("/"))
+            raise UserError(f"{name} needs a value behind it: {name} {'FOLDER' if name in FOLDER_FLAGS else 'VALUE'}")
+        raise UserError(f"{message}; `seesaw train --help` lists what can be given")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    if parser.parse_args(arguments).experimental_rerun is not None:
+        raise UserError("--experimental-rerun would run what a pickle holds: `seesaw rerun RUN` repeats a run")
 
 
 def check_arguments(arguments: list[str], groups: Iterable[str]) -> None:
