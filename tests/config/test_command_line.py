@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from seesaw.config.command_line import LISTS, SINGLE, flags_first, override, refuse_lists, refuse_twice, with_home
+from seesaw.cli.main import main as seesaw
+from seesaw.config.command_line import LISTS, SINGLE, check_flags, flags_first, override, refuse_lists, refuse_twice, with_home
 from seesaw.config.compose import compose
 from seesaw.errors import UserError
 
@@ -97,3 +98,30 @@ def test_a_printed_override_is_read_back_as_it_was(name: str) -> None:
 
 def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
     assert flags_first(["model=mlp", "--cfg", "job", "seed=1"]) == ["--cfg", "job", "model=mlp", "seed=1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--config-dir", "--config-dir needs a value behind it: --config-dir FOLDER"),
+        ("-cd", "-cd needs a value behind it|--config-dir needs a value behind it"),
+        ("--config-name", "--config-name needs a value behind it: --config-name VALUE"),
+        ("--cfg", "--cfg needs a value behind it"),
+        ("--cfg bogus", "argument --cfg/-c: invalid choice: 'bogus'"),
+        ("--info bogus", "argument --info/-i: invalid choice"),
+        ("--bogus", "unrecognized arguments: --bogus; `seesaw train --help` lists what can be given"),
+        ("-x kimg=1", "unrecognized arguments: -x"),
+        ("--experimental-rerun a.pickle", "would run what a pickle holds: `seesaw rerun RUN` repeats a run"),
+    ],
+)
+def test_a_wrong_flag_is_one_sentence(arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=words) as refusal:
+        check_flags(arguments.split())
+    assert "\n" not in str(refusal.value)
+    assert seesaw(["train", *arguments.split()]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"seesaw: {refusal.value}\n")
+
+
+def test_flags_that_hydra_takes_pass() -> None:
+    check_flags(["-m", "seed=1,2", "--cfg", "job", "--resolve", "--config-dir", "x"])
