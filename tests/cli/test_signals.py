@@ -64,7 +64,7 @@ COMMANDS = [
             ["nearest", "RUN", "--by", "pixels", "--out", "a.png"],
             ["export", "RUN", "--to", "safetensors", "--which", "last", "--out", "a.safetensors"],
             ["export", "RUN", "--to", "hub", "--which", "last", "--out", "a"],
-            ["preview", "RUN", "--out", "a.png"],
+            ["preview", "augment=diffaugment", "model=mlp", "data=digits", "data.resolution=8", "--out", "a.png"],
             ["compare", "RUN", "--out", "a"],
         )
     ),

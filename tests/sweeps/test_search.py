@@ -182,6 +182,9 @@ def test_a_search_of_real_runs_prunes_and_goes_on(here: Path, capfd: pytest.Capt
     assert sorted(p.name for p in (here / "found").glob("[0-9]*")) == ["0", "1", "2", "3"]
     assert main([*command, "seed=5"]) == 1
     assert "found was begun as another search: fixed:" in capfd.readouterr().err
+    assert main([*(word if word != "found" else "found/2" for word in command), "--trials", "4"]) == 1
+    assert "found/2 is the folder of a run; choose another --out" in capfd.readouterr().err
+    assert not (here / "found/2/search.yaml").exists()
 
 
 @pytest.mark.slow

@@ -145,6 +145,8 @@ def check_same_settings(plan: Plan) -> None:
         if differing:
             what = "; ".join(f"{key}: {saved.get(key)}, now {settings[key]}" for key in differing)
             raise UserError(f"{plan.out} was begun as another search: {what}; choose another --out")
+    elif (plan.out / "checkpoints").is_dir():
+        raise UserError(f"{plan.out} is the folder of a run; choose another --out")
     else:
         write(path, yaml.safe_dump(settings, sort_keys=False))
 

@@ -105,12 +105,23 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
         path = path or new_folder(job.prefix(cfg.seed))
     last = path / "checkpoints" / "last.ckpt"
     if not last.is_file():
+        refuse_mixed(path, job)
         fork_from = cfg.get("fork_from")
         return RunFolder(path) if fork_from is None else RunFolder(path, fork_checkpoint(fork_from), forks=True)
     if cfg.resume is None:
         raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
     refuse_differences(cfg, saved_config(path), path, job.choices)
     return RunFolder(path, last)
+
+
+def refuse_mixed(path: Path, job: Job) -> None:
+    """UserError where a run would begin in a folder of runs, or a sweep or search in the folder of a run: neither could be compared
+    or continued."""
+    if job.sweep_dir is not None and (job.sweep_dir / "checkpoints").is_dir():
+        raise UserError(f"{job.sweep_dir} is the folder of a run; give another one by hydra.sweep.dir=…")
+    for inner in (file.parent for file in path.glob("*/config.yaml")):
+        if (inner / "status.json").is_file() and not inner.name.startswith("before-"):  # what a run left when it was rolled back
+            raise UserError(f"{path} holds other runs, such as {inner.name}; choose another run_dir, such as {path / 'mine'}")
 
 
 def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:
