@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +121,14 @@ def test_a_signal_that_is_ignored_stays_so(run: Path, here: Path, monkeypatch: p
 
 
 @pytest.fixture
-def killed(here: Path) -> Iterator[Callable[[str], Path]]:
+def killed(here: Path) -> Callable[[str], Path]:
     """What a process that was killed left of a file or folder of this name."""
 
     def make(name: str) -> Path:
         path = temporary_of(here / name)
         return path.with_name(path.name.replace(f".tmp{os.getpid()}", f".tmp{GONE}"))
 
-    yield make
+    return make
 
 
 def test_the_next_command_removes_what_a_killed_one_left(run: Path, here: Path, killed: Callable[[str], Path]) -> None:

@@ -7,7 +7,17 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seesaw.cli.main import main as seesaw
-from seesaw.config.command_line import LISTS, SINGLE, check_flags, flags_first, override, refuse_lists, refuse_twice, with_home
+from seesaw.config.command_line import (
+    LISTS,
+    SINGLE,
+    check_arguments,
+    check_flags,
+    flags_first,
+    override,
+    refuse_lists,
+    refuse_twice,
+    with_home,
+)
 from seesaw.config.compose import compose
 from seesaw.errors import UserError
 
@@ -105,7 +115,14 @@ def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
     [
         ("--config-dir", "--config-dir needs a value behind it: --config-dir FOLDER"),
         ("-cd", "-cd needs a value behind it|--config-dir needs a value behind it"),
+        ("kimg=1 --config-dir", "--config-dir needs a value behind it: --config-dir FOLDER"),
+        ("--config-dir=", "--config-dir needs a value behind it: --config-dir FOLDER"),
+        ("--config-name= kimg=1", "--config-name needs a value"),
         ("--config-name", "--config-name needs a value behind it: --config-name VALUE"),
+        ("--config-name mine", "seesaw composes its own train.yaml; own options lie in --config-dir FOLDER"),
+        ("--config-path=/tmp", "seesaw composes its own train.yaml"),
+        ("-c job -m seed=1,2", "--multirun and --cfg exclude each other: give one of them"),
+        ("=3", "'=3': an override is key=value"),
         ("--cfg", "--cfg needs a value behind it"),
         ("--cfg bogus", "argument --cfg/-c: invalid choice: 'bogus'"),
         ("--info bogus", "argument --info/-i: invalid choice"),
@@ -116,7 +133,8 @@ def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
 )
 def test_a_wrong_flag_is_one_sentence(arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=words) as refusal:
-        check_flags(arguments.split())
+        check_flags(flags_first(arguments.split()))
+        check_arguments(flags_first(arguments.split()), GROUPS)
     assert "\n" not in str(refusal.value)
     assert seesaw(["train", *arguments.split()]) == 1
     out, err = capsys.readouterr()

@@ -279,6 +279,7 @@ def test_a_full_disk_ends_the_search_and_not_its_trials(tmp_path: Path, monkeypa
         (["r1_gamma", "metrics=none"], "a search optimises a metric, and metrics=none measures none"),
         (["r1_gamma", "kimg=abc"], "kimg: 'abc' is not allowed"),
         (["r1_gamma", "penalty=none"], "penalty=none: the space r1_gamma has penalty=r1; leave it out"),
+        (["r1_gamma", "dry_run=true"], "dry_run=true: a search decides that itself"),
         (["r1_gamma", "--trials", "0"], "--trials is 0; it must be at least 1"),
     ],
 )

@@ -208,7 +208,7 @@ def test_the_layer_of_d_nearest_to_the_image_belongs_to_one_resolution(
 def test_a_model_whose_layers_depend_on_the_resolution_names_it(here: Path, model: str) -> None:
     usual = [f"model={model}", "data=digits", "metrics=none", "logger=none", "trainer=cpu"]
     write_run(here / "run", compose_checked([*usual, "data.resolution=16"]))
-    with pytest.raises(UserError, match="as that run had them, and data.resolution=16 where, as here, more layers"):
+    with pytest.raises(UserError, match=r"as that run had them, and data\.resolution=16 where, as here, more layers"):
         begun(here / "run", *usual, "data.resolution=32")
 
 

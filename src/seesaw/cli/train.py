@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.cli.streams import prepare_streams
-from seesaw.config.command_line import check_arguments, check_flags, flags_first, for_hydra, key_of, own_folder, without_folder
+from seesaw.config.command_line import (
+    check_arguments,
+    check_flags,
+    flags_first,
+    for_hydra,
+    key_of,
+    own_folder,
+    without_folder,
+)
 from seesaw.config.help import help_text
 from seesaw.config.options import config_dir
 from seesaw.config.own import all_groups, own_config_dir, own_configuration

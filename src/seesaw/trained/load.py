@@ -109,8 +109,8 @@ def discriminator_of(path: Path, model: dict[str, Any], state: Any, packages: Se
 
 
 def remade(state: dict[str, Any]) -> Trained:
-    """The `Trained` whose `__reduce__` gave this state, on its device where this machine has it. UserError where an own package is
-    missing here."""
+    """The `Trained` whose `__reduce__` gave this state, on its device where this machine has it. UserError where an own package
+    is missing here."""
     path, config, packages = state["path"], state["config"], state["packages"]
     model = allowed_parts(config, packages)["model"]
     G = restore(build_generator(model, generating(model), packages), state["weights"], "G")

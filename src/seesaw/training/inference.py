@@ -151,7 +151,7 @@ def set_values(config: dict[str, Any], overrides: Sequence[str]) -> None:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except OverrideParseException as error:
-        raise UserError(f"{error.override}: an override is key=value, and special characters of a value stand in quotes") from error
+        raise UserError(f"{error.override}: an override is key=value, special characters of a value in quotes") from error
     for text, override in zip(overrides, parsed, strict=True):
         key = override.get_key_element()
         if override.is_add() or override.is_delete() or override.is_sweep_override():

@@ -120,7 +120,8 @@ def refuse_mixed(path: Path, job: Job) -> None:
     if job.sweep_dir is not None and (job.sweep_dir / "checkpoints").is_dir():
         raise UserError(f"{job.sweep_dir} is the folder of a run; give another one by hydra.sweep.dir=…")
     for inner in (file.parent for file in path.glob("*/config.yaml")):
-        if (inner / "status.json").is_file() and not inner.name.startswith("before-"):  # what a run left when it was rolled back
+        rolled_back = inner.name.startswith("before-")
+        if (inner / "status.json").is_file() and not rolled_back:
             raise UserError(f"{path} holds other runs, such as {inner.name}; choose another run_dir, such as {path / 'mine'}")
 
 

@@ -87,7 +87,8 @@ def start_from(model: Experiment, config: dict[str, Any]) -> Started:
     wrong = misfits(own, source, free, math.prod(size))
     if wrong:
         more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise UserError(f"init_from={config['init_from']}: its weights do not fit: {'; '.join(wrong[:NAMED])}{more}: {hint(source, size)}")
+        what = f"init_from={config['init_from']}: its weights do not fit: {'; '.join(wrong[:NAMED])}{more}"
+        raise UserError(f"{what}: {hint(source, size)}")
     anew = [name for name in own if name not in source.weights or source.weights[name].shape != own[name].shape]
     anew += [name for name in own if name in free and name not in anew]
     refuse_frozen(model, anew)
@@ -168,9 +169,10 @@ def of_the_classes(config: dict[str, Any], before: tuple[str, ...]) -> set[str]:
 def of_the_finest_scale(model: GAN, source: Source, size: Size) -> set[str]:
     """The names of the weights of D's layer nearest to the image, where the source has another resolution and this layer another
     shape: the layer belongs to a scale that the source does not have."""
-    if source.size in (None, size) or not hasattr(model.D, "layers_from_image"):
+    layers_from_image: Any = getattr(model.D, "layers_from_image", None)
+    if source.size in (None, size) or layers_from_image is None:
         return set()
-    first = {id(weight) for layer in model.D.layers_from_image()[:1] for weight in layer}
+    first = {id(weight) for layer in layers_from_image()[:1] for weight in layer}
     found = {f"D.{name}": weight for name, weight in model.D.named_parameters() if id(weight) in first}
     return {name for name, weight in found.items() if name in source.weights and source.weights[name].shape != weight.shape}
 

@@ -16,6 +16,7 @@ from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
 from seesaw.training.signals import SIGNALS
 
+
 class GracefulStop(BatchCallback):
     """Ends the run at `kimg`, or after the batch in which one of `SIGNALS` arrives. A second Ctrl-C ends it at once.
 
