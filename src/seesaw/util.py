@@ -35,6 +35,7 @@ DISK_ERRORS = {
     errno.ENAMETOOLONG: "a name is too long",
     errno.EISDIR: "a folder stands where a file belongs",
     errno.ENOTDIR: "a file stands where a folder belongs",
+    errno.EEXIST: "a file stands where a folder belongs",
     errno.ELOOP: "it is a link, or its links go in a circle",
 }
 """Errors of a disk, in words."""

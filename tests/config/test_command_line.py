@@ -119,10 +119,10 @@ def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
         ("--config-dir=", "--config-dir needs a value behind it: --config-dir FOLDER"),
         ("--config-name= kimg=1", "--config-name needs a value"),
         ("--config-name", "--config-name needs a value behind it: --config-name VALUE"),
-        ("--config-name mine", "seesaw composes its own train.yaml; own options lie in --config-dir FOLDER"),
-        ("--config-path=/tmp", "seesaw composes its own train.yaml"),
+        ("--config-name mine", "seesaw composes its train.yaml; own options lie in --config-dir FOLDER"),
+        ("--config-path=/tmp", "seesaw composes its train.yaml"),
         ("-c job -m seed=1,2", "--multirun and --cfg exclude each other: give one of them"),
-        ("=3", "'=3': an override is key=value"),
+        ("=3", "=3: an override is key=value"),
         ("--cfg", "--cfg needs a value behind it"),
         ("--cfg bogus", "argument --cfg/-c: invalid choice: 'bogus'"),
         ("--info bogus", "argument --info/-i: invalid choice"),
@@ -132,9 +132,10 @@ def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
     ],
 )
 def test_a_wrong_flag_is_one_sentence(arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    first = flags_first(arguments.split())
+    check = check_arguments if arguments == "=3" else lambda given, groups: check_flags(given)
     with pytest.raises(UserError, match=words) as refusal:
-        check_flags(flags_first(arguments.split()))
-        check_arguments(flags_first(arguments.split()), GROUPS)
+        check(first, GROUPS)
     assert "\n" not in str(refusal.value)
     assert seesaw(["train", *arguments.split()]) == 1
     out, err = capsys.readouterr()
@@ -142,4 +143,12 @@ def test_a_wrong_flag_is_one_sentence(arguments: str, words: str, capsys: pytest
 
 
 def test_flags_that_hydra_takes_pass() -> None:
-    check_flags(["-m", "seed=1,2", "--cfg", "job", "--resolve", "--config-dir", "x"])
+    check_flags(["seed=1", "--cfg", "job", "--resolve", "--config-dir", "x", "--config-name", "train"])
+    check_flags(["-m", "seed=1,2"])
+
+
+def test_a_sweep_does_not_begin_in_the_folder_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    with pytest.raises(UserError, match="run is the folder of a run; give one for the sweep alone"):
+        check_arguments(["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/run"], GROUPS)
+    check_arguments(["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep"], GROUPS)

@@ -226,6 +226,12 @@ def test_trials_without_their_study_are_refused(damage: str, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.glob("[0-9]*")) == ["0", "1"]
 
 
+def test_a_file_in_the_place_of_a_trial_is_named(tmp_path: Path) -> None:
+    (tmp_path / "0").touch()
+    with pytest.raises(UserError, match="0 is a file where a trial needs its folder; move it away"):
+        study(tmp_path).run()
+
+
 @pytest.mark.parametrize("content", ["", "a: [", "\0"])
 def test_settings_that_cannot_be_read_are_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "search.yaml").write_text(content)

@@ -41,12 +41,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_no_run_begins_among_other_runs_and_no_sweep_in_a_run() -> None:
+def test_no_run_begins_in_a_folder_of_runs() -> None:
     begun(Path("runs/a"), config())
-    with pytest.raises(UserError, match=r"runs holds other runs, such as a; choose another run_dir, such as runs/mine"):
+    with pytest.raises(UserError, match=r"runs holds other runs, as a; choose another run_dir, such as runs/mine"):
         decide(config(), Job(JOB.choices, run_dir="runs"))
-    with pytest.raises(UserError, match=r"runs/a is the folder of a run; give another one by hydra\.sweep\.dir"):
-        decide(config(), Job(JOB.choices, sweep_dir=Path("runs/a"), number=0))
     assert decide(config(), Job(JOB.choices, run_dir="runs/b")).path == Path("runs/b")
     assert decide(config(), Job(JOB.choices, sweep_dir=Path("runs"), number=0)).path == Path("runs/0")
     begun(Path("runs/c/before-1"), config())  # it was rolled back, and killed before its next checkpoint

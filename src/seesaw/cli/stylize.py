@@ -1,6 +1,8 @@
 """`seesaw stylize a.jpg b.jpg --out c.png`: the short form of a run of style transfer."""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,15 +70,9 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
     folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else new_folder(job.prefix(cfg.seed))
     from seesaw.training.run import run  # imports torch
 
-    job = Job(job.choices, overrides, run_dir=str(folder))
+    draw = partial(run, cfg, config, Job(job.choices, overrides, run_dir=str(folder)))
     made = folder / "stylized.png"
-    before = modified(made)
-    try:
-        run(cfg, config, job)
-    except BaseException:
-        if modified(made) != before:  # else it is the picture of a former run
-            write(made, out)
-        raise
+    run_for(draw, made, out)
     if config["dry_run"]:
         return "dry_run=true: no picture is drawn"
     write(made, out)
@@ -103,6 +99,17 @@ def composed(
     if iterations is not None:
         cfg.kimg = iterations / 1000
     return cfg, choices
+
+
+def run_for(draw: Callable[[], Any], made: Path, out: Path) -> None:
+    """Draw; where that is ended by a signal or an error, what was `made` until then is kept as `out`."""
+    before = modified(made)
+    try:
+        draw()
+    except BaseException:
+        if modified(made) != before:  # else it is the picture of a former run
+            write(made, out)
+        raise
 
 
 def modified(path: Path) -> int | None:

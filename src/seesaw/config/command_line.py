@@ -141,6 +141,8 @@ def refuse_folders(arguments: list[str]) -> None:
         key, _, value = argument.lstrip("+").partition("=")
         if key in FOLDERS and value != "null":
             raise UserError(f"{argument}: {FOLDERS[key]}")
+        if key == "hydra.sweep.dir" and (Path(value) / "checkpoints").is_dir():
+            raise UserError(f"{argument} is the folder of a run; give one for the sweep alone")
         if key == "hydra.sweep.dir" and not sweep:
             raise UserError(f"{argument} is the folder of a sweep, and this is none: add -m, or give run_dir=…")
 
@@ -163,7 +165,7 @@ def check_flags(arguments: list[str]) -> None:
         if getattr(found, name) == "":
             refuse(f"argument --{name.replace('_', '-')}: expected one argument")
     if found.config_path is not None or found.config_name not in (None, "train"):
-        raise UserError("--config-name, --config-path: seesaw composes its own train.yaml; own options lie in --config-dir FOLDER")
+        raise UserError("--config-name, --config-path: seesaw composes its train.yaml; own options lie in --config-dir FOLDER")
     modes = [f"--{name}" for name in ("run", "multirun", "cfg", "info") if getattr(found, name)]
     if len(modes) > 1:
         raise UserError(f"{' and '.join(modes)} exclude each other: give one of them")
@@ -176,7 +178,7 @@ def check_arguments(arguments: list[str], groups: Iterable[str]) -> None:
     folder that no run would lie in."""
     for argument in arguments:
         if not key_of(argument).strip():
-            raise UserError(f"{argument!r}: an override is key=value")
+            raise UserError(f"{argument.strip() or repr(argument)}: an override is key=value")
     refuse_twice(arguments, groups)
     refuse_lists(arguments)
     refuse_folders(arguments)

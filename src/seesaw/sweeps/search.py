@@ -197,7 +197,9 @@ class Search:
         from an older copy, and new trials would find their folders taken."""
         with locked(self.plan.out / "lock"):
             known = len(self.study.get_trials(deepcopy=False))
-            folders = (path for path in self.plan.out.iterdir() if path.name.isdecimal() and path.is_dir())
+            folders = [path for path in self.plan.out.iterdir() if path.name.isdecimal()]
+            if files := [path for path in folders if not path.is_dir()]:
+                raise UserError(f"{files[0]} is a file where a trial needs its folder; move it away, or choose another --out")
             unknown = sorted(int(path.name) for path in folders if int(path.name) >= known and is_begun(path))
         if unknown:
             which = f"{unknown[0]}" if len(unknown) == 1 else f"{unknown[0]} to {unknown[-1]}"

@@ -105,7 +105,7 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
         path = path or new_folder(job.prefix(cfg.seed))
     last = path / "checkpoints" / "last.ckpt"
     if not last.is_file():
-        refuse_mixed(path, job)
+        refuse_folder_of_runs(path)
         fork_from = cfg.get("fork_from")
         return RunFolder(path) if fork_from is None else RunFolder(path, fork_checkpoint(fork_from), forks=True)
     if cfg.resume is None:
@@ -114,15 +114,12 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
     return RunFolder(path, last)
 
 
-def refuse_mixed(path: Path, job: Job) -> None:
-    """UserError where a run would begin in a folder of runs, or a sweep or search in the folder of a run: neither could be compared
-    or continued."""
-    if job.sweep_dir is not None and (job.sweep_dir / "checkpoints").is_dir():
-        raise UserError(f"{job.sweep_dir} is the folder of a run; give another one by hydra.sweep.dir=…")
+def refuse_folder_of_runs(path: Path) -> None:
+    """UserError where a run would begin in a folder that holds others: they could not be compared any more."""
     for inner in (file.parent for file in path.glob("*/config.yaml")):
         rolled_back = inner.name.startswith("before-")
         if (inner / "status.json").is_file() and not rolled_back:
-            raise UserError(f"{path} holds other runs, such as {inner.name}; choose another run_dir, such as {path / 'mine'}")
+            raise UserError(f"{path} holds other runs, as {inner.name}; choose another run_dir, such as {path / 'mine'}")
 
 
 def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:

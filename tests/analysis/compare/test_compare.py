@@ -333,20 +333,3 @@ def test_groups_that_were_measured_once_are_points_with_the_range_of_their_runs(
     assert min(line.get_markersize() for line in axes.lines) >= 6
     (bar,) = axes.collections
     assert bar.get_segments()[0][:, 1].tolist() == [7.0, 9.0]
-
-
-def test_the_place_is_one_that_was_named(tmp_path, monkeypatch):
-    for name in ("runs/a", "runs/b", "far/c"):
-        leave(tmp_path / name, config("none", 1), [30, 20])
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def place(*names):
-        return Path(compare([tmp_path / name for name in names]).splitlines()[-2]).parent.resolve()
-
-    assert place("runs/a") == tmp_path / "runs/a"
-    assert place("runs/a", "runs/b") == tmp_path / "runs"
-    assert place("runs") == tmp_path / "runs"
-    assert place("far") == tmp_path / "far"
-    assert place("runs/a", "far/c") == tmp_path / "here"
-    assert place("runs", "far") == tmp_path
