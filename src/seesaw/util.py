@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ DISK_ERRORS = {
     errno.ENAMETOOLONG: "a name is too long",
     errno.EISDIR: "a folder stands where a file belongs",
     errno.ENOTDIR: "a file stands where a folder belongs",
+    errno.EEXIST: "a file stands where a folder belongs",
     errno.ELOOP: "it is a link, or its links go in a circle",
 }
 """Errors of a disk, in words."""
@@ -62,7 +64,7 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
     Raises:
         UserError: the disk is full, or the place cannot be written. The former content is untouched.
     """
-    temporary = path.with_name(f".{path.stem}.tmp{os.getpid()}{path.suffix}")
+    temporary = temporary_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -78,6 +80,11 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def temporary_of(path: Path) -> Path:
+    """Where this process writes what becomes the file or folder `path`: beside it, under a name that `TEMPORARY` fits."""
+    return path.with_name(f".{path.stem}.tmp{os.getpid()}{path.suffix}")
 
 
 def _write_by(content: Callable[[BinaryIO], object], file: BinaryIO) -> None:
@@ -148,6 +155,20 @@ def remove_temporary_files(folder: Path, of_live_processes: bool = False) -> Non
             if match is not None and (of_live_processes or not is_alive(int(match[1]))):
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+
+def remove_temporary_of(path: Path) -> None:
+    """Remove what a killed process left of a file or folder `path` that it was writing, and of those in such a folder."""
+    remove_temporary_files(path)
+    head, tail = f".{path.stem}.tmp", path.suffix
+    with contextlib.suppress(OSError):
+        for found in list(path.parent.iterdir()):
+            number = found.name.removeprefix(head).removesuffix(tail)
+            if found.name == f"{head}{number}{tail}" and number.isdecimal() and not is_alive(int(number)):
+                if found.is_dir() and not found.is_symlink():
+                    shutil.rmtree(found, ignore_errors=True)
+                else:
+                    found.unlink()
 
 
 def is_alive(process: int) -> bool:

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from seesaw.config.command_line import LISTS, SINGLE, flags_first, override, refuse_lists, refuse_twice, with_home
+from seesaw.cli.main import main as seesaw
+from seesaw.config.command_line import (
+    LISTS,
+    SINGLE,
+    check_arguments,
+    check_flags,
+    flags_first,
+    override,
+    refuse_lists,
+    refuse_twice,
+    with_home,
+)
 from seesaw.config.compose import compose
 from seesaw.errors import UserError
 
@@ -119,3 +130,47 @@ def test_a_list_holds_names_of_options(argument: str) -> None:
 def test_a_list_of_one_name_is_no_way_to_choose_a_single_group() -> None:
     with pytest.raises(UserError, match=r"^model=\[dcgan\]: a run has one model: give dcgan$"):
         refuse_lists(["model=[dcgan]"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--config-dir", "--config-dir needs a value behind it: --config-dir FOLDER"),
+        ("-cd", "-cd needs a value behind it|--config-dir needs a value behind it"),
+        ("kimg=1 --config-dir", "--config-dir needs a value behind it: --config-dir FOLDER"),
+        ("--config-dir=", "--config-dir needs a value behind it: --config-dir FOLDER"),
+        ("--config-name= kimg=1", "--config-name needs a value"),
+        ("--config-name", "--config-name needs a value behind it: --config-name VALUE"),
+        ("--config-name mine", "seesaw composes its train.yaml; own options lie in --config-dir FOLDER"),
+        ("--config-path=/tmp", "seesaw composes its train.yaml"),
+        ("-c job -m seed=1,2", "--multirun and --cfg exclude each other: give one of them"),
+        ("=3", "=3: an override is key=value"),
+        ("--cfg", "--cfg needs a value behind it"),
+        ("--cfg bogus", "argument --cfg/-c: invalid choice: 'bogus'"),
+        ("--info bogus", "argument --info/-i: invalid choice"),
+        ("--bogus", "unrecognized arguments: --bogus; `seesaw train --help` lists what can be given"),
+        ("-x kimg=1", "unrecognized arguments: -x"),
+        ("--experimental-rerun a.pickle", "would run what a pickle holds: `seesaw rerun RUN` repeats a run"),
+    ],
+)
+def test_a_wrong_flag_is_one_sentence(arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    first = flags_first(arguments.split())
+    check = check_arguments if arguments == "=3" else lambda given, groups: check_flags(given)
+    with pytest.raises(UserError, match=words) as refusal:
+        check(first, GROUPS)
+    assert "\n" not in str(refusal.value)
+    assert seesaw(["train", *arguments.split()]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"seesaw: {refusal.value}\n")
+
+
+def test_flags_that_hydra_takes_pass() -> None:
+    check_flags(["seed=1", "--cfg", "job", "--resolve", "--config-dir", "x", "--config-name", "train"])
+    check_flags(["-m", "seed=1,2"])
+
+
+def test_a_sweep_does_not_begin_in_the_folder_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    with pytest.raises(UserError, match="run is the folder of a run; give one for the sweep alone"):
+        check_arguments(["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/run"], GROUPS)
+    check_arguments(["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep"], GROUPS)

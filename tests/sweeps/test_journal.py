@@ -60,3 +60,9 @@ def test_a_whole_or_empty_file_is_left_alone(tmp_path: Path) -> None:
         lock.acquire()
         lock.release()
         assert log.read_bytes() == content
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "study.log").symlink_to(tmp_path / "gone" / "study.log")
+    with pytest.raises(UserError, match=r"study\.log is a link to a file that is not there"):
+        open_journal(tmp_path)

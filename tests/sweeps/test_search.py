@@ -182,6 +182,9 @@ def test_a_search_of_real_runs_prunes_and_goes_on(here: Path, capfd: pytest.Capt
     assert sorted(p.name for p in (here / "found").glob("[0-9]*")) == ["0", "1", "2", "3"]
     assert main([*command, "seed=5"]) == 1
     assert "found was begun as another search: fixed:" in capfd.readouterr().err
+    assert main([*(word if word != "found" else "found/2" for word in command), "--trials", "4"]) == 1
+    assert "found/2 is the folder of a run; choose another --out" in capfd.readouterr().err
+    assert not (here / "found/2/search.yaml").exists()
 
 
 @pytest.mark.slow
@@ -221,6 +224,12 @@ def test_trials_without_their_study_are_refused(damage: str, tmp_path: Path) -> 
     ):
         study(tmp_path).run()
     assert sorted(path.name for path in tmp_path.glob("[0-9]*")) == ["0", "1"]
+
+
+def test_a_file_in_the_place_of_a_trial_is_named(tmp_path: Path) -> None:
+    (tmp_path / "0").touch()
+    with pytest.raises(UserError, match="0 is a file where a trial needs its folder; move it away"):
+        study(tmp_path).run()
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "\0"])
@@ -276,6 +285,7 @@ def test_a_full_disk_ends_the_search_and_not_its_trials(tmp_path: Path, monkeypa
         (["r1_gamma", "metrics=none"], "a search optimises a metric, and metrics=none measures none"),
         (["r1_gamma", "kimg=abc"], "kimg: 'abc' is not allowed"),
         (["r1_gamma", "penalty=none"], "penalty=none: the space r1_gamma has penalty=r1; leave it out"),
+        (["r1_gamma", "dry_run=true"], "dry_run=true: a search decides that itself"),
         (["r1_gamma", "--trials", "0"], "--trials is 0; it must be at least 1"),
     ],
 )

@@ -56,6 +56,17 @@ WRONG: dict[str, tuple[Callable[[seesaw.Trained, torch.Tensor], object], str]] =
     "a list": (lambda run, z: run.images([[0.0]]), "z is a list; give a tensor or an array"),  # type: ignore[arg-type]
     "a text": (lambda run, z: run.images(np.array(["a"])), "z is an array of <U1; give"),  # type: ignore[arg-type]
     "an empty grid": (lambda run, z: run.grid(0), "n is 0; it must be a whole number, at least 1"),
+    "a run 3": (lambda run, z: seesaw.load(3), "run is 3; give the path of a run folder"),  # type: ignore[arg-type]
+    "a run None": (lambda run, z: seesaw.load(None), "run is None; give the path"),  # type: ignore[arg-type]
+    "which": (lambda run, z: seesaw.load(run.path, which=3), "which is 3; give best, last"),  # type: ignore[arg-type]
+    "packages": (lambda run, z: seesaw.load(run.path, packages="mine"), "packages is 'mine'; give a list of texts"),
+    "packages 3": (lambda run, z: seesaw.load(run.path, packages=3), "packages is 3; give a list"),  # type: ignore[arg-type]
+    "n of evaluate": (lambda run, z: run.evaluate(n="x"), "n is 'x'; give a whole number"),  # type: ignore[arg-type]
+    "n 64.5": (lambda run, z: run.evaluate(n=64.5), "n is 64.5; give a whole number"),  # type: ignore[arg-type]
+    "overrides": (lambda run, z: run.evaluate(overrides="data.root=x"), "overrides is 'data.root=x'; give a list"),
+    "an override": (lambda run, z: run.evaluate(overrides=["x"]), "x: an override is key=value"),
+    "train 3": (lambda run, z: seesaw.train(3), "a list of texts such as .*, not 3"),  # type: ignore[arg-type]
+    "train [3]": (lambda run, z: seesaw.train([3]), r"a list of texts such as .*, not \[3\]"),  # type: ignore[list-item]
     "device": (lambda run, z: seesaw.load(run.path, device="gpu"), "device=gpu: torch has no such device here"),
 }
 

@@ -41,6 +41,16 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def test_no_run_begins_in_a_folder_of_runs() -> None:
+    begun(Path("runs/a"), config())
+    with pytest.raises(UserError, match=r"runs holds other runs, as a; choose another run_dir, such as runs/mine"):
+        decide(config(), Job(JOB.choices, run_dir="runs"))
+    assert decide(config(), Job(JOB.choices, run_dir="runs/b")).path == Path("runs/b")
+    assert decide(config(), Job(JOB.choices, sweep_dir=Path("runs"), number=0)).path == Path("runs/0")
+    begun(Path("runs/c/before-1"), config())  # it was rolled back, and killed before its next checkpoint
+    assert decide(config(resume="auto"), Job(JOB.choices, run_dir="runs/c")).path == Path("runs/c")
+
+
 def test_a_new_run_has_a_folder_of_its_own() -> None:
     one, other = decide(config(), JOB), decide(config(), JOB)
     assert one.path != other.path

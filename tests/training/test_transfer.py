@@ -184,6 +184,34 @@ def test_layers_of_other_classes_start_anew_and_all_others_are_taken(
         assert torch.equal(value, (fresh if starts else source)[name]), name
 
 
+@pytest.mark.parametrize(
+    ("model", "before", "after"),
+    [("msggan_small", 32, 64), pytest.param("msggan_small", 64, 32, marks=pytest.mark.slow),
+     pytest.param("stylegan2_small", 16, 32, marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_the_layer_of_d_nearest_to_the_image_belongs_to_one_resolution(
+    here: Path, model: str, before: int, after: int
+) -> None:
+    """Its width changes with the resolution in these nets, and no other layer's does."""
+    usual = [f"model={model}", "data=digits", "metrics=none", "logger=none", "trainer=cpu"]
+    source = saved(write_run(here / "run", compose_checked([*usual, f"data.resolution={before}", "seed=4"])))
+    made, started = begun(here / "run", *usual, f"data.resolution={after}", "seed=5")
+    own = nets(made)
+    assert source["D.from_rgb.weight"].shape != own["D.from_rgb.weight"].shape
+    assert "D.from_rgb" in started.anew
+    taken = [name for name in own if isinstance(own[name], Tensor) and name in source and not name.startswith("D.from_rgb")]
+    assert len(taken) > 20
+    assert all(torch.equal(own[name], source[name]) for name in taken)
+
+
+@pytest.mark.parametrize("model", ["mlp", pytest.param("r3gan_small", marks=pytest.mark.slow)])
+def test_a_model_whose_layers_depend_on_the_resolution_names_it(here: Path, model: str) -> None:
+    usual = [f"model={model}", "data=digits", "metrics=none", "logger=none", "trainer=cpu"]
+    write_run(here / "run", compose_checked([*usual, "data.resolution=16"]))
+    with pytest.raises(UserError, match=r"as that run had them, and data\.resolution=16 where, as here, more layers"):
+        begun(here / "run", *usual, "data.resolution=32")
+
+
 def test_a_layer_that_starts_anew_is_not_frozen(here: Path) -> None:
     write_run(here / "run", compose_checked([*PROGAN, "data.resolution=16"]))
     with pytest.raises(UserError, match=r"would freeze D\.from_rgb\.3\.0, which start anew"):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.errors import UserError
-from seesaw.training.checkpoint_file import checkpoint_of
+from seesaw.training.checkpoint_file import checkpoint_to_hand_on
+from seesaw.util import remove_temporary_of
 
 OUT = {"safetensors": "generator.safetensors", "onnx": "generator.onnx", "pt2": "generator.pt2", "hub": "generator"}
 """Form -> the file or folder that is written where none is named."""
@@ -22,7 +23,7 @@ def add(commands: Any) -> None:
         "--to", choices=list(OUT), required=True, help="what to write; hub: a folder in Hugging Face's layout"
     )
     command.add_argument("--out", type=Path, default=None, help="the file or folder (generator.safetensors, …)")
-    command.add_argument("--which", default="best", help="which checkpoint of the folder: best, last, … (best)")
+    command.add_argument("--which", default=None, help="which checkpoint of the folder: best, last, … (best, if measured)")
     command.add_argument("--raw", action="store_true", help="the raw generator instead of its average")
     command.add_argument(
         "--license", default="unknown", metavar="ID", help="for the model card: mit, cc-by-4.0, … (unknown)"
@@ -46,7 +47,8 @@ def call(options: argparse.Namespace) -> str:
         raise UserError("--push uploads a folder: give --to hub")
     if options.push is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", options.push, re.ASCII):
         raise UserError(f"--push {options.push}: give OWNER/NAME")
-    path = checkpoint_of(options.run, options.which)
+    path = checkpoint_to_hand_on(options.run, options.which)
+    remove_temporary_of(out)
     from seesaw.export.export import export
     from seesaw.trained.load import load
 

@@ -27,6 +27,8 @@ def train(overrides: Sequence[str] = ()) -> Any:
 
     if isinstance(overrides, str):
         raise UserError(f"seesaw.train takes a list of overrides: [{overrides!r}]")
+    if not isinstance(overrides, list | tuple) or not all(isinstance(one, str) for one in overrides):
+        raise UserError(f"seesaw.train takes a list of texts such as ['kimg=20'], not {overrides!r}")
     arguments, former = for_hydra(list(overrides)), list(sys.argv)
     plain_notices()
     try:

@@ -2,7 +2,9 @@
 export, preview, evaluate, certify, compare, stylize, search, new, completion."""
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 from seesaw.cli import (
     advise,
@@ -33,6 +35,8 @@ from seesaw.config.command_line import check_arguments, for_hydra
 from seesaw.config.own import all_groups, own_configuration
 from seesaw.errors import UserError
 from seesaw.training.error_messages import error_message, plain_notices, wants_trace
+from seesaw.training.signals import ended_by_signals
+from seesaw.util import remove_temporary_of
 
 COMMANDS = (
     *(train, rerun, fork, advise, prepare),
@@ -63,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         options.overrides = [*options.overrides, *rest]
     plain_notices()
     try:
-        with own_configuration(getattr(options, "config_dir", None)):
+        with own_configuration(getattr(options, "config_dir", None)), ended_by_signals():
             return answer(options)
     except UserError as error:  # there is no such folder
         if wants_trace():
@@ -78,6 +82,9 @@ def answer(options: argparse.Namespace) -> int:
         if hasattr(options, "overrides"):
             options.overrides = for_hydra(options.overrides)
             check_arguments(options.overrides, all_groups())
+        expand_home(options)
+        if (out := getattr(options, "out", None)) is not None:
+            remove_temporary_of(Path(out))
         print(options.call(options), flush=True)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -88,6 +95,17 @@ def answer(options: argparse.Namespace) -> int:
         print(f"seesaw: {one_line(error_message(error, getattr(options, 'overrides', [])))}", file=sys.stderr)
         return 1
     return 0
+
+
+def expand_home(options: argparse.Namespace) -> None:
+    """Paths that begin with `~`, which no shell expands in `--out=~/x.png`."""
+    if isinstance(getattr(options, "out", None), str):
+        options.out = os.path.expanduser(options.out)
+    for name, value in vars(options).items():
+        if isinstance(value, Path):
+            setattr(options, name, value.expanduser())
+        elif isinstance(value, list) and all(isinstance(one, Path) for one in value):
+            setattr(options, name, [one.expanduser() for one in value])
 
 
 def one_line(text: str) -> str:

@@ -1,14 +1,17 @@
 """`seesaw stylize a.jpg b.jpg --out c.png`: the short form of a run of style transfer."""
 
 import argparse
-import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seesaw.cli.own_options import add_config_dir
 from seesaw.errors import UserError
+from seesaw.latents.place import ELSEWHERE
 from seesaw.training.differences import literal
 from seesaw.training.run_folder import Job, new_folder
+from seesaw.util import atomic_write
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -64,16 +67,15 @@ def stylize(content: str, style: str, out: Path, size: int | None, iterations: i
     cfg, choices = composed(content, style, size, iterations, overrides)
     config = checked(cfg, overrides, choices)
     job = Job(choices | {"balance": "none"}, overrides)
-    folder = Path(cfg.run_dir) if cfg.run_dir is not None else new_folder(job.prefix(cfg.seed))
+    folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else new_folder(job.prefix(cfg.seed))
     from seesaw.training.run import run  # imports torch
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    job = Job(job.choices, overrides, run_dir=str(folder))
-    try:
-        run(cfg, config, job)
-    finally:
-        if (folder / "stylized.png").is_file():
-            write(folder / "stylized.png", out)
+    draw = partial(run, cfg, config, Job(job.choices, overrides, run_dir=str(folder)))
+    made = folder / "stylized.png"
+    run_for(draw, made, out)
+    if config["dry_run"]:
+        return "dry_run=true: no picture is drawn"
+    write(made, out)
     with Image.open(out) as image:
         return f"{out}: {image.width}x{image.height}; the run is in {folder}"
 
@@ -99,12 +101,30 @@ def composed(
     return cfg, choices
 
 
+def run_for(draw: Callable[[], Any], made: Path, out: Path) -> None:
+    """Draw; where that is ended by a signal or an error, what was `made` until then is kept as `out`."""
+    before = modified(made)
+    try:
+        draw()
+    except BaseException:
+        if modified(made) != before:  # else it is the picture of a former run
+            write(made, out)
+        raise
+
+
+def modified(path: Path) -> int | None:
+    """When the file was written, in nanoseconds; None where there is none."""
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
 def write(made: Path, out: Path) -> None:
-    """The run's picture under the name and in the format that the user wants."""
+    """The run's picture under the name and in the format that the user wants, whole or not at all."""
     from PIL import Image
 
-    if out.suffix.lower() == ".png":
-        shutil.copy(made, out)
+    suffix = out.suffix.lower()
+    if suffix == ".png":
+        atomic_write(out, made.read_bytes(), ELSEWHERE)
         return
     with Image.open(made) as image:
-        image.save(out, quality=JPEG_QUALITY)
+        kind = Image.registered_extensions()[suffix]
+        atomic_write(out, lambda file: image.save(file, kind, quality=JPEG_QUALITY), ELSEWHERE)

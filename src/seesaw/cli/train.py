@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.cli.streams import prepare_streams
-from seesaw.config.command_line import check_arguments, flags_first, for_hydra, key_of, own_folder, without_folder
+from seesaw.config.command_line import (
+    check_arguments,
+    check_flags,
+    flags_first,
+    for_hydra,
+    key_of,
+    own_folder,
+    without_folder,
+)
 from seesaw.config.help import help_text
 from seesaw.config.options import config_dir
 from seesaw.config.own import all_groups, own_config_dir, own_configuration
@@ -82,6 +90,7 @@ def call(arguments: list[str]) -> int:
 
     try:
         sys.argv = [sys.argv[0], *arguments]
+        check_flags(arguments)
         check_arguments(arguments, all_groups())
         need_launcher(arguments)
         with until_all_end(), composed_once(arguments):

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 from seesaw.errors import UserError
 
@@ -66,12 +67,11 @@ def flags_first(arguments: list[str]) -> list[str]:
     """The arguments with flags and their values in front: Hydra's parser refuses a flag between two overrides."""
     flags, overrides, rest = [], [], iter(arguments)
     for argument in rest:
-        if not argument.startswith("-"):
+        value = next(rest, None) if argument in WITH_VALUE else None
+        if argument.startswith("-") and not (argument in WITH_VALUE and value is None):
+            flags += [argument] if value is None else [argument, value]
+        else:  # a flag that lacks its value stays the last word, and takes none from the overrides
             overrides.append(argument)
-            continue
-        flags.append(argument)
-        if argument in WITH_VALUE:
-            flags += [value for value in [next(rest, None)] if value is not None]
     return [*flags, *overrides]
 
 
@@ -147,13 +147,44 @@ def refuse_folders(arguments: list[str]) -> None:
         key, _, value = argument.lstrip("+").partition("=")
         if key in FOLDERS and value != "null":
             raise UserError(f"{argument}: {FOLDERS[key]}")
+        if key == "hydra.sweep.dir" and (Path(value) / "checkpoints").is_dir():
+            raise UserError(f"{argument} is the folder of a run; give one for the sweep alone")
         if key == "hydra.sweep.dir" and not sweep:
             raise UserError(f"{argument} is the folder of a sweep, and this is none: add -m, or give run_dir=…")
+
+
+def check_flags(arguments: list[str]) -> None:
+    """UserError where Hydra's parser does not take a flag, or a flag lacks its value: Hydra would print all flags of its own."""
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> NoReturn:
+        flag = re.search(r"-[-\w/]*", message)
+        if "expected one argument" in message and flag is not None:
+            name = next(name for name in WITH_VALUE if name in flag[0].split("/"))
+            raise UserError(f"{name} needs a value behind it: {name} {'FOLDER' if name in FOLDER_FLAGS else 'VALUE'}")
+        raise UserError(f"{message}; `seesaw train --help` lists what can be given")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    found = parser.parse_args(arguments)
+    for name in ("config_dir", "config_name", "config_path", "package"):
+        if getattr(found, name) == "":
+            refuse(f"argument --{name.replace('_', '-')}: expected one argument")
+    if found.config_path is not None or found.config_name not in (None, "train"):
+        raise UserError("--config-name, --config-path: seesaw composes its train.yaml; own options lie in --config-dir FOLDER")
+    modes = [f"--{name}" for name in ("run", "multirun", "cfg", "info") if getattr(found, name)]
+    if len(modes) > 1:
+        raise UserError(f"{' and '.join(modes)} exclude each other: give one of them")
+    if found.experimental_rerun is not None:
+        raise UserError("--experimental-rerun would run what a pickle holds: `seesaw rerun RUN` repeats a run")
 
 
 def check_arguments(arguments: list[str], groups: Iterable[str]) -> None:
     """UserError for what Hydra would take without a word: a group given twice, several options of a group that takes one, or a
     folder that no run would lie in."""
+    for argument in arguments:
+        if not key_of(argument).strip():
+            raise UserError(f"{argument.strip() or repr(argument)}: an override is key=value")
     refuse_twice(arguments, groups)
     refuse_lists(arguments)
     refuse_folders(arguments)

@@ -61,9 +61,10 @@ def write_pt2(run: Trained, path: Path, description: str) -> str:
     """Write the program as PyTorch's archive, and check it; returns what was checked."""
     program = traced(run)
     file = io.BytesIO()
-    torch.export.save(program, file, extra_files={"seesaw.yaml": description})
     given = inputs(run, 5, seed=1)
-    again = torch.export.load(io.BytesIO(file.getvalue())).module()
+    with quiet():
+        torch.export.save(program, file, extra_files={"seesaw.yaml": description})
+        again = torch.export.load(io.BytesIO(file.getvalue())).module()
     difference = compare(run, again(*given.values()), given)
     atomic_write(path, file.getvalue(), "choose another place by --out")
     return f"checked by torch.export.load with 5 images: largest difference {difference:.1e}"

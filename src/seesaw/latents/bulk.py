@@ -18,7 +18,7 @@ from torch import Tensor
 from seesaw.errors import UserError
 from seesaw.latents.model import Chosen, open_model
 from seesaw.latents.place import ELSEWHERE, check_folder
-from seesaw.util import atomic_write, disk_error
+from seesaw.util import atomic_write, disk_error, temporary_of
 
 SAFE = re.compile(r"[\w][\w \-]{0,79}")
 """Names of classes that are also names of folders. A checkpoint may come from a stranger, so others, such as `../x`, are not."""
@@ -153,7 +153,7 @@ def _write_zip(images: Iterator[Chunk], folders: list[str] | None, count: int, f
 def _write_folder(images: Iterator[Chunk], folders: list[str] | None, count: int, out: Path) -> None:
     """The files go to a temporary folder beside `out`, which takes its name when all are written."""
     check_folder(out)
-    temporary = out.absolute().with_name(f".{out.name}.tmp{os.getpid()}")
+    temporary = temporary_of(out.absolute())
     try:
         temporary.mkdir(parents=True)
         for name, content in _files(images, folders, count):

@@ -100,6 +100,9 @@ def read_latents(file: Path) -> Tensor:
     try:
         if file.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
+        with open(file, "rb") as opened:
+            if opened.read(6) != b"\x93NUMPY":  # else numpy takes it for a pickle, and advises to run it
+                raise ValueError("it is no .npy file")
         values = np.load(file, allow_pickle=False)
         if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.ndim not in (1, 2, 3):
             raise ValueError("it holds no latents, which are floats of one to three axes")

@@ -45,6 +45,8 @@ def targets_of(model: LatentModel, pictures: Sequence[str]) -> list[Target]:
     targets, taken = list[Target](), set[str]()
     for picture in pictures:
         own = OWN.fullmatch(picture)
+        if own is None and picture.startswith(("train:", "held-out:")) and not Path(picture).exists():
+            raise UserError(f"{picture}: behind the colon stands the number of an image, counted from 0")
         image, label = of_data(model, own[1], int(own[2])) if own else (of_file(model, picture), None)
         stem = base = picture.replace(":", "-") if own else Path(picture).stem
         number = 2

@@ -13,7 +13,7 @@ from PIL import Image
 
 from seesaw.errors import UserError
 from seesaw.latents.place import ELSEWHERE
-from seesaw.util import atomic_write, disk_error
+from seesaw.util import atomic_write, disk_error, temporary_of
 
 SUFFIXES = (".mp4", ".gif", ".webp", ".png")
 """png is the contact sheet."""
@@ -101,7 +101,7 @@ def _write_mp4(frames: Iterator[np.ndarray], out: Path, fps: float, count: int) 
     import imageio_ffmpeg
 
     first = _even(next(frames))
-    temporary = out.with_name(f".{out.stem}.tmp{os.getpid()}{out.suffix}")
+    temporary = temporary_of(out)
     options = ["-crf", str(QUALITY), "-movflags", "+faststart"]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from seesaw.style.features import Features
 from seesaw.style.losses import Content, LayerLoss, Variation
 from seesaw.style.scales import carry, resampled, sizes, spans
 from seesaw.types import Pyramid, UserError
-from seesaw.util import key
+from seesaw.util import atomic_write, key
 
 PARTS = ("content", "style", "variation")
 
@@ -275,7 +275,8 @@ class StyleTransfer(Experiment):
     def on_train_end(self) -> None:
         """`stylized.png` in the run folder, whatever ended the run in good order."""
         pixels = to_stored(self.result())[0].permute(1, 2, 0).cpu().numpy()
-        Image.fromarray(pixels).save(Path(self.trainer.default_root_dir) / "stylized.png")
+        picture, path = Image.fromarray(pixels), Path(self.trainer.default_root_dir) / "stylized.png"
+        atomic_write(path, lambda file: picture.save(file, "PNG"), "choose another place by run_dir=…")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["progress"] = {

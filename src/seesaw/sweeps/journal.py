@@ -41,9 +41,11 @@ def open_journal(out: Path) -> JournalStorage:
     """The storage of the study in <out>/study.log. A torn end is cut off first, with a notice.
 
     Raises:
-        UserError: a line within the file cannot be read.
+        UserError: a line within the file cannot be read, or the file is a link that leads nowhere.
     """
     log = out / "study.log"
+    if log.is_symlink() and not log.exists():
+        raise UserError(f"{log} is a link to a file that is not there; put that back, or choose another --out")
     with locked(out / "study.lock"):
         cut_torn_tail(log)
     lock: Any = JournalLock(out / "study.lock", log)

@@ -23,7 +23,7 @@ from seesaw.sweeps.journal import open_journal
 from seesaw.sweeps.records import record_failure
 from seesaw.sweeps.space import Space, read_space
 from seesaw.training.run_folder import Job, now, read_status, write
-from seesaw.util import is_full_disk, locked
+from seesaw.util import atomic_write, is_full_disk, locked
 
 REPEATS = "again"
 """The attribute of a trial that repeats a killed one: that one's number."""
@@ -107,7 +107,7 @@ def check_corners(plan: Plan) -> Measured:
             raise UserError(f"{override}: the space {plan.space.name} has {set_by_space[key]}; leave it out")
         if key in plan.space.varied:
             raise UserError(f"{override}: the space {plan.space.name} varies {key}; leave it out")
-        if key in ("run_dir", "resume", "hydra/launcher"):
+        if key in ("run_dir", "resume", "hydra/launcher", "dry_run"):
             raise UserError(f"{override}: a search decides that itself; leave it out")
     for corner in plan.space.corners():
         overrides = [*plan.fixed, *corner]
@@ -145,8 +145,10 @@ def check_same_settings(plan: Plan) -> None:
         if differing:
             what = "; ".join(f"{key}: {saved.get(key)}, now {settings[key]}" for key in differing)
             raise UserError(f"{plan.out} was begun as another search: {what}; choose another --out")
+    elif (plan.out / "checkpoints").is_dir():
+        raise UserError(f"{plan.out} is the folder of a run; choose another --out")
     else:
-        write(path, yaml.safe_dump(settings, sort_keys=False))
+        atomic_write(path, yaml.safe_dump(settings, sort_keys=False), "choose another --out")
 
 
 class Search:
@@ -195,7 +197,9 @@ class Search:
         from an older copy, and new trials would find their folders taken."""
         with locked(self.plan.out / "lock"):
             known = len(self.study.get_trials(deepcopy=False))
-            folders = (path for path in self.plan.out.iterdir() if path.name.isdecimal() and path.is_dir())
+            folders = [path for path in self.plan.out.iterdir() if path.name.isdecimal()]
+            if files := [path for path in folders if not path.is_dir()]:
+                raise UserError(f"{files[0]} is a file where a trial needs its folder; move it away, or choose another --out")
             unknown = sorted(int(path.name) for path in folders if int(path.name) >= known and is_begun(path))
         if unknown:
             which = f"{unknown[0]}" if len(unknown) == 1 else f"{unknown[0]} to {unknown[-1]}"

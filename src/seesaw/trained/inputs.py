@@ -92,3 +92,17 @@ def kind(given: Any) -> str:
     if isinstance(given, np.ndarray):
         return f"an array of {given.dtype}"
     return f"a {type(given).__name__}"
+
+
+def texts_of(given: Any, name: str, example: str) -> list[str]:
+    """A list of texts. UserError where it is something else; one text alone would be taken for a list of letters."""
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+        raise UserError(f"{name} is {given!r}; give a list of texts, such as [{example!r}]")
+    return list(given)
+
+
+def whole_number(given: Any, name: str) -> int | None:
+    """A whole number, or None. UserError where it is something else."""
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int | np.integer)):
+        raise UserError(f"{name} is {given!r}; give a whole number, or leave it out")
+    return None if given is None else int(given)

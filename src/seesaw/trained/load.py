@@ -4,7 +4,8 @@ The file may come from a stranger: nothing in it is executed, and nothing that i
 `seesaw.config.allowed` has let it pass.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,10 @@ from seesaw.errors import UserError
 from seesaw.gan.interface import adapt_discriminator, adapt_generator
 from seesaw.shared.finite import check_weights, infinite_buffers
 from seesaw.trained import exported
-from seesaw.trained.inputs import device_of
-from seesaw.trained.onnx_file import SUFFIX, read_onnx
+from seesaw.trained.inputs import device_of, texts_of
+from seesaw.trained.onnx_file import SUFFIX, OnnxGenerator, read_onnx
 from seesaw.trained.trained import Trained
-from seesaw.training.checkpoint_file import allowed_parts, checkpoint_of, of_this_version
+from seesaw.training.checkpoint_file import allowed_parts, checkpoint_to_hand_on, of_this_version
 from seesaw.training.checkpoint_file import load as read_checkpoint
 
 
@@ -43,7 +44,7 @@ NETS = {"G": Net("G", "G_ema", "G", "G"), "decoder": Net("decoder", "decoder_ema
 
 def load(
     run: Path | str,
-    which: str = "best",
+    which: str | None = None,
     packages: Sequence[str] = (),
     raw: bool = False,
     device: torch.device | str | None = None,
@@ -52,20 +53,26 @@ def load(
 
     Args:
         run: a run folder, a checkpoint file, or what `seesaw export` wrote to safetensors, hub or onnx.
-        which: of a run folder the checkpoint `best`, `last`, or another file name of checkpoints/ without .ckpt.
+        which: of a run folder the checkpoint `best`, `last`, or another file name of checkpoints/ without .ckpt; None: the best,
+            of a run that measured nothing the last.
         packages: own packages whose classes the file may name; any class and function in them may be called.
         raw: the generator itself in the place of its average.
         device: where the networks lie; None: on the GPU where there is one, else on the CPU.
 
     Raises:
         UserError: there is no such run or checkpoint; it is damaged, of another version, names classes that may not be built, or
-            holds no generator; torch has no such device.
+            holds no generator; torch has no such device; an argument is of another kind.
     """
+    if not isinstance(run, str | os.PathLike):
+        raise UserError(f"run is {run!r}; give the path of a run folder, a checkpoint or an export")
+    if not isinstance(which, str | None):
+        raise UserError(f"which is {which!r}; give best, last or the name of another checkpoint, such as kimg10")
+    packages = texts_of(packages, "packages", "my_gan")
     check_packages(packages)
     path = Path(run).expanduser()
     if exported.is_folder(path) or path.suffix in (exported.SUFFIX, SUFFIX, PROGRAM):
         return from_export(path, packages, raw, device_of(device))
-    path = checkpoint_of(path, which)
+    path = checkpoint_to_hand_on(path, which)
     return from_checkpoint(path, read_checkpoint(path), packages, raw, device_of(device))
 
 
@@ -73,27 +80,46 @@ def from_checkpoint(
     path: Path, checkpoint: dict[str, Any], packages: Sequence[str], raw: bool, device: torch.device
 ) -> Trained:
     """The networks of what `read_checkpoint` gave of the file `path`."""
-    config, shown = checkpoint["config"], checkpoint["progress"]["images_shown"]
+    config, shown, state = checkpoint["config"], checkpoint["progress"]["images_shown"], checkpoint.get("state_dict")
     try:
         model = allowed_parts(config, packages)["model"]
         net = generating(model)
         G = build_generator(model, net, packages)
         infinite = infinite_buffers(G)
-        restore(G, checkpoint.get("state_dict"), net.raw if raw else net.average)
+        restore(G, state, net.raw if raw else net.average)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error.__cause__
     check_weights({net.name if raw else f"{net.name}'s average": G}, shown, infinite)
+    D = discriminator_of(path, model, state, packages) if "D" in model else None
+    return Trained(path, config, shown, G.to(device), D, not raw, not raw, packages, remade)
 
-    def make_discriminator() -> nn.Module:
+
+def discriminator_of(path: Path, model: dict[str, Any], state: Any, packages: Sequence[str]) -> Callable[[], nn.Module]:
+    """What makes the discriminator with its weights out of a whole model's, when it is first asked for."""
+
+    def make() -> nn.Module:
         try:
             D = build(model["D"], "model.D", packages)
             adapt_discriminator(D)
-            return restore(D, checkpoint.get("state_dict"), "D")
+            return restore(D, state, "D")
         except UserError as error:
             raise UserError(f"{path}: {error}") from error.__cause__
 
-    D = make_discriminator if "D" in model else None
-    return Trained(path, config, shown, G.to(device), D, estimate=not raw, averaged=not raw, packages=packages)
+    return make
+
+
+def remade(state: dict[str, Any]) -> Trained:
+    """The `Trained` whose `__reduce__` gave this state, on its device where this machine has it. UserError where an own package
+    is missing here."""
+    path, config, packages = state["path"], state["config"], state["packages"]
+    model = allowed_parts(config, packages)["model"]
+    G = restore(build_generator(model, generating(model), packages), state["weights"], "G")
+    try:
+        device = device_of(state["device"])
+    except UserError:
+        device = device_of(None)
+    D = discriminator_of(path, model, state["weights"], packages) if state["D"] else None
+    return Trained(path, config, state["images_shown"], G.to(device), D, False, state["averaged"], packages, remade)
 
 
 def from_export(path: Path, packages: Sequence[str], raw: bool, device: torch.device) -> Trained:
@@ -135,8 +161,8 @@ def exported_run(
     path: Path, config: dict[str, Any], shown: int, G: nn.Module, description: dict[str, Any], packages: Sequence[str]
 ) -> Trained:
     """What was exported, which keeps no discriminator."""
-    averaged = description.get("averaged") is not False
-    return Trained(path, config, shown, G, estimate=False, averaged=averaged, packages=packages)
+    averaged, again = description.get("averaged") is not False, None if isinstance(G, OnnxGenerator) else remade
+    return Trained(path, config, shown, G, None, False, averaged, packages, again)
 
 
 def generating(model: dict[str, Any]) -> Net:

@@ -19,7 +19,7 @@ from seesaw.functional.pixels import to_8_bit, to_stored
 from seesaw.functional.truncation import Truncated
 from seesaw.shared import sampling
 from seesaw.trained.facts import facts_of
-from seesaw.trained.inputs import Labels, at_least_one, labels_of, latents_of, psi_of, seed_of
+from seesaw.trained.inputs import Labels, at_least_one, labels_of, latents_of, psi_of, seed_of, texts_of, whole_number
 from seesaw.trained.picture import drawn, how_many, html, pil, png
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Trained:
         estimate: whether BatchNorm's statistics are estimated for the weights of G before the first sample.
         averaged: whether G is the average over training, and not the raw one.
         packages: own packages that the caller named.
+        remade: makes the same of what `__reduce__` keeps; None: it cannot be pickled.
 
     Attributes:
         z_dim: length of a latent. classes: of the labels that G takes; 0: none. class_names: theirs, where they have names.
@@ -60,8 +61,9 @@ class Trained:
         estimate: bool = True,
         averaged: bool = True,
         packages: Sequence[str] = (),
+        remade: Callable[[dict[str, Any]], Trained] | None = None,
     ) -> None:
-        self.averaged, self.packages = averaged, packages
+        self.averaged, self.packages, self._remade = averaged, packages, remade
         self.path, self.config, self.images_shown = path, config, images_shown
         self._G, self._D, self._estimate = G.eval().requires_grad_(False), D, estimate
         self.z_dim, self.classes = cast(int, G.z_dim), int(getattr(G, "classes", 0))
@@ -72,6 +74,20 @@ class Trained:
         kind = "points" if self.points else f"{height}x{width}x{self.channels}"
         labels = f", {self.classes} classes" if self.classes else ""
         return f"<Trained {self.path} at {self.images_shown / 1000:g} kimg: z {self.z_dim} -> {kind}{labels}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: configuration and weights, from which the networks are built anew. UserError of an ONNX file."""
+        if self._remade is None:
+            raise UserError(f"{self.path}: what was loaded from an ONNX file cannot be pickled; load it again where it is used")
+        nets = {"G": self.generator} | ({} if self.discriminator is None else {"D": self.discriminator})
+        weights = {
+            f"{name}.{key}": value.cpu() if isinstance(value, Tensor) else value
+            for name, net in nets.items()
+            for key, value in net.state_dict().items()
+        }
+        kept = {"path": self.path, "config": self.config, "images_shown": self.images_shown, "averaged": self.averaged}
+        kept |= {"packages": list(self.packages), "device": str(self.device), "weights": weights, "D": "D" in nets}
+        return self._remade, (kept,)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the run in words, and a grid of samples."""
@@ -258,19 +274,28 @@ class Trained:
 
         return reals_of(self.config, self.path, packages=self.packages)
 
-    def evaluate(self, **options: Any) -> dict[str, float]:
+    def evaluate(
+        self,
+        n: int | None = None,
+        fid: str | None = None,
+        raw: bool = False,
+        overrides: Sequence[str] = (),
+        packages: Sequence[str] = (),
+    ) -> dict[str, float]:
         """Measure as `seesaw evaluate` does; the values and their protocol are added to evaluations.jsonl of the run.
 
         Args:
-            options: n, samples to measure (as the run did); fid, a file of Inception's weights, or "auto"; raw, the generator
-                that is not averaged; overrides, such as ["data.root=…"]; packages, own ones.
+            n: samples to measure; None: as the run did. fid: a file of Inception's weights, or "auto".
+            raw: the generator that is not averaged. overrides: such as ["data.root=…"]. packages: own ones.
 
         Returns:
             Value by the metric's name.
         """
         from seesaw.training.inference import measure
 
-        return measure(self.folder or self.path, self.path, **options).values
+        n, overrides = whole_number(n, "n"), texts_of(overrides, "overrides", "data.root=…")
+        packages = texts_of(packages, "packages", "my_gan")
+        return measure(self.folder or self.path, self.path, raw, n, fid, overrides, packages).values
 
     def _given(self, z: Any, y: Any, w: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """The latents and labels of a caller as tensors; labels on the CPU. UserError where they do not go together."""

@@ -38,6 +38,13 @@ def checkpoint_of(run: Path, which: str) -> Path:
     return path
 
 
+def checkpoint_to_hand_on(run: Path, which: str | None) -> Path:
+    """As `checkpoint_of`; None: the best checkpoint, and of a run that measured nothing the last one."""
+    best = run / "checkpoints" / "best.ckpt"
+    last = best.with_name("last.ckpt")
+    return checkpoint_of(run, which or ("last" if last.is_file() and not best.is_file() else "best"))
+
+
 def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint of this version onto the CPU; nothing in it is executed. Its checksums are verified, which torch leaves
     out.

@@ -14,9 +14,9 @@ MAY_DIFFER = (
 )  # fmt: skip
 """Top-level keys that a resumed run may change; whatever the configuration derives from them may follow."""
 
-OF_A_PLACE = ("data.root", "data.memory", "model.micro_batch")
+OF_A_PLACE = ("data.root", "data.content", "data.style", "data.memory", "model.micro_batch")
 """Keys below them that may change too, since they belong to a place or a machine. resume=auto without run_dir finds no run by
-them, and whether another root holds the same data is seen when they are read."""
+them, and whether another root, or another photograph, is the same is seen when it is read."""
 
 
 def differences(saved: dict[str, Any], cfg: DictConfig, of_a_place: Iterable[str] = OF_A_PLACE) -> list[str]:

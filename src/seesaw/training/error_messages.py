@@ -100,7 +100,7 @@ def known_message(error: BaseException, arguments: list[str]) -> str | None:
         return explain_composition(error, arguments)
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         where = f"{brief(error.filename)}: " if error.filename else ""
-        if error.errno in (errno.EISDIR, errno.ENOTDIR):
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
             return f"{where}{DISK_ERRORS[error.errno]}; move it away"
         if error.errno == errno.ENAMETOOLONG:
             return f"{where}{DISK_ERRORS[error.errno]}; give a shorter one"

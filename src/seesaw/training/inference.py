@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
 from seesaw.config.allowed import check_packages, refuse_unknown
@@ -24,6 +25,7 @@ from seesaw.errors import Notice, UserError
 from seesaw.metrics.evaluator import LEAST
 from seesaw.training.build import construct
 from seesaw.training.checkpoint_file import allowed_parts, load
+from seesaw.training.places import with_its_places
 from seesaw.training.run_folder import strict
 from seesaw.util import disk_error, no_link
 
@@ -106,7 +108,7 @@ def configured(
         raise UserError(f"{path}: {error}") from None
     if fid is not None:
         config["metrics"] = fid_node(config["metrics"].get("n"), fid, config["metrics"].get("against", "train"))
-    set_values(config, overrides)
+    set_values(with_its_places(config, path), overrides)
     nodes = assemble(config)
     for group, node in nodes.items():  # an override may have set a node
         refuse_unknown(node, group, packages)
@@ -146,7 +148,11 @@ def set_values(config: dict[str, Any], overrides: Sequence[str]) -> None:
     Raises:
         UserError: a key is not there, or may not be set.
     """
-    for text, override in zip(overrides, OverridesParser.create().parse_overrides(list(overrides)), strict=True):
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise UserError(f"{error.override}: an override is key=value, special characters of a value in quotes") from error
+    for text, override in zip(overrides, parsed, strict=True):
         key = override.get_key_element()
         if override.is_add() or override.is_delete() or override.is_sweep_override():
             raise UserError(f"{text}: give one value for a key that is there, as KEY=VALUE")

@@ -18,9 +18,9 @@ import torch.distributed as dist
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from seesaw.errors import Notice, UserError
-from seesaw.training.callbacks.stop import SIGNALS
 from seesaw.training.error_messages import error_message
 from seesaw.training.run_folder import RunFolder
+from seesaw.training.signals import SIGNALS
 
 PROGRAM = "import sys; from seesaw.cli.train import main; sys.exit(main(sys.argv[1:]))"
 LAUNCH_INFO = "SEESAW_LAUNCHED"

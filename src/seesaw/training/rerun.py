@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seesaw.config.command_line import key_of, override
 from seesaw.errors import UserError
+from seesaw.training.differences import MAY_DIFFER, OF_A_PLACE
 from seesaw.training.own_folder import recorded_config_dir
+from seesaw.training.places import PATHS, from_its_folder
 from seesaw.training.run_folder import read_status
+
+GOES_ON = [key for key in PATHS if key in OF_A_PLACE or key.partition(".")[0] in MAY_DIFFER]
+"""Those of the paths that a run may change when it goes on; the others it does not read again."""
 
 OF_THE_COMMAND = ("run_dir", "resume", "dry_run")
 """Options that belong to one command, not to the run."""
@@ -54,8 +60,9 @@ def recorded(run: Path, keys: Collection[str], given: Iterable[str]) -> list[str
     return [one for one in own if key_of(one) in keys and key_of(one) not in now]
 
 
-def again(run: Path, given: Iterable[str]) -> list[str]:
-    """The arguments of a run's command, those given in the place of those of equal keys.
+def again(run: Path, given: Iterable[str], paths: Collection[str] = PATHS) -> list[str]:
+    """The arguments of a run's command, those given in the place of those of equal keys. A relative path under one of the keys
+    `paths` becomes an absolute one where the command is repeated in another folder.
 
     The folder may come from a stranger: what would run code of his is not taken from it.
 
@@ -72,7 +79,18 @@ def again(run: Path, given: Iterable[str]) -> list[str]:
             raise UserError(
                 f"{run}: its command holds {one!r}, which no run folder may choose: give the command yourself"
             )
-    return [*recorded_config_dir(run, read_status(run), given), *own, *given]
+    status = read_status(run)
+    return [*recorded_config_dir(run, status, given), *(at_its_place(one, status.get("cwd"), paths) for one in own), *given]
+
+
+def at_its_place(argument: str, cwd: Any, keys: Collection[str]) -> str:
+    """The override; where its key is one of these, with its path as `from_its_folder` finds it."""
+    if key_of(argument) not in keys:
+        return argument
+    value = OverridesParser.create().parse_override(argument).value()
+    text = value.text if isinstance(value, QuotedString) else value
+    place = from_its_folder(text, cwd)
+    return argument if place == text else shlex.split(override(key_of(argument), place))[0]
 
 
 def with_own_configuration(arguments: list[str]) -> list[str]:
@@ -90,7 +108,7 @@ def with_own_configuration(arguments: list[str]) -> list[str]:
             raise UserError(f"{argument} goes on with one run: leave out -m")
         if any(key_of(other) == "run_dir" for other in rest):
             raise UserError(f"{argument} goes on in that folder: leave out run_dir, or give resume=auto run_dir=…")
-        return [*again(run, rest), shlex.split(override("run_dir", run))[0], "resume=auto"]
+        return [*again(run, rest, GOES_ON), shlex.split(override("run_dir", run))[0], "resume=auto"]
     return arguments
 
 

@@ -1,6 +1,7 @@
 """One run, from a checked configuration to its last checkpoint. Knows no model."""
 
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from seesaw.training.callbacks.memory_check import MemoryCheck
 from seesaw.training.callbacks.monitor import Watch
 from seesaw.training.callbacks.progress import KimgBar
 from seesaw.training.callbacks.samples import Samples
-from seesaw.training.callbacks.stop import GracefulStop, PruningCallback, ended_by_signals
+from seesaw.training.callbacks.stop import GracefulStop, PruningCallback
 from seesaw.training.callbacks.threads import ThreadTuner
 from seesaw.training.checkpoints import AtomicIO
 from seesaw.training.curves import curves
@@ -48,6 +49,7 @@ from seesaw.training.profiler import build_profiler
 from seesaw.training.provenance import provenance
 from seesaw.training.rollback import Plan, Rollbacks, as_rolled_back, command_of, continued
 from seesaw.training.run_folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, write
+from seesaw.training.signals import ended_by_signals
 from seesaw.training.threads import may_tune, on_cpu, start_threads
 
 rank_zero_print = rank_zero_only(print)
@@ -103,7 +105,8 @@ def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | Plan |
         refuse_overtaken(folder)
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, monitor, status, beginning.fork)
-        begun = beginning.status | {"overrides": command_of(job), "provenance": provenance(), "choices": job.choices}
+        begun = beginning.status | {"overrides": command_of(job), "cwd": os.getcwd(), "provenance": provenance()}
+        begun["choices"] = job.choices
         begun |= config_dir_entry(folder.path)
         begun |= {"rollbacks": job.rollbacks} if job.rollbacks else {}
         opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))

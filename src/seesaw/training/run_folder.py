@@ -105,12 +105,21 @@ def decide(cfg: DictConfig, job: Job) -> RunFolder:
         path = path or new_folder(job.prefix(cfg.seed))
     last = path / "checkpoints" / "last.ckpt"
     if not last.is_file():
+        refuse_folder_of_runs(path)
         fork_from = cfg.get("fork_from")
         return RunFolder(path) if fork_from is None else RunFolder(path, fork_checkpoint(fork_from), forks=True)
     if cfg.resume is None:
         raise UserError(f"{path} already holds a run; go on with it by resume=auto, or choose another run_dir")
     refuse_differences(cfg, saved_config(path), path, job.choices)
     return RunFolder(path, last)
+
+
+def refuse_folder_of_runs(path: Path) -> None:
+    """UserError where a run would begin in a folder that holds others: they could not be compared any more."""
+    for inner in (file.parent for file in path.glob("*/config.yaml")):
+        rolled_back = inner.name.startswith("before-")
+        if (inner / "status.json").is_file() and not rolled_back:
+            raise UserError(f"{path} holds other runs, as {inner.name}; choose another run_dir, such as {path / 'mine'}")
 
 
 def from_checkpoint(cfg: DictConfig, job: Job, path: Path | None) -> RunFolder:

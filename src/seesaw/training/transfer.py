@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seesaw.config.assemble import assemble
 from seesaw.errors import UserError
 from seesaw.experiment import Experiment
-from seesaw.functional.resolution import size_of
+from seesaw.functional.resolution import Size, size_of
 from seesaw.functional.staged import Staged
 from seesaw.gan.module import GAN
 from seesaw.training.build import construct
@@ -39,14 +39,14 @@ class Source(NamedTuple):
         weights: of the players and G's average, by name.
         images_shown: real images that they had been shown.
         classes: the names of the classes that they take; empty without labels.
-        pixels: of its images; 0 where it is not known.
+        size: height and width of its images; None where they are not known.
     """
 
     path: Path
     weights: dict[str, Tensor]
     images_shown: int
     classes: tuple[str, ...]
-    pixels: int
+    size: Size | None
 
 
 class Started(NamedTuple):
@@ -82,14 +82,13 @@ def start_from(model: Experiment, config: dict[str, Any]) -> Started:
     source = read_source(initial_checkpoint(config["init_from"]))
     own = {name: value for name, value in model.state_dict().items() if name not in of_the_stage(model)}
     own = {name: value for name, value in own.items() if name.partition(".")[0] in NETS and isinstance(value, Tensor)}
-    free = of_the_classes(config, source.classes)
-    wrong = misfits(own, source, free, pixels_of(config["data"]["resolution"]))
+    size = size_of(config["data"]["resolution"])
+    free = of_the_classes(config, source.classes) | of_the_finest_scale(model, source, size)
+    wrong = misfits(own, source, free, math.prod(size))
     if wrong:
         more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise UserError(
-            f"init_from={config['init_from']}: its weights do not fit: {'; '.join(wrong[:NAMED])}{more}: give the model, its "
-            "widths, z_dim and data.channels as that run had them"
-        )
+        what = f"init_from={config['init_from']}: its weights do not fit: {'; '.join(wrong[:NAMED])}{more}"
+        raise UserError(f"{what}: {hint(source, size)}")
     anew = [name for name in own if name not in source.weights or source.weights[name].shape != own[name].shape]
     anew += [name for name in own if name in free and name not in anew]
     refuse_frozen(model, anew)
@@ -125,16 +124,26 @@ def read_source(path: Path) -> Source:
         tuple(map(str, names)) if isinstance(names, list) and len(names) == number else tuple(map(str, range(number)))
     )
     shown = checkpoint["progress"]["images_shown"]
-    return Source(path, weights, shown, named, pixels_of(data.get("resolution")))
+    return Source(path, weights, shown, named, known_size(data.get("resolution")))
 
 
-def pixels_of(resolution: Any) -> int:
-    """The pixels of images of this resolution, a number or HxW: with the base grid equal, as weights require, more pixels are
-    more scales. 0 where it is no resolution, as in a stranger's checkpoint."""
+def known_size(resolution: Any) -> Size | None:
+    """Height and width of images of this resolution, a number or HxW. None where it is no resolution, as in a stranger's
+    checkpoint."""
     try:
-        return math.prod(size_of(resolution))
+        return size_of(resolution)
     except ValueError:
-        return 0
+        return None
+
+
+def hint(source: Source, size: Size) -> str:
+    """What the user can do where weights do not fit."""
+    same = "give the model, its widths, z_dim and data.channels as that run had them"
+    if source.size is None or source.size == size:
+        return same
+    height, width = source.size
+    label = f"{height}" if height == width else f"{height}x{width}"
+    return f"{same}, and data.resolution={label} where, as here, more layers than those of the new scales depend on it"
 
 
 def of_the_stage(model: nn.Module) -> set[str]:
@@ -157,6 +166,17 @@ def of_the_classes(config: dict[str, Any], before: tuple[str, ...]) -> set[str]:
     return {name for name in names if len({shapes.get(name) for shapes in found}) > 1}
 
 
+def of_the_finest_scale(model: GAN, source: Source, size: Size) -> set[str]:
+    """The names of the weights of D's layer nearest to the image, where the source has another resolution and this layer another
+    shape: the layer belongs to a scale that the source does not have."""
+    layers_from_image: Any = getattr(model.D, "layers_from_image", None)
+    if source.size in (None, size) or layers_from_image is None:
+        return set()
+    first = {id(weight) for layer in layers_from_image()[:1] for weight in layer}
+    found = {f"D.{name}": weight for name, weight in model.D.named_parameters() if id(weight) in first}
+    return {name for name, weight in found.items() if name in source.weights and source.weights[name].shape != weight.shape}
+
+
 def shapes_with(config: dict[str, Any], classes: int) -> Shapes:
     """The shapes of the players' weights, were there so many classes; no random generator is moved."""
     node, shapes = assemble(config)["model"], Shapes()
@@ -172,7 +192,8 @@ def shapes_with(config: dict[str, Any], classes: int) -> Shapes:
 
 def misfits(own: Mapping[str, Tensor], source: Source, free: set[str], pixels: int) -> list[str]:
     """Why the weights do not fit: one part of a sentence for each name. Scales that only one of the two has are passed over."""
-    larger, smaller = pixels > source.pixels > 0, 0 < pixels < source.pixels
+    before = 0 if source.size is None else math.prod(source.size)  # with the base grid equal, more pixels are more scales
+    larger, smaller = pixels > before > 0, pixels < before
     wrong = []
     for name, value in own.items():
         there = source.weights.get(name)

@@ -128,7 +128,7 @@ def test_pictures_of_a_comparison_before_do_not_stay(sweep):
     assert sorted(p.name for p in sweep.glob("*.png")) == ["compare-mine.png", "compare.png"]
     note(sweep / "5", metric="frechet_digits", protocol="digits")  # a table without anything to draw
     (sweep / "5" / "metrics.csv").unlink()
-    lines = compare([sweep / "5"]).splitlines()
+    lines = compare([sweep / "5"], out=sweep).splitlines()
     assert lines[-1] == str(sweep / "compare.html")
     assert sorted(p.name for p in sweep.glob("*.png")) == ["compare-mine.png"]
 

@@ -24,7 +24,7 @@ def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None =
 
     Args:
         paths: run folders, or folders that hold runs.
-        out: the folder to write into; None is beside the runs.
+        out: the folder to write into; None: see `place_of`.
         metric: a column of metrics.csv, with or without eval/; None is the metric by which each run was judged.
 
     Returns:
@@ -37,7 +37,7 @@ def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None =
     parent = parent_of(folders)
     runs, broken = read(folders)
     comparison = compare_runs(parent, runs, broken, None if metric is None else column_of(metric, runs))
-    place, hint = parent if out is None else out, "choose another place by --out FOLDER"
+    place, hint = place_of(paths, parent) if out is None else out, "choose another place by --out FOLDER"
     drawn = [plots.panels(table) for table in comparison.tables]
     written = [place / "compare.html"]
     try:
@@ -54,3 +54,18 @@ def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None =
     atomic_write(written[0], page(comparison, drawn, place), hint)
     width = shutil.get_terminal_size((160, 24)).columns
     return "\n".join([text.report(comparison, width), "", *(str(path) for path in written)])
+
+
+def place_of(paths: Sequence[Path], parent: Path) -> Path:
+    """Where the comparison is written unless the user names a place: in the folder of the one run; else beside the runs, which is
+    in a folder that was named, or in which all that were named lie; where they lie far apart, in the current folder.
+
+    Args:
+        paths: as the user named them.
+        parent: the deepest folder that holds all runs.
+    """
+    named = {path.resolve() for path in paths}
+    if len(named) == 1 and all(parent in path.parents for path in named):
+        return paths[0]
+    within = any(path in (parent, *parent.parents) for path in named)
+    return parent if within or all(path.parent == parent for path in named) else Path.cwd()

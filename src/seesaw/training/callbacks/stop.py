@@ -1,9 +1,8 @@
 """When a run ends: at its length, in good order at a signal, or early because a search prunes it."""
 
-import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -15,30 +14,7 @@ from seesaw.functional.ranks import world_size
 from seesaw.monitor.verdict import Verdict
 from seesaw.training.callbacks.base import BatchCallback
 from seesaw.training.callbacks.evaluate import Evaluate
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
-"""Ctrl-C, a request to end, the end of the terminal or of its ssh connection, and a scheduler's notice that the time is nearly
-up, as submitit sends it."""
-
-
-@contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Around the set-up and the end of a run: all but Ctrl-C raise SystemExit, so that the status is right. While the run
-    trains, `GracefulStop` handles them. Signals that are ignored stay so; in a thread nothing changes."""
-    former: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS[1:]:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                former[int(number)] = signal.signal(number, _exit)
-    try:
-        yield
-    finally:
-        for key, handler in former.items():
-            signal.signal(key, handler)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+from seesaw.training.signals import SIGNALS
 
 
 class GracefulStop(BatchCallback):
