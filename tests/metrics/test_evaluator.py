@@ -14,9 +14,11 @@ from seesaw.data.sources.digits import digits
 from seesaw.functional.distances import frechet_distance, kernel_distance, moments
 from seesaw.metrics.evaluator import Evaluation, Evaluator
 from seesaw.metrics.extractors.base import ClassifierExtractor
-from seesaw.metrics.gate import RULE
+from seesaw.metrics.gate import rule
 from seesaw.metrics.kernel import Kernel
 from seesaw.metrics.reference import reference_key
+
+RULE = rule(ClassifierExtractor("digits"))
 
 
 @pytest.fixture(scope="module")

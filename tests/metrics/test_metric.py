@@ -18,9 +18,11 @@ from seesaw.metrics.evaluator import Evaluator
 from seesaw.metrics.extractors.base import ClassifierExtractor, Frozen
 from seesaw.metrics.extractors.points import PointsExtractor
 from seesaw.metrics.features import Features
-from seesaw.metrics.gate import RULE
+from seesaw.metrics.gate import rule
 from seesaw.metrics.metric import Metric, directions, panels
 from seesaw.metrics.reference import Reference
+
+RULE = rule(ClassifierExtractor("digits"))
 
 OWN = '''
 """Precision and recall by the k-th neighbours (Kynkäänniemi et al. 2019), written where seesaw does not know of it."""

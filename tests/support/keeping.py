@@ -42,12 +42,12 @@ def keep_statistics() -> None:
     def kept_compute(reals: Any, extractor: Any, key: str, batch_size: int) -> Any:
         return once(extractor, ("reference", key, batch_size), lambda: compute(reals, extractor, key, batch_size))
 
-    def kept_gate_of(features: Any, classify: Any, look: Any = None) -> Any:
+    def kept_gate_of(features: Any, classify: Any, look: Any = None, scored: bool = False) -> Any:
         extractor = getattr(classify, "__self__", None)
         rows = [b"" if part is None else part.numpy().tobytes() for part in (features, look)]
         hashes = [hashlib.sha256(part).digest() for part in rows]
-        key = ("gate", getattr(extractor, "name", ""), *hashes)
-        return once(extractor, key, lambda: gate_of(features, classify, look))
+        key = ("gate", getattr(extractor, "name", ""), scored, *hashes)
+        return once(extractor, key, lambda: gate_of(features, classify, look, scored))
 
     reference._compute, evaluator.gate_of = kept_compute, kept_gate_of
 

@@ -12,10 +12,18 @@ from torch import Tensor
 from seesaw.errors import Notice
 from seesaw.functional.distances import frechet_distance, moments
 from seesaw.functional.pixels import to_8_bit
-from seesaw.metrics.extractors.base import Classifies, Extractor, LearnsFromReals, check_channels, row_width, rows_of
+from seesaw.metrics.extractors.base import (
+    Classifies,
+    DetectsOutliers,
+    Extractor,
+    LearnsFromReals,
+    check_channels,
+    row_width,
+    rows_of,
+)
 from seesaw.metrics.features import FIXED, Features
 from seesaw.metrics.gate import LEAST as LEAST_EACH
-from seesaw.metrics.gate import RULE, Gate, gate_of
+from seesaw.metrics.gate import Gate, gate_of, rule
 from seesaw.metrics.metric import Metric, directions, named
 from seesaw.metrics.protocol import Protocol, Which
 from seesaw.metrics.reference import KEPT, Reals, Reference, reference_of
@@ -181,8 +189,8 @@ class Evaluator:
         """Which samples count as images of the set; None where the extractor does not classify. Prepare first."""
         if not isinstance(self.extractor, Classifies):
             return None
-        look = self.reference.look
-        return gate_of(self.reference.features, self.extractor.probabilities, look if look.shape[1] else None)
+        look, scored = self.reference.look, isinstance(self.extractor, DetectsOutliers)
+        return gate_of(self.reference.features, self.extractor.probabilities, look if look.shape[1] else None, scored)
 
     def notice_few_reals(self) -> None:
         """Warn with a Notice where the reals are too few for the gate. Prepare first."""
@@ -221,8 +229,8 @@ class Evaluator:
         n = self.count_for(reals) if n is None else n
         kept = min(len(reals), KEPT)
         texts = [(metric.beside, text) for metric in self.measures.values() if (text := metric.protocol(n, kept))]
-        rule = [RULE] if isinstance(self.extractor, Classifies) else []
-        details = "; ".join([*(text for beside, text in texts if not beside), *rule])
+        rules = [rule(self.extractor)] if isinstance(self.extractor, Classifies) else []
+        details = "; ".join([*(text for beside, text in texts if not beside), *rules])
         figures = "; ".join(text for beside, text in texts if beside)
         e, r = self.extractor, reals
         return Protocol(e.name, e.weights_hash, e.resize, r.description, r.identity[:12], len(r), n, details, which, figures)

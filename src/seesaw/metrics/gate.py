@@ -1,11 +1,13 @@
 """Which samples count as images of the set. A classifier is sure of noise too, so what is asked is whether the samples look real:
-by its last features, and by those of its first layers, which see texture and sharpness."""
+by its last features, by those of its first layers, which see texture and sharpness, and by a detector of outliers beside it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from seesaw.metrics.extractors.base import DetectsOutliers
 
 QUANTILE = 0.99
 """Share of the reals whose distance to their class is within the limit."""
@@ -26,11 +28,19 @@ LEAST = 60
 SAME = 1e-4
 """Sums of features that differ by less may be those of one image."""
 
-RULE = (
-    f"valid: Mahalanobis distance to the class below the {QUANTILE:g} quantile of the reals, of the last features, and below "
-    f"{MARGIN:g} times that of the first layers' means and deviations (shrinkage {SHRINKAGE:g}, {FOLDS} folds)"
-)
-"""The gate in words, for the protocol: values by another gate do not compare."""
+MARGIN_SCORED = 1.25
+"""Times the limit of the last features where a detector of outliers stands beside them: alone they refuse many samples that a
+person reads."""
+
+
+def rule(extractor: object) -> str:
+    """The gate of this extractor's samples in words, for the protocol: values by another gate do not compare."""
+    detects = isinstance(extractor, DetectsOutliers)
+    times = f"{MARGIN_SCORED:g} times " if detects else ""
+    return (
+        f"valid: Mahalanobis distance to the class below {times}the {QUANTILE:g} quantile of the reals, of the last features, and "
+        f"below {MARGIN:g} times that of the first layers' means and deviations (shrinkage {SHRINKAGE:g}, {FOLDS} folds)"
+    ) + (f"; no outlier by the detector {extractor.detector_hash()}" if detects else "")
 
 
 @dataclass(frozen=True)
@@ -100,49 +110,69 @@ class Gate:
     is one for all classes, and they weight the layers by a regression where all of ours must agree). Where an image is several
     that are classified on their own, as stacked digits are, each of them must be valid.
 
-    It takes some 60 different reals a class (`LEAST`): with few of them the limit is too wide, and noise may pass. Two images
-    put together may pass: the mean of two garments looks like one. The last features alone did worse: of uniform noise most
-    passed for garments; the distance to the third nearest real in their place did not mend it. Blurred and mixed digits pass
-    in part.
+    Both views pass a fifth of digits that are blurred or mixed of two. So where the extractor has a detector of outliers
+    (`seesaw.metrics.extractors.outliers.OutlierDetector`) that must not call the image one, and the limit of the last features,
+    which refuse many samples that a person reads, is `MARGIN_SCORED` times as wide. docs/results.md has the shares by kind of image.
+
+    It takes some 60 different reals a class (`LEAST`): with few of them the limit is too wide, and noise may pass the views.
+    The last features alone did worse: of uniform noise most passed for garments; the distance to the third nearest real in
+    their place did not mend it.
 
     Args:
         views: of the features, and of the look where the extractor has one.
         accepted: share of the reals that are valid by Gaussians that were fitted without them.
         each: different reals a class, on average.
+        scored: whether the last column of each look is the score of a detector of outliers, which must not be above 0.
     """
 
     views: tuple[View, ...]
     accepted: float
     each: float
+    scored: bool = False
 
     def valid(self, features: Tensor, probabilities: Tensor, look: Tensor | None = None) -> Tensor:
         """Bool (n,) for features (n, d), probabilities (n, K) and look (n, m), or (n, parts * d), (n, parts, K) and
         (n, parts * m)."""
-        parts, p = apart(features, probabilities)
-        kinds = [parts] if look is None else [parts, apart(look, probabilities)[0]]
-        classes = p.max(1).indices
+        kinds, score, classes = _asked(features, probabilities, look, self.scored)
         near = [view.near(kind, classes) for view, kind in zip(self.views, kinds, strict=True)]
-        return together(torch.stack(near).all(0), len(features))
+        return together(torch.stack([score <= 0, *near]).all(0), len(features))
 
 
-def gate_of(features: Tensor, classify: Callable[[Tensor], Tensor], look: Tensor | None = None) -> Gate:
+def gate_of(
+    features: Tensor, classify: Callable[[Tensor], Tensor], look: Tensor | None = None, scored: bool = False
+) -> Gate:
     """The gate of the reals by their features (n, d), or (n, parts * d), and look (n, m), or (n, parts * m).
 
     Args:
         features: on the CPU.
         classify: features to class probabilities, as `seesaw.metrics.extractors.base.Classifies.probabilities`.
         look: on the CPU; None of an extractor that has none.
+        scored: whether the last column of each look is a detector's score (`seesaw.metrics.extractors.base.DetectsOutliers`).
     """
     probabilities = classify(features).cpu()
+    kinds, score, classes = _asked(features, probabilities, look, scored)
+    same = copies(kinds[0])
+    count, fold = probabilities.shape[-1], same % FOLDS
+    margin = MARGIN_SCORED if scored else 1.0
+    found = [_view(kinds[0], torch.zeros_like(kinds[0][0]), torch.ones_like(kinds[0][0]), classes, fold, count, margin)]
+    for kind in kinds[1:]:
+        centre, scale = kind.mean(0), kind.std(0, unbiased=False).clamp_min(1e-6)
+        found.append(_view(kind, centre, scale, classes, fold, count, MARGIN))
+    valid = together(torch.stack([score <= 0, *(near for _, near in found)]).all(0), len(features))
+    return Gate(tuple(view for view, _ in found), valid.double().mean().item(), int(same.max() + 1) / count, scored)
+
+
+def _asked(
+    features: Tensor, probabilities: Tensor, look: Tensor | None, scored: bool
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """What the views see, one row for each image that is classified on its own; the detector's score of each, 0 without one;
+    and the class of each."""
     parts, p = apart(features, probabilities)
-    classes, same = p.max(1).indices, copies(parts)
-    count, fold = p.shape[1], same % FOLDS
-    found = [_view(parts, torch.zeros_like(parts[0]), torch.ones_like(parts[0]), classes, fold, count, 1.0)]
-    if look is not None:
-        look = apart(look, probabilities)[0]
-        found.append(_view(look, look.mean(0), look.std(0, unbiased=False).clamp_min(1e-6), classes, fold, count, MARGIN))
-    valid = together(torch.stack([near for _, near in found]).all(0), len(features))
-    return Gate(tuple(view for view, _ in found), valid.double().mean().item(), int(same.max() + 1) / count)
+    seen = [parts] if look is None else [parts, apart(look, probabilities)[0]]
+    score = torch.zeros(len(parts))
+    if scored:
+        score, seen[1] = seen[1][:, -1], seen[1][:, :-1]
+    return seen, score, p.max(1).indices
 
 
 def _view(

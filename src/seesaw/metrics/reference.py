@@ -14,7 +14,7 @@ from seesaw.functional.diversity import vendi
 from seesaw.functional.neighbours import nearest
 from seesaw.functional.pixels import to_8_bit
 from seesaw.functional.ranks import collected, first_says, this_rank, world_size
-from seesaw.metrics.extractors.base import Extractor, row_width, rows_of
+from seesaw.metrics.extractors.base import DetectsOutliers, Extractor, row_width, rows_of
 from seesaw.util import atomic_write, is_damaged
 
 NEAREST = 5
@@ -120,7 +120,8 @@ def reference_key(reals: Reals, extractor: Extractor) -> str:
     """The name of the cache file: a hash of the reals' content and size and of all that makes their features."""
     shape = tuple(reals.gather(torch.zeros(1, dtype=torch.int64)).shape[1:])
     parts = (reals.identity, len(reals), shape, extractor.name, extractor.weights_hash, extractor.resize, KEPT)
-    return hashlib.sha256(repr((*parts, row_width(extractor))).encode()).hexdigest()[:16]
+    detector = (extractor.detector_hash(),) if isinstance(extractor, DetectsOutliers) else ()
+    return hashlib.sha256(repr((*parts, row_width(extractor), *detector)).encode()).hexdigest()[:16]
 
 
 def kept_indices(n: int) -> Tensor:

@@ -85,6 +85,17 @@ def test_values_do_not_hang_on_autocast_or_the_batch() -> None:
         torch.testing.assert_close(extractor(some), alone)
 
 
+def score_of(extractor: ClassifierExtractor, seen: list[torch.Tensor], third: torch.Tensor) -> torch.Tensor:
+    """The detector's log odds by its own weights, from the first two layers and the third at half its size."""
+    w = {k: v.float() for k, v in torch.load(WEIGHTS / "digits_outliers.pt", weights_only=True).items()}
+    look = [t.mean((2, 3)) for t in seen[:2]] + [t.std((2, 3)) for t in seen[:2]]
+    x = torch.cat([third.flatten(1), *look, F.adaptive_avg_pool2d(seen[1], 4).flatten(1)], 1)
+    x = F.linear(((x - w["centre"]) / w["scale"]).clamp(-8, 8), w["body.1.weight"])
+    norm = [w[f"body.2.{k}"] for k in ("running_mean", "running_var", "weight", "bias")]
+    p = F.linear(F.batch_norm(x, *norm).relu(), w["head.weight"], w["head.bias"]).softmax(1)[:, -1]
+    return p.logit() - w["limit"]
+
+
 @pytest.mark.parametrize("n", [1, 5])
 def test_features_and_look_are_those_of_torchs_own_layers(n: int) -> None:
     """The maxima to the bit, the deviations but for rounding."""
@@ -97,7 +108,8 @@ def test_features_and_look_are_those_of_torchs_own_layers(n: int) -> None:
         features = net.hidden(x.flatten(1)).relu()
     look = torch.cat([t.mean((2, 3)) for t in seen[:2]] + [t.std((2, 3)) for t in seen[:2]], 1)
     assert torch.equal(extractor(some), features)
-    torch.testing.assert_close(extractor.look(some), look, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(extractor.look(some)[:, :-1], look, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(extractor.look(some)[:, -1], score_of(extractor, seen, x), rtol=1e-4, atol=1e-4)
     assert torch.equal(rows_of(extractor, some), torch.cat([extractor(some), extractor.look(some)], 1))
 
 

@@ -46,7 +46,7 @@ def looks(extractor: StackedExtractor, reals: StackedSet) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def gate(extractor: StackedExtractor, stacks: torch.Tensor, looks: torch.Tensor) -> Gate:
     """Of 10,000 stacks, as many as a reference keeps."""
-    return gate_of(stacks[:10_000], extractor.probabilities, looks[:10_000])
+    return gate_of(stacks[:10_000], extractor.probabilities, looks[:10_000], True)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from seesaw.errors import UserError
 from seesaw.metrics.extractors.classifier import RESIZE, SmallClassifier, to_input
+from seesaw.metrics.extractors.outliers import OutlierDetector
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
@@ -107,6 +108,15 @@ class Looks(Protocol):
         """Both of the same images: what they share is computed once."""
 
 
+@runtime_checkable
+class DetectsOutliers(Looks, Protocol):
+    """A `Looks` with a detector of images that are none of the set: the last column of each image's look is its score, above 0
+    for an outlier."""
+
+    def detector_hash(self) -> str:
+        """The first 12 digits of the SHA-256 of the detector's weights."""
+
+
 def rows_of(extractor: Extractor, images: Tensor) -> Tensor:
     """Features and look of the images side by side, (B, dim + look_dim) on the CPU; features alone where it has no look."""
     return (torch.cat(extractor.features_and_look(images), 1) if isinstance(extractor, Looks) else extractor(images)).cpu()
@@ -134,6 +144,12 @@ class LearnsFromReals(Protocol):
 
     def objection(self) -> str:
         """Why a distance by the features is of no use for this set; empty where it is. Learn first."""
+
+
+def hash_of(path: Path) -> str:
+    """The first 12 digits of the SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 class Frozen(ABC):
@@ -166,8 +182,7 @@ class Frozen(ABC):
 
     @cached_property
     def weights_hash(self) -> str:
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        return hash_of(self.path)
 
     def prepare(self, device: torch.device) -> None:
         self.device = device
@@ -258,13 +273,45 @@ class ShippedClassifier(Frozen):
 
 
 class ClassifierExtractor(ShippedClassifier):
-    """The classifier of ten classes that ships for this set.
+    """The classifier of ten classes that ships for this set, and its detector of outliers.
 
     Args:
-        name: the set that it was trained on: digits, fashion_mnist or mnist.
+        name: the set that both were trained on: digits, fashion_mnist or mnist.
     """
+
+    look_dim = SmallClassifier.look_dim + 1
 
     def __init__(self, name: Literal["digits", "fashion_mnist", "mnist"]) -> None:
         if name not in ("digits", "fashion_mnist", "mnist"):
             raise ValueError(f"name must be one of digits, fashion_mnist, mnist, not {name}")
         super().__init__(name, classes=10)
+
+    @property
+    def detector_path(self) -> Path:
+        """The file of the detector's weights."""
+        return WEIGHTS / f"{self.name}_outliers.pt"
+
+    def detector_hash(self) -> str:
+        return hash_of(self.detector_path)
+
+    @cached_property
+    def detector(self) -> OutlierDetector:
+        """The detector with its weights."""
+        found = OutlierDetector(self.classes)
+        found.load_state_dict(torch.load(self.detector_path, weights_only=True))
+        return found.float().eval().requires_grad_(False)
+
+    def prepare(self, device: torch.device) -> None:
+        super().prepare(device)
+        self.detector.to(device)
+
+    def look(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) to (B, 97): `SmallClassifier.look`, and `OutlierDetector.score`."""
+        return self.features_and_look(images)[1]
+
+    @torch.no_grad()
+    def features_and_look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (B, C, H, W) to (B, 64) and (B, 97)."""
+        with torch.autocast(self.device.type, enabled=False):
+            features, look, maps = self.network.features_look_and_maps(to_input(self.taken(images)))
+            return features, torch.cat([look, self.detector.score(maps)], 1)

@@ -62,6 +62,7 @@ class SmallClassifier(nn.Module):
 
     dim = 64
     look_dim = 2 * (16 + 32)
+    maps_dim = 48 * 4 * 4 + look_dim + 32 * 4 * 4
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -71,34 +72,39 @@ class SmallClassifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 1, 32, 32) in [-1, 1] to (B, 64), not negative: the layer before the logits, after its ReLU."""
-        return self._deep(self._shallow(x)[1])
+        return self._deep(self._layers(x)[-1])
 
     def look(self, x: Tensor) -> Tensor:
         """(B, 1, 32, 32) in [-1, 1] to (B, 96): over the image, the means of the channels of the first two layers after
         their ReLU, then their standard deviations."""
-        return self._look(self._shallow(x))
+        return self._look(self._layers(x))
 
     def features_and_look(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both, in little more than the time of one: they share the first two layers."""
-        layers = self._shallow(x)
-        return self._deep(layers[1]), self._look(layers)
+        layers = self._layers(x)
+        return self._deep(layers[-1]), self._look(layers)
 
-    def _shallow(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The first two layers after their ReLU."""
-        one, two = self._blocks()
+    def features_look_and_maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both, and what a detector of outliers asks, (B, 1376): the third layer at 4x4, the look, and the second layer's
+        means over 4x4 px."""
+        layers = self._layers(x)
+        look = self._look(layers)
+        maps = torch.cat([layers[-1].flatten(1), look, F.avg_pool2d(layers[1], 4).flatten(1)], 1)
+        return self._deep(layers[-1]), look, maps
+
+    def _layers(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The first two layers after their ReLU, and the third at half its size."""
+        one, two, three = (cast(nn.Sequential, block) for block in list(self.body)[:3])
         first = one[:-1](x)
-        return first, two[:-1](one[-1](first))
+        second = two[:-1](one[-1](first))
+        return first, second, three(two[-1](second))
 
-    def _deep(self, second: Tensor) -> Tensor:
-        _, two = self._blocks()
-        return self.hidden(self.body[2:](two[-1](second))).relu()
-
-    def _blocks(self) -> tuple[nn.Sequential, nn.Sequential]:
-        return cast(nn.Sequential, self.body[0]), cast(nn.Sequential, self.body[1])
+    def _deep(self, third: Tensor) -> Tensor:
+        return self.hidden(third.flatten(1)).relu()
 
     @staticmethod
-    def _look(layers: tuple[Tensor, Tensor]) -> Tensor:
-        means, deviations = zip(*map(_summary, layers), strict=True)
+    def _look(layers: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        means, deviations = zip(*map(_summary, layers[:2]), strict=True)
         return torch.cat([*means, *deviations], 1)
 
     def forward(self, x: Tensor) -> Tensor:

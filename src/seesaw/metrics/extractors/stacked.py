@@ -20,7 +20,7 @@ class StackedExtractor:
         name: the set that was stacked: digits or mnist.
     """
 
-    dim, look_dim = 3 * SmallClassifier.dim, 3 * SmallClassifier.look_dim
+    dim, look_dim = 3 * ClassifierExtractor.dim, 3 * ClassifierExtractor.look_dim
 
     def __init__(self, name: Literal["digits", "mnist"]) -> None:
         if name not in ("digits", "mnist"):
@@ -39,6 +39,10 @@ class StackedExtractor:
         """The file of the classifier's weights."""
         return self.one.path
 
+    def detector_hash(self) -> str:
+        """Of the weights of the digits' detector of outliers."""
+        return self.one.detector_hash()
+
     def prepare(self, device: torch.device) -> None:
         """Load the classifier, once, and move it to `device`."""
         self.one.prepare(device)
@@ -48,11 +52,11 @@ class StackedExtractor:
         return side_by_side(self.one(digits_of(images)))
 
     def look(self, images: Tensor) -> Tensor:
-        """uint8 (B, 3, H, W) to (B, 288)."""
+        """uint8 (B, 3, H, W) to (B, 291)."""
         return side_by_side(self.one.look(digits_of(images)))
 
     def features_and_look(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (B, 3, H, W) to (B, 192) and (B, 288)."""
+        """uint8 (B, 3, H, W) to (B, 192) and (B, 291)."""
         features, look = self.one.features_and_look(digits_of(images))
         return side_by_side(features), side_by_side(look)
 
