@@ -17,6 +17,7 @@ from small_models import MODELS, WITHOUT_LABELS, has_classes, small_run, takes_l
 import seesaw
 from seesaw.cli.main import main
 from seesaw.export.program import inputs
+from seesaw.nets.layers import resample
 from seesaw.trained.exported import read_weights
 
 
@@ -81,6 +82,15 @@ def test_programs_give_the_images_of_the_run_in_batches_of_any_size(model: str, 
             np.abs(found - session.run(None, {"z": given["z"].numpy(), "y": (given["y"].numpy() + 1) % 10})[0]).max()
             > LEVEL
         )
+
+
+@pytest.mark.parametrize("kind", ["pt2", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_a_program_is_the_first_that_a_process_makes_of_a_style_based_generator(kind: str, tmp_path: Path) -> None:
+    """What the network keeps for later calls must not come from tracing, which makes tensors without numbers."""
+    path = small_run(tmp_path / "run", "stylegan2_small")
+    resample._kernel.cache_clear()
+    call(path, "--to", kind, "--out", tmp_path / f"g.{kind}")
+    assert type(resample._kernel(1, 1.0, torch.device("cpu"), torch.float32)) is torch.Tensor
 
 
 def test_a_program_of_torch_is_not_read_back_but_named(tmp_path: Path) -> None:

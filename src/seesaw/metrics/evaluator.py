@@ -1,5 +1,6 @@
 """Metrics of generated images against the reals, by one extractor, with the protocol of their values."""
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -204,8 +205,10 @@ class Evaluator:
 
     def half_floor(self, seed: int) -> float:
         """The Fréchet distance of one random half of the reals to the other: what a perfect generator could reach with
-        half as many samples. Of at most 10,000 reals."""
+        half as many samples. Of at most 10,000 reals; NaN of fewer than four, whose halves have no covariance."""
         features = self.reference.features
+        if len(features) < 4:
+            return math.nan
         order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
         one, other = order.tensor_split(2)
         return frechet_distance(*moments(features[one]), *moments(features[other]))
