@@ -167,7 +167,7 @@ def main() -> None:
     extractor = ClassifierExtractor(args.name)
     extractor.prepare(torch.device("cpu"))
     by = gates(extractor, seen[:10_000])
-    asked: dict[str, Callable[[], Tensor]] = {"reals of the gate": lambda: seen[:2000], "reals that nothing has seen": lambda: held}
+    asked: dict[str, Callable[[], Tensor]] = {"reals of the gate": lambda: seen[:2000], "unseen reals": lambda: held}
     for name, file in (text.split("=", 1) for text in args.samples):
         asked[f"samples: {name}"] = lambda file=file: torch.from_numpy(np.load(file)).permute(0, 3, 1, 2)  # type: ignore[misc]
     made = kinds(held[:500], y[:500])

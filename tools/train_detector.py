@@ -2,7 +2,7 @@
 
 Writes src/seesaw/metrics/weights/NAME_outliers.pt (a state_dict in half precision) and NAME_outliers.json. It learns on what
 the layers of the shipped classifier, which stays as it is, see of images that this one was trained on, lightly varied, and of
-the same ones spoiled (tools/outliers.py). The threshold lets 96.5 % of the held-out images pass. What passes by the threshold of
+the same ones spoiled (tools/outliers.py). The threshold lets a share of the held-out images pass. What passes by the threshold of
 one half of them is measured on the other.
 """
 
@@ -23,8 +23,6 @@ from train_classifier import WEIGHTS, read
 from seesaw.metrics.extractors.base import ClassifierExtractor
 from seesaw.metrics.extractors.classifier import to_input
 from seesaw.metrics.extractors.outliers import OutlierDetector
-
-PASSING = 0.965
 
 
 def turned(x: Tensor, g: Generator) -> Tensor:
@@ -106,18 +104,20 @@ def main() -> None:
     parser.add_argument("--root", help="folder of the idx files; default: as data=NAME")
     parser.add_argument("--size", type=int, default=28_800, help="reals, and outliers, to learn on (28,800)")
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--passing", type=float, default=0.965, help="share of the held-out images that passes (0.965)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     (images, y), (held, held_y) = read(args.name, args.root, args.seed)
     start, g, extractor = time.process_time(), torch.Generator().manual_seed(args.seed), ClassifierExtractor(args.name)
     net = train(*pool(extractor, images, y, args.size, g), extractor.classes, args.epochs, args.seed).half().float()
     halves = scores(extractor, net, to_input(held)).chunk(2)
-    across = [a <= b.quantile(PASSING) for a, b in (halves, halves[::-1])]
-    net.limit.copy_(torch.cat(halves).quantile(PASSING).half())
+    across = [a <= b.quantile(args.passing) for a, b in (halves, halves[::-1])]
+    net.limit.copy_(torch.cat(halves).quantile(args.passing).half())
     found = {
         kind.__name__: round((scores(extractor, net, spoiled_by(kind, held, held_y, g)) <= 0).double().mean().item(), 4)
         for kind in outliers.KINDS
     }
+    given = [Path(a).name if a == args.root else a for a in sys.argv[1:]]
     record = {
         "name": args.name,
         "passing_held_out": round(torch.cat(across).double().mean().item(), 4),
@@ -126,11 +126,12 @@ def main() -> None:
         "images_held_out": len(held),
         "size": args.size,
         "epochs": args.epochs,
+        "passing": args.passing,
         "seed": args.seed,
         "cpu_seconds": round(time.process_time() - start),
         "date": datetime.date.today().isoformat(),
         "torch": torch.__version__.partition("+")[0],
-        "command": " ".join(["python", "tools/train_detector.py", *(a if a != args.root else Path(a).name for a in sys.argv[1:])]),
+        "command": " ".join(["python", "tools/train_detector.py", *given]),
     }
     torch.save(net.half().state_dict(), WEIGHTS / f"{args.name}_outliers.pt")
     (WEIGHTS / f"{args.name}_outliers.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -91,7 +91,7 @@ def noises() -> dict[str, Tensor]:
 NOISES = noises()
 UNSEEN = held_out()[1]
 KINDS = kinds(REALS.images[UNSEEN], REALS.y[UNSEEN])
-"""What is no digit, made of digits that neither classifier nor detector has seen, in ways most of which they have not seen either."""
+"""What is no digit, made of digits that neither classifier nor detector has seen, mostly in ways that are new to them too."""
 
 
 def test_real_digits_are_valid(gate: Gate) -> None:
@@ -115,8 +115,8 @@ def test_noise_is_not_valid_and_covers_few_modes(kind: str, gate: Gate) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_digit_is_not_valid(kind: str, gate: Gate) -> None:
-    """Features and look alone pass 0.1 to 0.24 of those that are blurred or mixed. Some of the exceptions read as digits: a 1 that is
-    blurred along its stroke, an 8, 1 or 0 whose halves change places."""
+    """Features and look alone pass 0.1 to 0.24 of those that are blurred or mixed. Some of the exceptions read as digits: a 1
+    that is blurred along its stroke, an 8, 1 or 0 whose halves change places."""
     most = {"upper and lower half exchanged": 0.2, "blurred along columns, 15 px": 0.1, "top and bottom halves (learned)": 0.06}
     assert share(of(gate, KINDS[kind])) <= most.get(kind, 0.05)
 

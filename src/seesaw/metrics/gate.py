@@ -38,8 +38,8 @@ def rule(extractor: object) -> str:
     detects = isinstance(extractor, DetectsOutliers)
     times = f"{MARGIN_SCORED:g} times " if detects else ""
     return (
-        f"valid: Mahalanobis distance to the class below {times}the {QUANTILE:g} quantile of the reals, of the last features, and "
-        f"below {MARGIN:g} times that of the first layers' means and deviations (shrinkage {SHRINKAGE:g}, {FOLDS} folds)"
+        f"valid: Mahalanobis distance to the class below {times}the {QUANTILE:g} quantile of the reals, of the last features, "
+        f"and below {MARGIN:g} times that of the first layers' means and deviations (shrinkage {SHRINKAGE:g}, {FOLDS} folds)"
     ) + (f"; no outlier by the detector {extractor.detector_hash()}" if detects else "")
 
 
@@ -112,7 +112,7 @@ class Gate:
 
     Both views pass a fifth of digits that are blurred or mixed of two. So where the extractor has a detector of outliers
     (`seesaw.metrics.extractors.outliers.OutlierDetector`) that must not call the image one, and the limit of the last features,
-    which refuse many samples that a person reads, is `MARGIN_SCORED` times as wide. docs/results.md has the shares by kind of image.
+    which refuse many samples that a person reads, is `MARGIN_SCORED` times as wide. docs/results.md has the shares by kind.
 
     It takes some 60 different reals a class (`LEAST`): with few of them the limit is too wide, and noise may pass the views.
     The last features alone did worse: of uniform noise most passed for garments; the distance to the third nearest real in

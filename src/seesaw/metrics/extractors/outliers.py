@@ -14,7 +14,7 @@ class OutlierDetector(nn.Module):
 
     It learns by outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606), with an outlier class in the place of their uniform
     targets: on reals, lightly varied, and on reals that were blurred, mixed of two, cut, warped and more (tools/outliers.py). Its
-    threshold lets 96.5 % of reals pass that it has not seen (tools/train_detector.py).
+    threshold lets 95 % or more of reals pass that it has not seen (tools/train_detector.py).
 
     Args:
         classes: number of classes of the reals.
