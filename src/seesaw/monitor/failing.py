@@ -4,6 +4,7 @@ import math
 
 from seesaw.monitor.history import NAN, History
 from seesaw.monitor.rule import Finding, Rule, check_factors, check_shares
+from seesaw.monitor.samples import clear
 
 ACCURACY = "train/D/accuracy"
 """D's accuracy: of single logits, or for a relativistic or Wasserstein loss of pairs of a real and a fake; 0.5 at equilibrium."""
@@ -174,7 +175,7 @@ class GDominates(Rule):
         accuracy, norm, most = history.now(ACCURACY), history.now(NORMS["D"]), history.most(NORMS["D"])
         if norm <= self.dead * most and not accuracy > self.right:
             return Finding(f"D has stopped to learn: its gradient norm is {norm:.2g}, and was {most:.2g}")
-        if history.above(FAKES, REALS, self.beaten) and bad(history, self.coverage):
+        if history.above(FAKES, REALS, self.beaten) and surely_bad(history, self.coverage):
             fakes, reals = history.now(FAKES), history.now(REALS)
             what = f"D ranks samples above reals (mean logits {fakes:.2g} and {reals:.2g})"
             return Finding(f"{what} at {self.beaten} evaluations in a row, and the samples are bad", early=True)
@@ -225,7 +226,7 @@ class Stalled(Rule):
             sure = history.series("drift")[-2:] == [0.0, 0.0]
             return Finding(f"the images of fixed latents moved {by}; the distance is {history.now('distance'):.3g}", sure)
         rates = history.series(RATE)[-2:]
-        if history.reach <= self.reach and rates == sorted(rates, reverse=True) and scaled_bad(history, self.coverage):
+        if history.reach <= self.reach and rates == sorted(rates, reverse=True) and surely_bad(history, self.coverage):
             by = f"by {math.sqrt(now):.2g} since the last evaluation, and at this pace by {history.reach:.2g} in the whole run"
             return Finding(f"the images of fixed latents moved {by} (black to white is 2), and the samples are bad", early=True)
         return None
@@ -252,7 +253,7 @@ class NoProgress(Rule):
     def __call__(self, history: History) -> Finding | None:
         if history.records[-1].images < self.late * history.length or history.improving(self.still, self.gain):
             return None
-        if not scaled_bad(history, self.coverage):
+        if not surely_bad(history, self.coverage):
             return None
         now = history.now("distance")
         return Finding(f"the distance ({now:.3g}) is far from good, and has not improved for {self.still:.0%} of the run")
@@ -266,19 +267,20 @@ def bad(history: History, coverage: float) -> bool:
     """Whether the samples are far from the reals: the distance has not come down far from its first value, or has lost much of
     what it had won; and so it is by their coverage or the share of modes found, which have a scale, where these are measured.
     Always false before a growing model is whole."""
-    if not history.grown:
-        return False
-    known = scaled(history)
+    known = [value for value in (history.covered, history.now("mode_share")) if not math.isnan(value)]
+    return is_far(history) and (not known or max(known) < coverage)
+
+
+def is_far(history: History) -> bool:
+    """Whether the distance is far from good; false before a growing model is whole."""
     now = history.now("distance")
     far = now > FAR * history.first("distance") or now > LOST * history.least("distance")
-    return far and (not known or max(known) < coverage)
+    return history.grown and far
 
 
-def scaled(history: History) -> list[float]:
-    """The newest coverage and share of modes, which have a scale: those that are measured."""
-    return [value for value in (history.covered, history.now("mode_share")) if not math.isnan(value)]
-
-
-def scaled_bad(history: History, coverage: float) -> bool:
-    """Whether samples are bad by a figure that has a scale: a distance alone has none."""
-    return bool(scaled(history)) and bad(history, coverage)
+def surely_bad(history: History, coverage: float) -> bool:
+    """`bad` by figures that have a scale, one of which must be measured: a distance alone has none. Modes count only where most
+    samples are images of the set, since points scattered about find them all."""
+    modes = history.now("mode_share") if clear(history) else NAN
+    known = [value for value in (history.covered, modes) if not math.isnan(value)]
+    return is_far(history) and bool(known) and max(known) < coverage
