@@ -2,7 +2,7 @@
 
 import math
 
-from seesaw.monitor.history import NAN, History
+from seesaw.monitor.history import History
 from seesaw.monitor.rule import Finding, Rule, check_factors, check_shares
 from seesaw.monitor.samples import clear
 
@@ -279,8 +279,8 @@ def is_far(history: History) -> bool:
 
 
 def surely_bad(history: History, coverage: float) -> bool:
-    """`bad` by figures that have a scale, one of which must be measured: a distance alone has none. Modes count only where most
-    samples are images of the set, since points scattered about find them all."""
-    modes = history.now("mode_share") if clear(history) else NAN
-    known = [value for value in (history.covered, modes) if not math.isnan(value)]
+    """`bad` by figures that have a scale, one of which must be measured: a distance alone has none. No mode counts as found where
+    most samples are no images of the set, since points scattered about find them all."""
+    found = history.now("mode_share") * clear(history)
+    known = [value for value in (history.covered, found) if not math.isnan(value)]
     return is_far(history) and bool(known) and max(known) < coverage
