@@ -2,13 +2,15 @@
 
 import math
 
-from seesaw.monitor.history import NAN, History
+from seesaw.monitor.history import History
 from seesaw.monitor.rule import Finding, Rule, check_factors, check_shares
+from seesaw.monitor.samples import clear
 
 ACCURACY = "train/D/accuracy"
 """D's accuracy: of single logits, or for a relativistic or Wasserstein loss of pairs of a real and a fake; 0.5 at equilibrium."""
 NORMS = {"G": "train/grad_norm/G", "D": "train/grad_norm/D"}
-LOGITS = ("train/D/logits_real", "train/D/logits_fake")
+REALS, FAKES = LOGITS = ("train/D/logits_real", "train/D/logits_fake")
+RATE = "train/lr/G"
 
 
 class Diverging(Rule):
@@ -30,15 +32,15 @@ class Diverging(Rule):
         self.growth, self.logits = growth, logits
 
     def __call__(self, history: History) -> Finding | None:
+        size = max(abs(history.now(name)) for name in LOGITS)
+        if size > self.logits:
+            return Finding(f"D's logits have a mean of {size:.3g}, and below {self.logits:g} is usual", early=True)
         for name in (*NORMS.values(), "train/loss/D", "train/loss/G", "train/loss/model"):
             now, usual = abs(history.now(name)), abs(history.median(name))
             if now > self.growth * usual > 0:
                 return Finding(
                     f"{name.removeprefix('train/')} is {now:.3g}, {now / usual:.0f} times its median of {usual:.3g}"
                 )
-        size = max((abs(history.now(name)) for name in LOGITS), default=NAN)
-        if size > self.logits:
-            return Finding(f"D's logits have a mean of {size:.3g}, and below {self.logits:g} is usual")
         return None
 
 
@@ -128,6 +130,8 @@ class GDominates(Rule):
 
     Args:
         fooled: accuracy of D, up to which it takes samples for reals and reals for samples: at once with bad samples.
+        beaten: evaluations in a row at which D's mean logit of samples was above that of reals, while the samples are bad. A
+            D that learns turns that round within some steps, and at equilibrium the samples are good; so it counts early.
         accuracy: of D, up to which it is at chance: where the distance stands still too.
         dead: D's gradient norm over its largest value so far, up to which D is dead, unless it is right: nothing is left to
             learn then either.
@@ -149,6 +153,7 @@ class GDominates(Rule):
     def __init__(
         self,
         fooled: float = 0.4,
+        beaten: int = 3,
         accuracy: float = 0.55,
         dead: float = 1e-4,
         right: float = 0.8,
@@ -160,14 +165,20 @@ class GDominates(Rule):
     ) -> None:
         check_shares(fooled=fooled, accuracy=accuracy, dead=dead, right=right, still=still, gain=gain, coverage=coverage)
         check_shares(faint=faint, flat=flat)
-        self.fooled, self.accuracy, self.dead, self.right, self.faint = fooled, accuracy, dead, right, faint
-        self.flat = flat
+        if beaten < 1:
+            raise ValueError(f"beaten is {beaten}; it must be at least 1")
+        self.fooled, self.beaten, self.accuracy, self.dead, self.right = fooled, beaten, accuracy, dead, right
+        self.faint, self.flat = faint, flat
         self.still, self.gain, self.coverage = still, gain, coverage
 
     def __call__(self, history: History) -> Finding | None:
         accuracy, norm, most = history.now(ACCURACY), history.now(NORMS["D"]), history.most(NORMS["D"])
         if norm <= self.dead * most and not accuracy > self.right:
             return Finding(f"D has stopped to learn: its gradient norm is {norm:.2g}, and was {most:.2g}")
+        if history.above(FAKES, REALS, self.beaten) and surely_bad(history, self.coverage):
+            fakes, reals = history.now(FAKES), history.now(REALS)
+            what = f"D ranks samples above reals (mean logits {fakes:.2g} and {reals:.2g})"
+            return Finding(f"{what} at {self.beaten} evaluations in a row, and the samples are bad", early=True)
         if not accuracy <= self.accuracy or not history.grown:
             return None
         slope, steepest = history.now("input_gradient"), history.most("input_gradient")
@@ -190,19 +201,23 @@ class GDominates(Rule):
 class Stalled(Rule):
     """Nothing moves: the images of fixed latents stay as they are, while the distance is still bad.
 
-    At the end of a learning-rate schedule nothing moves either, but there the distance is good.
+    At the end of a learning-rate schedule nothing moves either, but there the distance is good. A G that hardly moves needs no
+    history: what it could reach in the whole run at its pace is known after two evaluations. A learning rate that still rises is
+    waited for.
 
     Args:
         drift: over its largest value so far, up to which nothing moves.
+        reach: how far the images would move in the whole run at this pace, root mean square, where black is -1 and white 1, up to
+            which G gets nowhere. Only where coverage or the share of modes is measured too.
         coverage: of the reals, below which the distance is called bad where it is measured.
     """
 
     state = "stalled"
     advice = "a higher learning rate (optimizer.G.lr), another schedule, and a look at what keeps G from its steps (balance)"
 
-    def __init__(self, drift: float = 1e-4, coverage: float = 0.3) -> None:
-        check_shares(drift=drift, coverage=coverage)
-        self.drift, self.coverage = drift, coverage
+    def __init__(self, drift: float = 1e-4, reach: float = 0.5, coverage: float = 0.3) -> None:
+        check_shares(drift=drift, reach=reach, coverage=coverage)
+        self.drift, self.reach, self.coverage = drift, reach, coverage
 
     def __call__(self, history: History) -> Finding | None:
         now, most = history.now("drift"), history.most("drift")
@@ -210,6 +225,10 @@ class Stalled(Rule):
             by = "not at all" if now == 0 else f"by {now:.2g}, and {most:.2g} at most before"
             sure = history.series("drift")[-2:] == [0.0, 0.0]
             return Finding(f"the images of fixed latents moved {by}; the distance is {history.now('distance'):.3g}", sure)
+        rates = history.series(RATE)[-2:]
+        if history.reach <= self.reach and rates == sorted(rates, reverse=True) and surely_bad(history, self.coverage):
+            by = f"by {math.sqrt(now):.2g} since the last evaluation, and at this pace by {history.reach:.2g} in the whole run"
+            return Finding(f"the images of fixed latents moved {by} (black to white is 2), and the samples are bad", early=True)
         return None
 
 
@@ -232,10 +251,9 @@ class NoProgress(Rule):
         self.late, self.still, self.gain, self.coverage = late, still, gain, coverage
 
     def __call__(self, history: History) -> Finding | None:
-        known = not (math.isnan(history.covered) and math.isnan(history.now("mode_share")))
-        if not known or history.records[-1].images < self.late * history.length:
+        if history.records[-1].images < self.late * history.length or history.improving(self.still, self.gain):
             return None
-        if not bad(history, self.coverage) or history.improving(self.still, self.gain):
+        if not surely_bad(history, self.coverage):
             return None
         now = history.now("distance")
         return Finding(f"the distance ({now:.3g}) is far from good, and has not improved for {self.still:.0%} of the run")
@@ -249,9 +267,20 @@ def bad(history: History, coverage: float) -> bool:
     """Whether the samples are far from the reals: the distance has not come down far from its first value, or has lost much of
     what it had won; and so it is by their coverage or the share of modes found, which have a scale, where these are measured.
     Always false before a growing model is whole."""
-    if not history.grown:
-        return False
     known = [value for value in (history.covered, history.now("mode_share")) if not math.isnan(value)]
+    return is_far(history) and (not known or max(known) < coverage)
+
+
+def is_far(history: History) -> bool:
+    """Whether the distance is far from good; false before a growing model is whole."""
     now = history.now("distance")
     far = now > FAR * history.first("distance") or now > LOST * history.least("distance")
-    return far and (not known or max(known) < coverage)
+    return history.grown and far
+
+
+def surely_bad(history: History, coverage: float) -> bool:
+    """`bad` by figures that have a scale, one of which must be measured: a distance alone has none. No mode counts as found where
+    most samples are no images of the set, since points scattered about find them all."""
+    found = history.now("mode_share") * clear(history)
+    known = [value for value in (history.covered, found) if not math.isnan(value)]
+    return is_far(history) and bool(known) and max(known) < coverage

@@ -29,8 +29,8 @@ class Monitor:
             back to its best checkpoint then, with one of the `remedies`.
         patience: evaluations.
         confirm: evaluations in a row that must agree before the verdict changes, to unhealthy and back.
-        warm_up: share of the run's length during which only what is certain counts.
-        least: evaluations without which only what is certain counts.
+        warm_up: share of the run's length during which only what no run begins with counts.
+        least: evaluations without which only that counts.
         updates: steps of the player that has made most, likewise: nothing can stand still that has hardly begun.
         rollbacks: how often a run goes back, at most; behind that it goes on to its length.
         remedies: in the order in which they are tried, each once; those that the run cannot take are passed over.
@@ -128,7 +128,7 @@ class Monitor:
         for rule in self.rules.values():
             broken = self.broken and rule.state == "diverging"
             finding = Finding(self.broken, sure=True) if broken else rule(history)
-            if finding is not None and (finding.sure or not early):
+            if finding is not None and (finding.sure or finding.early or not early):
                 return finding, rule
         return (Finding("there is too little to go by yet") if early else None), None
 

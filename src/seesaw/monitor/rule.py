@@ -10,10 +10,12 @@ class Finding(NamedTuple):
     """Attributes:
     reason: one sentence with the figures, without a full stop.
     sure: no second evaluation has to confirm it, and it counts during the warm-up too.
+    early: it counts during the warm-up too, but a second evaluation has to confirm it: no run begins like that.
     """
 
     reason: str
     sure: bool = False
+    early: bool = False
 
 
 class Rule(ABC):

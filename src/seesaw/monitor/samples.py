@@ -45,16 +45,17 @@ class Collapsed(Rule):
 
     def __call__(self, history: History) -> Finding | None:
         covered = history.covered
-        early = learning(history) and not history.now("precision") >= SHARP  # shapeless samples, all alike, are how runs begin
-        if covered >= self.coverage or not history.grown or early or history.most("precision") < self.formed:
+        sharp, dense = history.now("precision") >= SHARP, history.now("density") >= SHARP
+        beginning = learning(history) and not sharp  # shapeless samples, all alike, are how runs begin; sharp ones never
+        if covered >= self.coverage or not history.grown or beginning or history.most("precision") < self.formed:
             return None
         also = "" if math.isnan(covered) else f", and they cover {covered:.0%} of the reals"
         vendi, duplicates, modes = (history.now(name) for name in ("vendi_ratio", "duplicates", "mode_share"))
         plunged = covered < self.plunge * history.held("coverage")
         if duplicates > self.duplicates:
-            return Finding(f"{duplicates:.0%} of the samples nearly equal another one{also}", sure=plunged)
+            return Finding(f"{duplicates:.0%} of the samples nearly equal another one{also}", plunged, sharp and dense)
         if vendi < self.vendi:
-            return Finding(f"the samples are {vendi:.0%} as varied as the reals (Vendi score){also}", sure=plunged)
+            return Finding(f"the samples are {vendi:.0%} as varied as the reals (Vendi score){also}", plunged, sharp and dense)
         if modes <= self.modes and clear(history) and not learning(history):
             return Finding(f"{modes:.0%} of the known modes are found{also}")
         pairs, reals = history.now("ms_ssim"), history.now("ms_ssim_reals")
