@@ -44,6 +44,7 @@ def inputs(run: Trained, n: int, seed: int) -> dict[str, Tensor]:
 def traced(run: Trained) -> torch.export.ExportedProgram:
     """The program, of any size of batch. UserError where torch cannot trace the generator, as an own one may be."""
     given, batch = inputs(run, 2, seed=0), torch.export.Dim("batch", min=1)
+    run.images(given["z"], given.get("y"))  # what a network keeps for later calls would, if made while tracing, hold no numbers
     try:
         with quiet():
             return torch.export.export(

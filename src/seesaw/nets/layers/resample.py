@@ -92,8 +92,7 @@ def _wide(x: Tensor) -> Tensor:
 
 def _taps(x: Tensor, gain: float) -> Tensor:
     """The kernel for as many channels as x has."""
-    made = _kernel.__wrapped__ if torch.compiler.is_compiling() else _kernel  # what is made while tracing holds no numbers
-    return made(x.shape[1], gain, x.device, x.dtype)
+    return _kernel(x.shape[1], gain, x.device, x.dtype)
 
 
 @functools.cache
