@@ -11,9 +11,9 @@ class Valid(Metric):
     texture lie about as near to those of the class as 99 % of the reals' do, and the detector of outliers, where the extractor has
     one, finds no outlier. Of stacked digits, in all three channels.
 
-    It is near 0 for noise, constant, inverted and pixel-shuffled images, and of scikit-learn's digits at most 0.05 for blurred ones
-    and those put together from two. Of MNIST and garments more of these pass (docs/results.md). It sees no collapse: one real image
-    repeated has 1.
+    It is near 0 for noise, constant, inverted and pixel-shuffled images, and of scikit-learn's digits about 0.05 at most for
+    blurred ones and those put together from two. Of MNIST and garments more of these pass (docs/results.md). It sees no
+    collapse: one real image repeated has 1.
     """
 
     higher_is_better = True
