@@ -35,12 +35,13 @@ person reads."""
 
 def rule(extractor: object) -> str:
     """The gate of this extractor's samples in words, for the protocol: values by another gate do not compare."""
-    detects = isinstance(extractor, DetectsOutliers)
-    times = f"{MARGIN_SCORED:g} times " if detects else ""
+    times = detector = ""
+    if isinstance(extractor, DetectsOutliers):
+        times, detector = f"{MARGIN_SCORED:g} times ", f"; no outlier by the detector {extractor.detector_hash()}"
     return (
         f"valid: Mahalanobis distance to the class below {times}the {QUANTILE:g} quantile of the reals, of the last features, "
         f"and below {MARGIN:g} times that of the first layers' means and deviations (shrinkage {SHRINKAGE:g}, {FOLDS} folds)"
-    ) + (f"; no outlier by the detector {extractor.detector_hash()}" if detects else "")
+    ) + detector
 
 
 @dataclass(frozen=True)
