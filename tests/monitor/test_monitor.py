@@ -332,6 +332,14 @@ def test_windows_are_averaged_between_evaluations() -> None:
     assert monitor.records == [Record(1000, {"train/loss/G": 3.0})]
 
 
+def test_speeds_are_no_figures_of_a_run() -> None:
+    """They differ from one start to the next, and a resumed run's state equals that of the unbroken one."""
+    monitor = shipped()
+    monitor.see_window({"train/loss/G": 1.0, "train/images_per_sec": math.inf, "train/iterations_per_sec": 3.0}, 100)
+    assert monitor.state_dict()["sums"] == {"train/loss/G": [1.0, 1.0]}
+    assert monitor.last is None
+
+
 def test_numbers_that_are_not_finite_are_a_verdict_at_once() -> None:
     monitor = shipped()
     monitor.see_window({"train/loss/G": math.inf, "train/loss/D": math.nan}, 2000)

@@ -3,15 +3,17 @@
 `reading` finds and reads run folders, `former` gives older ones the present names, `keys` finds the options in which they
 differ, `groups` collects repeats and makes tables by protocol, `forks` finds who
 comes from whom, `best_of` has the formula, `text`, `plots` and `page` show the
-result. None of them imports torch.
+result, and `figures` gives it to programs. None of them imports torch.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from seesaw.analysis.compare import plots, text
+from seesaw.analysis.compare.figures import figures
 from seesaw.analysis.compare.groups import NOT_RANKED, compare_runs
 from seesaw.analysis.compare.page import page
 from seesaw.analysis.compare.reading import column_of, find, parent_of, read
@@ -19,13 +21,16 @@ from seesaw.errors import UserError
 from seesaw.util import atomic_write, disk_error
 
 
-def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None = None) -> str:
+def compare(
+    paths: Sequence[Path], out: Path | None = None, metric: str | None = None, json_file: Path | None = None
+) -> str:
     """Compare runs. Writes compare.html and compare.png (compare-2.png, … for further protocols).
 
     Args:
         paths: run folders, or folders that hold runs.
         out: the folder to write into; None is beside the runs.
         metric: a column of metrics.csv, with or without eval/; None is the metric by which each run was judged.
+        json_file: a file for verdicts and paired differences (`seesaw.analysis.compare.figures`); None: none is written.
 
     Returns:
         The lines to print.
@@ -52,5 +57,8 @@ def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None =
     except OSError as error:
         raise UserError(f"{place} cannot be written: {disk_error(error)}; {hint}") from error
     atomic_write(written[0], page(comparison, drawn, place), hint)
+    if json_file is not None:
+        atomic_write(json_file, json.dumps(figures(comparison), indent=2) + "\n", "choose another file by --json FILE")
+        written.append(json_file)
     width = shutil.get_terminal_size((160, 24)).columns
     return "\n".join([text.report(comparison, width), "", *(str(path) for path in written)])
