@@ -51,9 +51,7 @@ def compare(
             if panels and table.protocol != NOT_RANKED:
                 written.append(place / ("compare.png" if number == 1 else f"compare-{number}.png"))
                 plots.png(table, panels, written[-1])
-        for old in place.glob("compare*.png"):  # a picture of a former comparison would be taken for one of this
-            if old not in written and re.fullmatch(r"compare(-\d+)?\.png", old.name):
-                old.unlink()
+        remove_former(place, written)
     except OSError as error:
         raise UserError(f"{place} cannot be written: {disk_error(error)}; {hint}") from error
     atomic_write(written[0], page(comparison, drawn, place), hint)
@@ -62,3 +60,10 @@ def compare(
         written.append(json_file)
     width = shutil.get_terminal_size((160, 24)).columns
     return "\n".join([text.report(comparison, width), "", *(str(path) for path in written)])
+
+
+def remove_former(place: Path, written: Sequence[Path]) -> None:
+    """Remove the pictures of a former comparison, which would be taken for some of this one."""
+    for old in place.glob("compare*.png"):
+        if old not in written and re.fullmatch(r"compare(-\d+)?\.png", old.name):
+            old.unlink()
