@@ -13,6 +13,9 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--metric", metavar="NAME", default=None, help="a column of metrics.csv (the runs' own distance)"
     )
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", default=None, help="also write verdicts and paired differences there"
+    )
     command.set_defaults(call=call)
 
 
@@ -20,4 +23,4 @@ def call(options: argparse.Namespace) -> str:
     """Compare; returns the table to print."""
     from seesaw.analysis.compare.compare import compare
 
-    return compare(options.runs, options.out, options.metric)
+    return compare(options.runs, options.out, options.metric, options.json)

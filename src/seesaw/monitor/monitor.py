@@ -13,8 +13,9 @@ Action = Literal["report", "stop", "rollback"]
 Remedy = Literal["lower_d_lr", "raise_gamma", "skip_d", "augment"]
 """What a rollback may change: half of D's learning rate, four times the penalties' gamma, D's rests, DiffAugment."""
 
-MEANT = "train/"
-"""Begins the names of the figures of training that the history keeps."""
+MEANT, SPEEDS = "train/", "_per_sec"
+"""Begins the names of the figures of training that the history keeps, and ends those of speeds: these say nothing of the run, and
+would keep a resumed run's state from equalling the unbroken one's."""
 
 
 class Monitor:
@@ -86,7 +87,7 @@ class Monitor:
 
     def see_window(self, values: Mapping[str, float], images: int) -> None:
         """Receive a row of training, by its logged names. One that is not finite makes the run diverge at once."""
-        mine = {name: value for name, value in values.items() if name.startswith(MEANT)}
+        mine = {name: v for name, v in values.items() if name.startswith(MEANT) and not name.endswith(SPEEDS)}
         bad = [name.removeprefix(MEANT) for name, value in mine.items() if not math.isfinite(value)]
         if bad:
             self.broken = f"{', '.join(bad[:3])} {'is' if len(bad) == 1 else 'are'} not finite"

@@ -1,5 +1,6 @@
 """The tree of forks and the effects of their changes, against scipy's tests of the same figures."""
 
+import json
 import math
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from left_runs import compared, config, leave, note, page_without_plots, report
 from scipy import stats
 
+from seesaw.analysis.compare.compare import compare
+from seesaw.analysis.compare.figures import figures
 from seesaw.analysis.compare.forks import UNCHANGED, effects, tree
 from seesaw.analysis.compare.reading import Run, read_run
 
@@ -47,6 +50,30 @@ def test_effects_are_those_of_scipy_s_tests(family: Path) -> None:
         expected = test.confidence_interval(0.95)
         assert interval == pytest.approx((np.mean(one - other), expected.low, expected.high))
     assert effect.variances == pytest.approx((np.var(one - other, ddof=1), np.var(one, ddof=1) + np.var(other, ddof=1)))
+
+
+def test_json_holds_verdicts_and_paired_differences(family: Path, tmp_path: Path) -> None:
+    """What is not known is null: JSON has no nan."""
+    file = tmp_path / "figures.json"
+    assert compare([family], tmp_path, json_file=file).endswith(str(file))
+    written = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    states = {run["name"]: run["state"] for run in written["runs"]}
+    assert (states["run1"], states["again"]) == ("finished", "diverged")
+    assert {run["name"]: run["last"] for run in written["runs"]}["fork2"] == FORKS[2][-1]
+    changes = {one["change"]: one for table in written["effects"] for one in table["changes"]}
+    differences = [FORKS[seed][-1] - PARENTS[seed][-1] for seed in SEEDS]
+    assert changes["balance=ttur"]["paired"]["mean"] == pytest.approx(np.mean(differences))
+    assert changes["balance=ttur"]["points"] == len(SEEDS)
+    alone = figures(compared(family / "run1", family / "fork1"))["effects"][0]["changes"][0]
+    assert alone["paired"] == {"mean": -3.0, "low": None, "high": None}
+
+
+def test_json_holds_the_words_of_the_monitor(tmp_path: Path) -> None:
+    leave(tmp_path / "a", config(seed=1), PARENTS[1])
+    note(tmp_path / "a", verdict={"state": "mode_dropping", "reason": "coverage fell"})
+    leave(tmp_path / "b", config(seed=2), PARENTS[2])
+    found = {run["name"]: run["verdict"] for run in figures(compared(tmp_path))["runs"]}
+    assert found == {"a": {"state": "mode_dropping", "reason": "coverage fell"}, "b": None}
 
 
 def test_a_run_that_diverged_is_lost_and_one_point_has_no_interval(family: Path) -> None:

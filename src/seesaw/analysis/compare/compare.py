@@ -3,15 +3,17 @@
 `reading` finds and reads run folders, `former` gives older ones the present names, `keys` finds the options in which they
 differ, `groups` collects repeats and makes tables by protocol, `forks` finds who
 comes from whom, `best_of` has the formula, `text`, `plots` and `page` show the
-result. None of them imports torch.
+result, and `figures` gives it to programs. None of them imports torch.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from seesaw.analysis.compare import plots, text
+from seesaw.analysis.compare.figures import figures
 from seesaw.analysis.compare.groups import NOT_RANKED, compare_runs
 from seesaw.analysis.compare.page import page
 from seesaw.analysis.compare.reading import column_of, find, parent_of, read
@@ -19,13 +21,16 @@ from seesaw.errors import UserError
 from seesaw.util import atomic_write, disk_error
 
 
-def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None = None) -> str:
+def compare(
+    paths: Sequence[Path], out: Path | None = None, metric: str | None = None, json_file: Path | None = None
+) -> str:
     """Compare runs. Writes compare.html and compare.png (compare-2.png, … for further protocols).
 
     Args:
         paths: run folders, or folders that hold runs.
         out: the folder to write into; None: see `place_of`.
         metric: a column of metrics.csv, with or without eval/; None is the metric by which each run was judged.
+        json_file: a file for verdicts and paired differences (`seesaw.analysis.compare.figures`); None: none is written.
 
     Returns:
         The lines to print.
@@ -46,12 +51,13 @@ def compare(paths: Sequence[Path], out: Path | None = None, metric: str | None =
             if panels and table.protocol != NOT_RANKED:
                 written.append(place / ("compare.png" if number == 1 else f"compare-{number}.png"))
                 plots.png(table, panels, written[-1])
-        for old in place.glob("compare*.png"):  # a picture of a former comparison would be taken for one of this
-            if old not in written and re.fullmatch(r"compare(-\d+)?\.png", old.name):
-                old.unlink()
+        remove_former(place, written)
     except OSError as error:
         raise UserError(f"{place} cannot be written: {disk_error(error)}; {hint}") from error
     atomic_write(written[0], page(comparison, drawn, place), hint)
+    if json_file is not None:
+        atomic_write(json_file, json.dumps(figures(comparison), indent=2) + "\n", "choose another file by --json FILE")
+        written.append(json_file)
     width = shutil.get_terminal_size((160, 24)).columns
     return "\n".join([text.report(comparison, width), "", *(str(path) for path in written)])
 
@@ -69,3 +75,10 @@ def place_of(paths: Sequence[Path], parent: Path) -> Path:
         return paths[0]
     within = any(path in (parent, *parent.parents) for path in named)
     return parent if within or all(path.parent == parent for path in named) else Path.cwd()
+
+
+def remove_former(place: Path, written: Sequence[Path]) -> None:
+    """Remove the pictures of a former comparison, which would be taken for some of this one."""
+    for old in place.glob("compare*.png"):
+        if old not in written and re.fullmatch(r"compare(-\d+)?\.png", old.name):
+            old.unlink()

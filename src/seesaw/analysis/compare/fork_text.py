@@ -70,12 +70,17 @@ def cells(found: Sequence[Effect]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def of_table(comparison: Comparison, table: Table) -> pd.DataFrame | None:
-    """The effects of forks on the metric of a table; None where there are none to compare."""
+def effects_of(comparison: Comparison, table: Table) -> list[Effect]:
+    """The effects of forks on the metric of a table."""
     if table.protocol == NOT_RANKED:
-        return None
+        return []
     here = set(table.runs.run[table.runs.metric == table.metric].map(lambda run: run.folder))
-    found = effects([run for run in comparison.runs if run.folder in here], table.metric)
+    return effects([run for run in comparison.runs if run.folder in here], table.metric)
+
+
+def of_table(comparison: Comparison, table: Table) -> pd.DataFrame | None:
+    """These as text; None where there are none to compare."""
+    found = effects_of(comparison, table)
     return cells(found) if found else None
 
 
