@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def origin(command: str, how: str = "") -> dict[str, str]:
-    """The command, the day, the commit, the machine with its vector instructions, and the versions; `how` names what else ran beside it."""
+    """The command, day, commit, machine with its vector instructions, and versions; `how` names what else ran beside it."""
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     vectors = torch.backends.cpu.get_cpu_capability()
