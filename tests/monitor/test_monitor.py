@@ -251,7 +251,7 @@ def test_the_first_rule_that_finds_something_decides_and_a_sure_one_needs_no_war
         (lambda: Diverging(growth=1.0), "growth is 1.0; it must be above 1"),
         (lambda: Relapsed(beyond=-1.0), "beyond is -1.0; it must be at least 0"),
         (lambda: Relapsed(lost=2.0), "lost is 2.0; it must be from 0 to 1"),
-        (lambda: Stalled(reach=2.0), "reach is 2.0; it must be from 0 to 1"),
+        (lambda: Stalled(drift=2.0), "drift is 2.0; it must be from 0 to 1"),
         (lambda: GDominates(beaten=0), "beaten is 0; it must be at least 1"),
         (lambda: NoProgress(late=2.0), "late is 2.0; it must be from 0 to 1"),
         (lambda: Memorising(copies=1.0), "copies is 1.0; it must be below 0"),

@@ -1,6 +1,5 @@
 """What no run begins with counts during the warm-up; what every run begins with does not."""
 
-import math
 from typing import Any
 
 from planted_histories import ACCURACY, BAD, G_NORM, ONE_IMAGE, N, healthy, shipped, watched
@@ -16,22 +15,9 @@ SLOW = BAD | {"precision": 0.0, ACCURACY: 0.8, "train/updates/G": 20.0}
 """A run of few steps with bad samples, which is a beginning."""
 
 
-def test_a_g_that_would_get_nowhere_at_its_pace_is_stalled_during_the_warm_up() -> None:
-    """Of 20 intervals of a movement of 0.01, root mean square, none leads from black to grey; twenty of 0.1 may. The first drift
-    is known at the second evaluation, and a second one must agree."""
-    crawls = lambda t: healthy(t) | SLOW | ({"drift": 0.01**2} if t > 1 / N else {"drift": math.nan})  # noqa: E731
-    assert states(crawls)[:4] == ["warming_up", "warming_up", "stalled", "stalled"]
-    assert "0.01 since the last evaluation, and at this pace by 0.2 in the whole run" in watched(crawls, shipped())[2].reason
-    assert set(states(lambda t: crawls(t) | {"drift": 0.1**2})) == {"warming_up"}
-    assert set(states(lambda t: crawls(t) | {"train/lr/G": 1e-3 * t})) == {"warming_up"}  # a rate that still rises
-    assert "stalled" in states(lambda t: crawls(t) | {"train/lr/G": 1e-3})
-    good = {"coverage": 0.6, "distance": 5.0, "precision": 0.8, "train/updates/G": 2000.0}
-    assert set(states(lambda t: crawls(t) | good)) == {"warming_up", "healthy"}  # the end of a schedule
-    no_scale = lambda t: {"distance": 95.0, "drift": 0.01**2, "train/updates/G": 20.0}  # noqa: E731
-    assert set(states(no_scale)) == {"warming_up"}
-    endless = shipped()
-    endless.begin(math.inf)
-    assert set(states(crawls, endless)) == {"warming_up"}
+def test_a_g_that_moves_little_is_a_beginning() -> None:
+    """Averages of G move as slowly in healthy runs of SNGAN and StyleGAN2: 6 of 30 of the held-out ones."""
+    assert set(states(lambda t: healthy(t) | SLOW | {"drift": 0.01**2})) == {"warming_up"}
 
 
 def test_a_d_that_ranks_bad_samples_above_reals_again_and_again_does_not_learn() -> None:

@@ -63,15 +63,6 @@ class History:
         made = [value for name, value in self.records[-1].values.items() if name.startswith(UPDATES)]
         return max(made, default=math.inf)
 
-    @property
-    def reach(self) -> float:
-        """How far the images of fixed latents would move in a run as long as this one at the pace of the newest interval, root
-        mean square, where black is -1 and white 1; nan for a first record and where the run's length is not known."""
-        if len(self.records) < 2 or not math.isfinite(self.length):
-            return NAN
-        between = self.records[-1].images - self.records[-2].images
-        return math.sqrt(self.now("drift")) * self.length / between if between > 0 else NAN
-
     def above(self, name: str, other: str, times: int) -> bool:
         """Whether one figure was above another at each of the newest records."""
         newest = self.records[-times:]
