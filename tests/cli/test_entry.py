@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(REPOSITORY / "train.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 OWN = f"--config-dir {REPOSITORY}/tests/extension/conf"
