@@ -15,7 +15,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from catalogue import STUDIES
@@ -43,12 +43,18 @@ def train(name: str, folder: Path, overrides: list[str]) -> None:
     more = [f"run_dir={folder}", "resume=auto", "logger=none", "trainer=cpu"]
     command = [sys.executable, str(ROOT / "train.py"), *overrides, *more]
     with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        _, ended, used = os.wait4(process.pid, 0)
+        code, seconds = timed(command, log)
     with open(folder / CPU, "a", encoding="utf-8") as file:
-        file.write(f"{used.ru_utime + used.ru_stime:.1f}\n")
-    if os.waitstatus_to_exitcode(ended):
+        file.write(f"{seconds:.1f}\n")
+    if code:
         raise SystemExit(f"{name} failed: see {folder / 'log.txt'}")
+
+
+def timed(command: list[str], log: TextIO) -> tuple[int, float]:
+    """Run a command with one thread; its exit code, and its CPU seconds."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    _, ended, used = os.wait4(process.pid, 0)
+    return os.waitstatus_to_exitcode(ended), used.ru_utime + used.ru_stime
 
 
 def figures(folder: Path, name: str, overrides: list[str]) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def figures(folder: Path, name: str, overrides: list[str]) -> dict[str, Any]:
         "best": {key: value for key, value in found.status.items() if key.startswith("best/")},
         "last": {key: value for key, value in last.items() if not key.startswith(left_out)},
         "curve": {f"{kimg:.10g}": value for kimg, value in found.curve(found.primary or "").items()},
-        "cpu_seconds": round(sum(map(float, (folder / CPU).read_text().split())), 1)
+        "cpu_seconds": round(sum(map(float, (folder / CPU).read_text(encoding="utf-8").split())), 1)
         if (folder / CPU).exists()
         else None,
         "images_per_sec": statistics.median(found.curve("train/images_per_sec")),

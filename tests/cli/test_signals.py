@@ -105,7 +105,11 @@ def test_ctrl_c_while_a_command_writes(
     run: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "fsync", send(signal.SIGINT))
-    assert seesaw(["interpolate", str(run), "--out", "a.gif"]) == 130
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        assert seesaw(["interpolate", str(run), "--out", "a.gif"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert capsys.readouterr().err == "interrupted\n"
     assert left(here) == []
 

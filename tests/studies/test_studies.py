@@ -3,8 +3,7 @@
 import csv
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 import balance_plots
 import balance_study
@@ -79,16 +78,23 @@ def test_the_benchmarks_rows_have_the_batch_and_shape_of_their_plain_loops(name:
     assert (data["channels"], data["resolution"], data["resolution"]) == ROWS[name].shape
 
 
-def run_here(command: list[str], **options: Any) -> SimpleNamespace:
-    """In the place of subprocess.run: the same command without another process, which needs 5 s for its imports."""
+def timed_here(command: list[str], log: TextIO) -> tuple[int, float]:
+    """In the place of `studies.timed`: the same command without another process, which needs 5 s for its imports."""
     assert command[:2] == [sys.executable, str(ROOT / "train.py")]
-    assert options["env"]["OMP_NUM_THREADS"] == "1"
-    return SimpleNamespace(returncode=main(command[2:]))
+    return main(command[2:]), 2.5
+
+
+def test_a_command_has_an_exit_code_and_cpu_seconds(tmp_path: Path) -> None:
+    program = "import os; print(os.environ['OMP_NUM_THREADS']); sum(range(20_000_000)); raise SystemExit(3)"
+    with open(tmp_path / "log.txt", "w", encoding="utf-8") as log:
+        code, seconds = studies.timed([sys.executable, "-c", program], log)
+    assert (code, (tmp_path / "log.txt").read_text(encoding="utf-8")) == (3, "1\n")
+    assert seconds > 0.05
 
 
 def test_a_study_trains_and_reads_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_curves: None) -> None:
     monkeypatch.setenv("SEESAW_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(studies, "subprocess", SimpleNamespace(run=run_here))
+    monkeypatch.setattr(studies, "timed", timed_here)
     studies.train("tiny", tmp_path, TINY)
     found = studies.figures(tmp_path, "tiny", TINY)
     assert found["kimg"] == 0.064
@@ -97,11 +103,12 @@ def test_a_study_trains_and_reads_its_figures(tmp_path: Path, monkeypatch: pytes
     assert found["curve"]["0.064"] == pytest.approx(found["last"]["frechet_digits"])
     assert found["best"]["best/frechet_digits"] == pytest.approx(min(found["curve"].values()), rel=1e-5)
     assert found["images_per_sec"] > 0
+    assert found["cpu_seconds"] == 2.5
     assert not [name for name in found["last"] if name.startswith(("train/loss", "train/lr", "images"))]
 
 
 def test_a_failed_run_ends_the_study_and_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "subprocess", SimpleNamespace(run=run_here))
+    monkeypatch.setattr(studies, "timed", timed_here)
     with pytest.raises(SystemExit, match=r"tiny failed: see .*log\.txt"):
         studies.train("tiny", tmp_path, ["data=unknown"])
 

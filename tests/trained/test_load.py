@@ -123,8 +123,7 @@ def test_what_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(seesaw.UserError, match="there is no such run folder or checkpoint"):
         seesaw.load(tmp_path / "nothing")
     path = tiny_run(tmp_path / "run")
-    with pytest.raises(seesaw.UserError, match=r"run holds no best.ckpt; there is last.ckpt"):
-        seesaw.load(tmp_path / "run")
+    assert seesaw.load(tmp_path / "run").path.name == "last.ckpt"  # the run measured nothing, so none is best
     change(path, config__model__G__widths=[16])
     with pytest.raises(seesaw.UserError, match="the weights do not fit the model of its configuration"):
         seesaw.load(path)

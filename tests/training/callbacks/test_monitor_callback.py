@@ -26,7 +26,7 @@ STEPS = 16
 FAULT = (
     "packages=[monitor_faults]", "+callbacks.fault._target_=monitor_faults.Repeats", "+callbacks.fault.start=0.3",
     "+callbacks.fault.kimg=0.512", "+callbacks.fault.k=1",
-    "monitor.rules.g_dominates.accuracy=0",  # so small a D never learns
+    "monitor.rules.g_dominates.accuracy=0", "monitor.rules.g_dominates.beaten=99",  # so small a D never learns
 )  # fmt: skip
 
 
