@@ -82,6 +82,32 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
             temporary.unlink()
 
 
+@contextlib.contextmanager
+def whole_folder(path: Path, hint: str) -> Iterator[Path]:
+    """A new folder beside `path` to write into, whose files then become those of `path`: all, or where writing ends early, none.
+
+    Args:
+        path: a folder that may exist; files of other names stay in it.
+        hint: what to do where it cannot be written, for the error.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    temporary = temporary_of(path.absolute())
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():  # it may be the current folder, and have permissions of its own
+            for file in sorted(temporary.iterdir()):
+                os.replace(file, path / file.name)
+        else:
+            os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {disk_error(error)}; {hint}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def temporary_of(path: Path) -> Path:
     """Where this process writes what becomes the file or folder `path`: beside it, under a name that `TEMPORARY` fits."""
     return path.with_name(f".{path.stem}.tmp{os.getpid()}{path.suffix}")

@@ -93,6 +93,38 @@ def test_nothing_stays_of_a_folder_that_was_being_filled(
     assert left(here) == []
 
 
+@pytest.mark.parametrize(
+    "command", [["directions", "RUN", "--out", "a"], ["export", "RUN", "--to", "hub", "--which", "last", "--out", "a"]]
+)
+def test_a_folder_of_several_files_is_whole_or_not_there(
+    run: Path, here: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """The process is ended behind its second file; then the same command works."""
+    arguments, original, calls = [str(run) if word == "RUN" else word for word in command], os.replace, []
+
+    def replace(*names: Any) -> None:
+        original(*names)
+        calls.append(names)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace)
+        with pytest.raises(SystemExit):
+            seesaw(arguments)
+    assert left(here) == []
+    assert seesaw(arguments) == 0
+    assert len(left(here / "a")) >= 3
+
+
+def test_an_empty_folder_is_filled_as_it_stands(run: Path, here: Path) -> None:
+    """Also the current one."""
+    before = here.stat().st_ino
+    assert seesaw(["sample", str(run), "--count", "2", "--out", "."]) == 0
+    assert here.stat().st_ino == before
+    assert len(left(here)) == 2
+
+
 def test_nothing_stays_of_an_mp4(run: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     monkeypatch.setattr(ffmpeg, "count_frames_and_secs", send(signal.SIGTERM))

@@ -14,7 +14,7 @@ from seesaw.export.program import write_onnx, write_pt2
 from seesaw.trained import exported
 from seesaw.trained.picture import png
 from seesaw.trained.trained import Trained
-from seesaw.util import atomic_write
+from seesaw.util import atomic_write, whole_folder
 
 HINT = "choose another place by --out"
 
@@ -72,14 +72,15 @@ def write_folder(run: Trained, folder: Path, license: str) -> list[str]:
     if folder.exists() and not (folder.is_dir() and (exported.is_folder(folder) or not any(folder.iterdir()))):
         raise UserError(f"{folder} holds something else; {HINT}")
     description = described(run)
-    checked = write_safetensors(run, folder / exported.WEIGHTS, description)
-    atomic_write(folder / "samples.png", png(run.grid()), HINT)
-    files = {name: exported.sha256_of(folder / name) for name in (exported.WEIGHTS, "samples.png")}
-    text = json.dumps(facts(run, description, files), indent=2, ensure_ascii=False)
-    atomic_write(folder / exported.CONFIG, text + "\n", HINT)
-    made = [f"`{exported.WEIGHTS}`: {checked}.", "`config.json`: the configuration, and the SHA-256 of the files."]
-    page = card(run, known_of(run), license, made, f"![samples](samples.png)\n\n{USES['hub'](run, folder.name)}")
-    atomic_write(folder / "README.md", page, HINT)
+    with whole_folder(folder, HINT) as new:
+        checked = write_safetensors(run, new / exported.WEIGHTS, description)
+        atomic_write(new / "samples.png", png(run.grid()), HINT)
+        files = {name: exported.sha256_of(new / name) for name in (exported.WEIGHTS, "samples.png")}
+        text = json.dumps(facts(run, description, files), indent=2, ensure_ascii=False)
+        atomic_write(new / exported.CONFIG, text + "\n", HINT)
+        made = [f"`{exported.WEIGHTS}`: {checked}.", "`config.json`: the configuration, and the SHA-256 of the files."]
+        page = card(run, known_of(run), license, made, f"![samples](samples.png)\n\n{USES['hub'](run, folder.name)}")
+        atomic_write(new / "README.md", page, HINT)
     return [f"{folder}: README.md, {exported.WEIGHTS} ({checked}), {exported.CONFIG}, samples.png"]
 
 

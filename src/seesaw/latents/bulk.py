@@ -2,9 +2,7 @@
 
 import csv
 import io
-import os
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from torch import Tensor
 from seesaw.errors import UserError
 from seesaw.latents.model import Chosen, open_model
 from seesaw.latents.place import ELSEWHERE, check_folder
-from seesaw.util import atomic_write, disk_error, temporary_of
+from seesaw.util import atomic_write, whole_folder
 
 SAFE = re.compile(r"[\w][\w \-]{0,79}")
 """Names of classes that are also names of folders. A checkpoint may come from a stranger, so others, such as `../x`, are not."""
@@ -151,17 +149,10 @@ def _write_zip(images: Iterator[Chunk], folders: list[str] | None, count: int, f
 
 
 def _write_folder(images: Iterator[Chunk], folders: list[str] | None, count: int, out: Path) -> None:
-    """The files go to a temporary folder beside `out`, which takes its name when all are written."""
+    """All files, or none."""
     check_folder(out)
-    temporary = temporary_of(out.absolute())
-    try:
-        temporary.mkdir(parents=True)
+    with whole_folder(out, ELSEWHERE) as folder:
         for name, content in _files(images, folders, count):
-            path = temporary / name
+            path = folder / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
-        os.replace(temporary, out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {disk_error(error)}; {ELSEWHERE}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -20,7 +20,7 @@ from seesaw.nets.layers.style import ModulatedConv2d
 from seesaw.training.pictures import save_png
 from seesaw.training.preview import Row, labelled
 from seesaw.training.run_folder import strict
-from seesaw.util import atomic_write, key
+from seesaw.util import atomic_write, key, whole_folder
 
 Method = Literal["closed_form", "pca"]
 
@@ -107,8 +107,9 @@ def directions(chosen: Chosen, wanted: Wanted, out: Path) -> str:
     others = random_directions(RANDOM, found.bases.shape[1], key(wanted.seed, "random directions"))
     chance = [effect(found, d).mean for d in others]
     typical, spread = float(np.mean(chance)), float(np.std(chance, ddof=1))
-    write(found, effects, typical, spread, chosen, out)
-    save_png(sheet(found, effects, typical, wanted), out / "directions.png")
+    with whole_folder(out, ELSEWHERE) as folder:
+        write(found, effects, typical, spread, chosen, folder)
+        save_png(sheet(found, effects, typical, wanted), folder / "directions.png")
     lines = [
         f"{k}: {e.mean:.4f} +- {e.spread:.4f} of the range a step, {e.over(typical):.2f} times a random direction"
         for k, e in enumerate(effects, 1)
