@@ -38,13 +38,21 @@ def turned(x: Tensor, g: Generator) -> Tensor:
 
 
 def varied(x: Tensor, g: Generator) -> Tensor:
-    """Real still to a person: bent by less than 1 px, every other one blurred by up to 1 px, of a little noise and another
-    contrast, which are the traces that a good generator leaves."""
+    """Real still to a person: bent by less than 1 px, every other one blurred by up to 1 px."""
     n = len(x)
     x = outliers.moved(x, outliers.field(n, 2, uniform(n, 4, 7, g), g) * uniform(n, 0, 0.9, g))
-    x = torch.where(uniform(n, 0, 1, g) < 0.5, outliers.smooth(x, uniform(n, 0.3, 1, g)), x)
+    return torch.where(uniform(n, 0, 1, g) < 0.5, outliers.smooth(x, uniform(n, 0.3, 1, g)), x)
+
+
+def marked(x: Tensor, g: Generator) -> Tensor:
+    """With the traces that a generator leaves while it learns, of reals and of outliers, so that they are no sign of either: a
+    little noise, another contrast, and a black that is up to a fifth grey, evenly or in clouds."""
+    n = len(x)
     x = x + torch.randn(x.shape, generator=g) * uniform(n, 0, 0.05, g)
-    return ((x + 1) * uniform(n, 0.85, 1.1, g) - 1).clamp(-1, 1)
+    x = (x + 1) * uniform(n, 0.85, 1.1, g) - 1
+    clouds = outliers.field(n, 1, uniform(n, 2, 6, g), g) * uniform(n, 0, 0.1, g)
+    grey = (uniform(n, -0.05, 0.2, g).clamp_min(0) + clouds).clamp(0, 0.4)
+    return (x + (1 - x) * grey).clamp(-1, 1)
 
 
 def of_other_classes(y: Tensor, rows: Tensor, g: Generator) -> Tensor:
@@ -66,7 +74,8 @@ def pool(extractor: ClassifierExtractor, images: Tensor, y: Tensor, size: int, g
             x = turned(to_input(images[rows]), g)
             if spoiled:
                 x = outliers.outliers(x, turned(to_input(images[of_other_classes(y, rows, g)]), g), g)
-            maps.append(extractor.network.features_look_and_maps(x if spoiled else varied(x, g))[2])
+            x = marked(x if spoiled else varied(x, g), g)
+            maps.append(extractor.network.features_look_and_maps(x)[2])
             classes.append(torch.full_like(rows, extractor.classes) if spoiled else y[rows])
     return torch.cat(maps), torch.cat(classes)
 

