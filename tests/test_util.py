@@ -10,7 +10,7 @@ import torch
 
 from seesaw.errors import UserError
 from seesaw.functional.rng import reseed
-from seesaw.util import MAX_NODES, atomic_write, check_size, key
+from seesaw.util import MAX_NODES, atomic_write, check_size, key, remove_temporary_of, whole_folder
 
 
 def test_keys_are_stable_and_distinct() -> None:
@@ -99,4 +99,25 @@ def test_an_error_of_what_is_written_is_not_called_one_of_the_disk(tmp_path: Pat
 
     with pytest.raises(RuntimeError, match="CUDA out of memory"):
         atomic_write(tmp_path / "a.zip", fails)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_whole_folder_fills_one_that_is_there_from_within(tmp_path: Path) -> None:
+    """A mount point takes no files from outside by renaming, and its parent may be another's. What a killed process left goes."""
+    path = tmp_path / "there"
+    path.mkdir()
+    left = path / f".folder.tmp{2**22 + 1}"
+    left.mkdir()
+    (left / "a").touch()
+    with whole_folder(path, "elsewhere") as folder:
+        assert folder.parent == path
+        (folder / "b").touch()
+    assert sorted(p.name for p in path.iterdir()) == [left.name, "b"]
+    remove_temporary_of(path)
+    assert [p.name for p in path.iterdir()] == ["b"]
+
+
+def test_a_whole_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"new cannot be written: .*; elsewhere"), whole_folder(tmp_path / "new", "elsewhere"):
+        raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []

@@ -84,7 +84,8 @@ def atomic_write(path: Path, content: str | bytes | Callable[[BinaryIO], object]
 
 @contextlib.contextmanager
 def whole_folder(path: Path, hint: str) -> Iterator[Path]:
-    """A new folder beside `path` to write into, whose files then become those of `path`: all, or where writing ends early, none.
+    """A new folder to write into, whose files then become those of `path`: all, or where writing ends early, none. It is made
+    beside `path`, and where that exists in it, since it may be a mount point or stand in a folder that is not the user's.
 
     Args:
         path: a folder that may exist; files of other names stay in it.
@@ -93,11 +94,12 @@ def whole_folder(path: Path, hint: str) -> Iterator[Path]:
     Raises:
         UserError: it cannot be written.
     """
-    temporary = temporary_of(path.absolute())
+    exists = path.is_dir()
+    temporary = temporary_of(path / "folder" if exists else path.absolute())
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        if path.exists():  # it may be the current folder, and have permissions of its own
+        if exists:
             for file in sorted(temporary.iterdir()):
                 os.replace(file, path / file.name)
         else:
@@ -169,7 +171,7 @@ def no_link(path: str, flags: int) -> int:
 
 
 def remove_temporary_files(folder: Path, of_live_processes: bool = False) -> None:
-    """Remove the files that `atomic_write` left in a folder when its process was killed, as far as permissions allow.
+    """Remove what `atomic_write` and `whole_folder` left in a folder when their process was killed, as far as permissions allow.
 
     Args:
         folder: its sub-folders are left alone.
@@ -179,8 +181,16 @@ def remove_temporary_files(folder: Path, of_live_processes: bool = False) -> Non
         for path in list(folder.iterdir()):
             match = TEMPORARY.fullmatch(path.name)
             if match is not None and (of_live_processes or not is_alive(int(match[1]))):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that it holds, as far as permissions allow."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
 
 
 def remove_temporary_of(path: Path) -> None:
@@ -191,10 +201,7 @@ def remove_temporary_of(path: Path) -> None:
         for found in list(path.parent.iterdir()):
             number = found.name.removeprefix(head).removesuffix(tail)
             if found.name == f"{head}{number}{tail}" and number.isdecimal() and not is_alive(int(number)):
-                if found.is_dir() and not found.is_symlink():
-                    shutil.rmtree(found, ignore_errors=True)
-                else:
-                    found.unlink()
+                remove(found)
 
 
 def is_alive(process: int) -> bool:

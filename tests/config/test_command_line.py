@@ -117,6 +117,9 @@ def test_a_flag_of_hydra_keeps_its_value_behind_an_override() -> None:
         "debug=[overfit,1]",
         "debug=[{a:1}]",
         "debug=[[1]]",
+        "debug=[nan]",
+        "model=[-inf]",
+        "loss=[inf]",
         "augment=[null]",
         "balance=[true,ttur]",
         "model=[1]",
@@ -150,6 +153,8 @@ def test_a_list_of_one_name_is_no_way_to_choose_a_single_group() -> None:
         ("--info bogus", "argument --info/-i: invalid choice"),
         ("--bogus", "unrecognized arguments: --bogus; `seesaw train --help` lists what can be given"),
         ("-x kimg=1", "unrecognized arguments: -x"),
+        ("--experimental-rerun", "--experimental-rerun needs a value behind it"),
+        ("--shell-completion", "`seesaw completion bash` prints what completes"),
         ("--experimental-rerun a.pickle", "would run what a pickle holds: `seesaw rerun RUN` repeats a run"),
     ],
 )

@@ -115,7 +115,7 @@ def refuse_twice(arguments: list[str], groups: Iterable[str]) -> None:
         raise UserError(f"{key} is given twice, {' and '.join(f'{key}={value}' for value in values)}: {both}")
 
 
-NAME = re.compile(r"(?!(?:null|true|false)\Z)[A-Za-z_][\w./-]*", re.IGNORECASE)
+NAME = re.compile(r"(?!(?:null|true|false|nan|inf)\Z)[A-Za-z_][\w./-]*", re.IGNORECASE)
 """Of an option of a group; Hydra fails on values of other kinds."""
 
 
@@ -160,7 +160,7 @@ def check_flags(arguments: list[str]) -> None:
     def refuse(message: str) -> NoReturn:
         flag = re.search(r"-[-\w/]*", message)
         if "expected one argument" in message and flag is not None:
-            name = next(name for name in WITH_VALUE if name in flag[0].split("/"))
+            name = next((name for name in WITH_VALUE if name in flag[0].split("/")), flag[0].split("/")[0])
             raise UserError(f"{name} needs a value behind it: {name} {'FOLDER' if name in FOLDER_FLAGS else 'VALUE'}")
         raise UserError(f"{message}; `seesaw train --help` lists what can be given")
 
@@ -175,6 +175,8 @@ def check_flags(arguments: list[str]) -> None:
     modes = [f"--{name}" for name in ("run", "multirun", "cfg", "info") if getattr(found, name)]
     if len(modes) > 1:
         raise UserError(f"{' and '.join(modes)} exclude each other: give one of them")
+    if found.shell_completion and not any(word in ("install", "uninstall", "query") or "=" in word for word in found.overrides):
+        raise UserError("--shell-completion: `seesaw completion bash` prints what completes names and keys")
     if found.experimental_rerun is not None:
         raise UserError("--experimental-rerun would run what a pickle holds: `seesaw rerun RUN` repeats a run")
 
