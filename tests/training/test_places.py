@@ -12,7 +12,7 @@ from tiny_run import TINY, tiny_run
 from seesaw.cli.main import main as seesaw
 from seesaw.cli.train import main
 from seesaw.training.places import from_its_folder, with_its_places
-from seesaw.training.rerun import again, with_own_configuration
+from seesaw.training.rerun import again, folder_of, with_own_configuration
 from seesaw.training.run_folder import read_status
 
 SMALL = [*(override for override in TINY if not override.startswith(("metrics.", "kimg"))), "metrics=none", "kimg=0.016"]
@@ -49,6 +49,19 @@ def test_a_run_that_began_from_another_is_made_again_elsewhere(home: Path, monke
     assert read_status(home / "new")["images_shown"] == 32
     monkeypatch.chdir(home / "other" / "again")
     assert seesaw(["rerun", ".", "run_dir=third"]) == 0  # also of what was made again
+    assert seesaw(["rerun", str(home / "new"), "run_dir=fourth"]) == 0  # and of what has gone on elsewhere
+
+
+def test_the_folder_of_a_command_is_the_current_one_unless_its_paths_lead_nowhere_here(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home / "other")
+    here, former = str(home / "other"), str(home)
+    assert folder_of(["kimg=1", "data.root=images"], former) == former
+    assert folder_of(["data.root='images'"], None) == here
+    assert folder_of([f"data.root={former}/images", "init_from=gone"], former) == here
+    Path("images").mkdir()
+    assert folder_of(["data.root=images"], former) == here  # it was typed here
 
 
 @pytest.mark.slow

@@ -123,13 +123,13 @@ def refuse_lists(arguments: list[str]) -> None:
     """UserError where a group that takes one option is given several."""
     for argument in arguments:
         key, _, value = argument.lstrip("+").partition("=")
-        names = [name.strip() for name in value[1:-1].split(",")]
-        wrong = next((name for name in names if name and not NAME.fullmatch(name)), None)
+        names = [name for name in map(str.strip, value[1:-1].split(",")) if name]
+        wrong = next((name for name in names if not NAME.fullmatch(name)), None)
         if key in (*LISTS, *SINGLE, "debug") and value[:1] == "[" and wrong is not None:
             raise UserError(f"{argument}: {wrong} is no option of {key}; leave it out")
         if key in SINGLE and value[:1] == "[" and value[-1:] == "]":
-            one_of = "give one of " * (len(names) > 1)
-            raise UserError(f"{argument}: a run has one {key}: {one_of or 'give '}{', '.join(names) or 'its name'}")
+            choose = "give one of" if len(names) > 1 else "give"
+            raise UserError(f"{argument}: a run has one {key}: {choose} {', '.join(names) or 'its name'}")
 
 
 FOLDERS = {

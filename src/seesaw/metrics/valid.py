@@ -11,8 +11,8 @@ class Valid(Metric):
     texture lie about as near to those of the class as 99 % of the reals' do, and the detector of outliers, where the extractor
     has one, finds none. Of stacked digits, in all three channels.
 
-    It is near 0 for noise, constant, inverted and pixel-shuffled images, and of scikit-learn's digits about 0.05 at most for
-    blurred ones and those put together from two. Of MNIST and garments more of these pass (docs/results.md). It sees no
+    It is near 0 for noise, constant, inverted and pixel-shuffled images, and of scikit-learn's digits 0.05 or less for most that
+    are blurred or put together from two. Of MNIST and garments more of these pass (docs/results.md). It sees no
     collapse: one real image repeated has 1.
     """
 

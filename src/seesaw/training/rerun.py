@@ -3,6 +3,7 @@
 Imports no torch.
 """
 
+import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -87,10 +88,23 @@ def at_its_place(argument: str, cwd: Any, keys: Collection[str]) -> str:
     """The override; where its key is one of these, with its path as `from_its_folder` finds it."""
     if key_of(argument) not in keys:
         return argument
-    value = OverridesParser.create().parse_override(argument).value()
-    text = value.text if isinstance(value, QuotedString) else value
+    text = text_of(argument)
     place = from_its_folder(text, cwd)
     return argument if place == text else shlex.split(override(key_of(argument), place))[0]
+
+
+def text_of(argument: str) -> Any:
+    """The value of an override, without its quotes."""
+    value = OverridesParser.create().parse_override(argument).value()
+    return value.text if isinstance(value, QuotedString) else value
+
+
+def folder_of(overrides: Iterable[str], former: Any) -> str:
+    """The folder that status.json records for the relative paths of a command: the current one, or that of the run's `former`
+    command, where one of them leads to something only there. `resume=RUN` repeats paths that a run does not read again."""
+    texts = [text_of(one) for one in overrides if key_of(one) in PATHS]
+    elsewhere = any(from_its_folder(text, former) != text and not Path(text).exists() for text in texts)
+    return str(former) if elsewhere else os.getcwd()
 
 
 def with_own_configuration(arguments: list[str]) -> list[str]:

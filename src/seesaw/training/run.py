@@ -1,7 +1,6 @@
 """One run, from a checked configuration to its last checkpoint. Knows no model."""
 
 import logging
-import os
 import signal
 import warnings
 from collections.abc import Callable
@@ -47,6 +46,7 @@ from seesaw.training.own_folder import config_dir_entry
 from seesaw.training.preflight import build_checked
 from seesaw.training.profiler import build_profiler
 from seesaw.training.provenance import provenance
+from seesaw.training.rerun import folder_of
 from seesaw.training.rollback import Plan, Rollbacks, as_rolled_back, command_of, continued
 from seesaw.training.run_folder import RUN_FOLDER, Job, RunFolder, Status, decide, read_status, write
 from seesaw.training.signals import ended_by_signals
@@ -105,8 +105,8 @@ def attempt(cfg: DictConfig, config: dict[str, Any], job: Job) -> float | Plan |
         refuse_overtaken(folder)
         status = Status(folder.path, writes=here.rank == 0)
         opened = OpenRun(folder, config, job, here, evaluation, monitor, status, beginning.fork)
-        begun = beginning.status | {"overrides": command_of(job), "cwd": os.getcwd(), "provenance": provenance()}
-        begun["choices"] = job.choices
+        begun = beginning.status | {"overrides": command_of(job), "provenance": provenance(), "choices": job.choices}
+        begun["cwd"] = folder_of(job.overrides, read_status(folder.path).get("cwd"))
         begun |= config_dir_entry(folder.path)
         begun |= {"rollbacks": job.rollbacks} if job.rollbacks else {}
         opened.status.update("running", former.images_shown, **begun, **evaluation.status(reals))

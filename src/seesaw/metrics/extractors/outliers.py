@@ -10,11 +10,13 @@ FAR = 8.0
 
 
 class OutlierDetector(nn.Module):
-    """Classes and one more, the outliers, from what the layers of a `SmallClassifier` see of an image: `SmallClassifier.maps`.
+    """Classes and one more, the outliers, from what the layers of a `SmallClassifier` see of an image:
+    the maps of `SmallClassifier.features_look_and_maps`.
 
     It learns by outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606), with an outlier class in the place of their uniform
-    targets: on reals, lightly varied, and on reals that were blurred, mixed of two, cut, warped and more (tools/outliers.py). Its
-    threshold lets 95 % or more of reals pass that it has not seen (tools/train_detector.py).
+    targets: on reals, lightly varied, and on reals that were blurred, mixed of two, cut, warped and more (tools/outliers.py);
+    both with the grey background and noise of a generator that still learns. Its threshold lets about 95 % of reals pass that it
+    has not seen (tools/train_detector.py).
 
     Args:
         classes: number of classes of the reals.
