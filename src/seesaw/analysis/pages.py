@@ -99,6 +99,11 @@ def save(figure: Figure, out: IO[Any], **options: Any) -> None:
         figure.savefig(out, **options)
 
 
+def _shortened(tag: re.Match[str]) -> str:
+    """A tag with two digits behind each point: coordinates, and never text, such as the numbers of an axis."""
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])
+
+
 def svg(figure: Figure, label: str) -> Markup:
     """A figure as an inline `<svg>` without background; the page's CSS gives its text the page's colour and font.
 
@@ -113,5 +118,5 @@ def svg(figure: Figure, label: str) -> Markup:
         save(figure, out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = out.getvalue()
     body = re.sub(r'(?<=<g) id="[^"]*"', "", text[text.index("<svg") + len("<svg") :])  # every figure has the same
-    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)  # a third of the page's size
+    body = re.sub("<[^>]*>", _shortened, body)  # a third of the page's size
     return Markup(f'<svg role="img" aria-label="{escape(printable(label))}"{body}')
