@@ -310,7 +310,7 @@ def test_with_labels_the_class_folders_are_counted_and_named(classes: Path) -> N
 
 @pytest.mark.parametrize(
     "model",
-    [pytest.param(m, marks=pytest.mark.slow) if f"{m}_small" in GANS else m for m in GANS if "projected" not in m],
+    [pytest.param(m, marks=pytest.mark.slow) if f"{m}_small" in GANS else m for m in GANS],
 )
 def test_every_model_takes_labels_and_one_without_classes_refuses_them(model: str) -> None:
     config = compose_checked([*small(model), "data.labels=true"])

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from small_models import MODELS, WITHOUT_LABELS, has_classes, small_run, takes_labels
+from small_models import MODELS, small_run
 
 import seesaw
 from seesaw.cli.main import main
@@ -27,12 +27,7 @@ def cases(*quick: tuple[str, bool]) -> list[Any]:
         pytest.param(model, labels, marks=() if (model, labels) in quick else pytest.mark.slow)
         for model in MODELS
         for labels in (False, True)
-        if not labels or takes_labels(model)
     ]
-
-
-def test_the_models_without_labels_are_those_whose_networks_take_none() -> None:
-    assert {model for model in MODELS if not has_classes(model)} == WITHOUT_LABELS
 
 
 LEVEL = 2 / 255

@@ -57,7 +57,7 @@ def test_projection_is_the_sum_over_features_of_a_loop() -> None:
         for k in range(5):
             inner += head.embedding.weight[label, k].item() * features[k].item()
         expected.append(logit.item() + inner)
-    torch.testing.assert_close(head(logits, phi, Y), torch.tensor(expected, dtype=torch.float64), rtol=1e-14, atol=0)
+    torch.testing.assert_close(head(logits, phi, Y), torch.tensor(expected, dtype=torch.float64), rtol=1e-14, atol=1e-15)
 
 
 def test_projection_of_equalised_layers_has_the_mean_square_of_its_features() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from seesaw.nets.fastgan import Excitation, Generator
+from seesaw.nets.fastgan import Excitation, GatedLinearUnit, Generator
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,17 @@ def test_the_excitation_is_the_papers_formula() -> None:
     hidden = F.silu(torch.einsum("bcij,ocij->bo", pooled, excite.squeeze.weight))
     gate = torch.sigmoid(hidden @ excite.gate.weight[:, :, 0, 0].T)
     torch.testing.assert_close(excite(coarse, fine), fine * gate[:, :, None, None])
+
+
+def test_the_gate_is_torchs_and_its_gradient_lies_as_its_input_does() -> None:
+    """A gradient that lies otherwise sends BatchNorm's backward pass before it a slow way."""
+    gradients = []
+    for gate in (GatedLinearUnit(), nn.GLU(1)):
+        x = torch.randn(2, 6, 8, 8, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+        y = gate(x.requires_grad_())
+        gradients.append(torch.autograd.grad((y * y).sum(), x)[0])
+    torch.testing.assert_close(*gradients)
+    assert gradients[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_only_the_direction_of_z_counts() -> None:

@@ -109,9 +109,51 @@ def test_grey_images_are_seen_as_colour(backbone: EfficientNetLite0) -> None:
     assert D([torch.rand(2, 1, 32, 32)]).shape == (2, 76)
 
 
+def test_labels_are_projected_on_the_features_of_each_patch(backbone: EfficientNetLite0) -> None:
+    """Against a loop over images, discriminators and patches, by Miyato and Koyama's eq. 4."""
+    D = made(backbone, classes=3).eval()
+    images, y = torch.rand(2, 3, 32, 32) * 2 - 1, torch.tensor([2, 0])
+    expected: list[list[float]] = [[], []]
+    with torch.no_grad():
+        found = D([images], y)
+        for judge, embed, features in zip(D.heads, D.of_classes, D.features(images), strict=True):
+            *layers, last = judge  # type: ignore[misc]
+            phi = nn.Sequential(*layers)(features)
+            side = last.kernel_size[0]
+            assert embed.bias is None
+            for image in range(2):
+                for i in range(phi.shape[2] - side + 1):
+                    for j in range(phi.shape[3] - side + 1):
+                        patch = phi[image, :, i : i + side, j : j + side]
+                        weights = last.weight[0] + embed.weight[y[image]]  # type: ignore[index]
+                        expected[image].append((weights * patch).sum().item())
+    torch.testing.assert_close(found, torch.tensor(expected), atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="called without labels"):
+        D([images])
+
+
+def test_class_logits_are_the_mean_over_patches_and_leave_the_logits_alone(backbone: EfficientNetLite0) -> None:
+    torch.manual_seed(4)
+    plain = made(backbone).eval()
+    torch.manual_seed(4)
+    D = made(backbone, classes=3, condition="auxiliary").eval()
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        found = D([images], torch.tensor([2, 0]))
+        patches = [
+            embed(judge[:-1](x)).flatten(2)
+            for judge, embed, x in zip(D.heads, D.of_classes, D.features(images), strict=True)
+        ]
+    assert torch.equal(found.adversarial, plain([images]))
+    assert [x.shape[2] for x in patches] == [25, 25, 25, 1]
+    assert found.classes.shape == (2, 1, 3)
+    torch.testing.assert_close(found.classes[:, 0], sum(x.sum(2) for x in patches) / 76)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"condition": "concat"}, "condition is 'concat'; it must be one of projection, auxiliary"),
         ({"size": 100}, "size is 100; it must be a multiple of 32 from 64 on"),
         ({"width": 0}, "width is 0; it must be at least 1"),
         ({"channels": 2}, "channels is 2; a projected discriminator takes 1 or 3"),

@@ -19,9 +19,6 @@ CONF = Path(__file__).parents[2] / "conf" / "model"
 MODELS = sorted(file.stem for file in CONF.glob("*.yaml") if file.stem[0] != "_" and file.stem != "style_transfer")
 """All that make images or points from latents."""
 
-WITHOUT_LABELS = frozenset({"projected", "projected_small"})
-"""Written down, for lists of tests: each process that collects them would compose all models."""
-
 SMALLER = {"width": 4, "max_width": 16, "base": 64, "widths": [8, 8], "w_dim": 8, "z_dim": 8, "group_size": 4,
            "size": 64, "halvings": 2}  # fmt: skip
 """Arguments of the networks that make them small."""
@@ -40,15 +37,6 @@ def networks(model: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def data_of(model: str) -> list[str]:
     """The data of a small run of the model."""
     return ["data=gaussians_ring", "data.n=200"] if model == "mlp_points" else ["data=digits", "data.resolution=16"]
-
-
-def takes_labels(model: str) -> bool:
-    return model not in WITHOUT_LABELS
-
-
-def has_classes(model: str) -> bool:
-    """Whether the network that makes images has an argument `classes`."""
-    return any("classes" in names for key, names in networks(model) if key in ("G", "decoder"))
 
 
 def overrides(model: str, labels: bool = False) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import MODELS, batch_norms, small_run, takes_labels
+from small_models import MODELS, batch_norms, small_run
 from tiny_run import change, tiny_run
 
 import seesaw
@@ -21,7 +21,6 @@ CASES = [
     pytest.param(model, labels, marks=() if model in QUICK else pytest.mark.slow)
     for model in MODELS
     for labels in (False, True)
-    if not labels or takes_labels(model)
 ]
 
 

@@ -29,17 +29,23 @@ def train(folder: Path, kimg: float, *overrides: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("no_curves")
+@pytest.mark.parametrize("labels", ["", "projection", pytest.param("auxiliary", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 3])
-def test_a_run_resumes_bit_for_bit_with_its_random_mixing_and_samples(channels: int, tmp_path: Path) -> None:
-    colours = f"data.channels={channels}"
-    whole = train(tmp_path / "whole", 0.016, colours)
-    train(tmp_path / "cut", 0.008, colours)
-    gone_on = train(tmp_path / "cut", 0.016, colours)
+def test_a_run_resumes_bit_for_bit_with_its_random_mixing_and_samples(
+    channels: int, labels: str, tmp_path: Path
+) -> None:
+    options = [f"data.channels={channels}"]
+    options += ["data.labels=true", f"model.D.condition={labels}"] if labels else []
+    options += ["penalty=auxiliary"] if labels == "auxiliary" else []
+    whole = train(tmp_path / "whole", 0.016, *options)
+    train(tmp_path / "cut", 0.008, *options)
+    gone_on = train(tmp_path / "cut", 0.016, *options)
     for key in ("state_dict", "optimizer_states", "progress"):
         assert same(whole[key], gone_on[key]), key
     assert not [name for name in whole["state_dict"] if "network" in name]
     assert any(name.startswith("D.cross_scale") for name in whole["state_dict"])
-    heads = sum(v.numel() for n, v in whole["state_dict"].items() if n.startswith("D.heads") and "original" in n)
+    trained = ("D.heads", "D.of_classes")
+    heads = sum(v.numel() for n, v in whole["state_dict"].items() if n.startswith(trained) and "original" in n)
     optimised = sum(v["exp_avg"].numel() for v in whole["optimizer_states"][1]["state"].values())
     assert heads < optimised < 1.1 * heads  # and BatchNorm's scales
     assert seesaw(["sample", str(tmp_path / "whole"), "--out", str(tmp_path / "x.png"), "--count", "4"]) == 0
@@ -52,6 +58,8 @@ PARTS = {
     "r1": ["penalty=r1"],
     "balance": ["balance=[ttur,topk,lecam,skip_d,instance_noise,label_smoothing]", "loss=non_saturating"],
     "ada": ["augment=ada"],
+    "labels": ["data.labels=true", "balance=[topk,lecam]", "penalty=r1"],
+    "auxiliary": ["data.labels=true", "model.D.condition=auxiliary", "penalty=[r1,auxiliary]"],
 }
 
 
@@ -77,7 +85,6 @@ def test_several_logits_a_sample_train_under_every_part(part: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["data.labels=true"], "this model takes no labels"),
         (["balance=pac"], r"^model\.D: images have 2 channels, and 1 were expected"),
         (["penalty=wgan_gp"], "give model.D.norm=none, where D has that option, or penalty=r1"),
     ],

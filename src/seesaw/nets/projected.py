@@ -6,8 +6,14 @@ features, mixed at random across channels and scales, and a small discriminator 
         -> cross-scale mixing, coarse to fine: add, bilinear x2, a random 1x1 convolution
         -> features at strides 16, 8, 4, 2 -> a discriminator each -> all their logits side by side
 
+With classes each discriminator has a further last convolution, to a value for each class and patch. Under projection
+(Miyato and Koyama 2018, eq. 4) that of the label is added to the patch's logit; under `auxiliary` they are class logits, and their
+mean over patches and discriminators is the image's. The paper has no labels; its authors' code projects too, otherwise.
+
 Neither the frozen network nor the random convolutions are trained (section 3.2 of the paper).
 """
+
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +24,8 @@ from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive
 from seesaw.nets.layers.backbone import Backbone
 from seesaw.nets.layers.frozen import frozen
-from seesaw.types import Pyramid
+from seesaw.nets.layers.labels import Condition, check_condition, of_model
+from seesaw.types import Logits, Pyramid
 
 TAPS = ("block2", "block4", "block10", "block15")
 """Of EfficientNet-Lite0: its last layers at strides 4, 8, 16 and 32, where the authors' code taps it too."""
@@ -48,13 +55,21 @@ class Discriminator(nn.Module):
         size: the shorter side in pixels to which smaller images are enlarged, a multiple of 32; larger images stay as they are.
             224 in the paper; the time of a step grows with its square.
         width: channels of the finest scale, 64 in the paper: the discriminators take as long as the frozen network.
+        classes: number of classes; 0 for none. condition: projection | auxiliary, see the module.
 
     Raises:
-        ValueError: the size, or the number of channels, is none that it takes.
+        ValueError: the size, the number of channels or the condition is none that it takes.
     """
 
     def __init__(
-        self, resolution: Resolution, channels: int, backbone: Backbone, size: int = 224, width: int = 64
+        self,
+        resolution: Resolution,
+        channels: int,
+        backbone: Backbone,
+        size: int = 224,
+        width: int = 64,
+        classes: int = 0,
+        condition: Condition = "projection",
     ) -> None:
         super().__init__()
         if size < 64 or size % 32:
@@ -62,8 +77,9 @@ class Discriminator(nn.Module):
         check_positive(width=width)
         if channels not in (1, 3):
             raise ValueError(f"channels is {channels}; a projected discriminator takes 1 or 3")
+        check_condition(condition, get_args(Condition))
         backbone.check(TAPS)
-        self.channels = channels
+        self.channels, self.classes, self.auxiliary = channels, classes, condition == "auxiliary"
         shape = size_of(resolution)
         factor = max(size / min(shape), 1.0)
         self.seen = (round(shape.height * factor), round(shape.width * factor))
@@ -80,6 +96,11 @@ class Discriminator(nn.Module):
             head(layer.out_channels, side, width) for layer, side in zip(fused, sides, strict=True)
         )
         normalise(self.heads)
+        ends = [judge[-1] for judge in self.heads] if classes else []
+        self.of_classes = nn.ModuleList(
+            nn.Conv2d(end.in_channels, classes, end.kernel_size, bias=self.auxiliary) for end in ends
+        )
+        normalise(self.of_classes)
 
     def train(self, mode: bool = True) -> "Discriminator":
         """The frozen parts stay in evaluation mode."""
@@ -110,10 +131,19 @@ class Discriminator(nn.Module):
             found.append(x)
         return found[::-1]
 
-    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor:
-        """The finest images (B, C, H, W) to logits (B, K). It takes no labels."""
+    def forward(self, images: Pyramid, y: Tensor | None = None) -> Tensor | Logits:
+        """The finest images (B, C, H, W), and with classes labels (B,), to logits (B, K), or to `Logits`."""
         features = self.features(images[-1])
-        return torch.cat([judge(x).flatten(1) for judge, x in zip(self.heads, features, strict=True)], 1)
+        if not self.classes:
+            return torch.cat([judge(x).flatten(1) for judge, x in zip(self.heads, features, strict=True)], 1)
+        last = [judge[:-1](x) for judge, x in zip(self.heads, features, strict=True)]
+        logits = [judge[-1](x) for judge, x in zip(self.heads, last, strict=True)]
+        of_classes = torch.cat([layer(x).flatten(2) for layer, x in zip(self.of_classes, last, strict=True)], 2)
+        found = torch.cat([x.flatten(1) for x in logits], 1)
+        if self.auxiliary:
+            return Logits(found, of_classes.mean(2)[:, None])
+        index = of_model(y)[:, None, None].expand(-1, 1, found.shape[1])
+        return found + of_classes.gather(1, index)[:, 0]
 
 
 def head(channels: int, side: int, width: int) -> nn.Sequential:

@@ -42,7 +42,7 @@ class ClassLatent(nn.Module):
             raise ValueError(f"classes is {classes} and embedding {embedding}; both must be at least 0")
         if condition == "multiply" and embedding not in (0, z_dim):
             raise ValueError(
-                f"embedding is {embedding}; condition=multiply has one of z_dim = {z_dim} numbers, leave embedding out"
+                f"embedding is {embedding}; condition=multiply has one of z_dim = {z_dim} numbers: give embedding=0"
             )
         self.classes, self.multiply = classes, condition == "multiply"
         self.out = z_dim if self.multiply or not classes else z_dim + (embedding or classes)
