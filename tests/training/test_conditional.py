@@ -102,7 +102,7 @@ def test_nets_take_the_number_of_classes_from_the_data(overrides: list[str], cla
         ("data.labels=true model.G.classes=0", r"data\.labels=true, and this model takes no labels"),
         ("data.labels=true model.G.condition=nothing", "'nothing' is not allowed; give one of concat, multiply, batch_norm"),
         ("data.labels=true model=progan_small model.G.condition=batch_norm", "give one of concat, multiply"),
-        ("data.labels=true model.G.condition=multiply model.G.embedding=8", "condition=multiply has one of z_dim = 6 numbers: give embedding=0"),
+        ("data.labels=true model.G.condition=multiply model.G.embedding=8", "one of z_dim = 6 numbers: give embedding=0"),
         ("model.fake_labels=even", r"model\.fake_labels=even draws labels for G, and this model takes none"),
         ("model.fake_labels=some data.labels=true", "'some' is not allowed; give one of data, even"),
         ("data.labels=true model.G.condition=concat model.G.embedding=-1", "embedding -1; both must be at least 0"),
@@ -141,8 +141,8 @@ def test_the_class_is_an_embedding_of_a_quarter_of_the_latent_in_small_nets(mode
 
 @pytest.mark.slow
 def test_a_conditional_progan_makes_the_digits_that_it_is_asked_for(tmp_path: Path) -> None:
-    """25 seconds of a core at 8 px, without growing; with a one-hot class 0.18 were recognised here, and with an embedding as long
-    as the latent over 0.5 of the samples lay beside another one in the features."""
+    """25 seconds of a core at 8 px, without growing; with a one-hot class 0.18 were recognised here, and with an embedding as
+    long as the latent over 0.5 of the samples lay beside another one in the features."""
     small = ["data.resolution=8", "model.growth.first=8", "kimg=20", "evaluate_kimg=20", "sample_kimg=20", "seed=1"]
     more = ["model=progan_small", "data.labels=true", "logger=none", "trainer=cpu", f"run_dir={tmp_path}"]
     assert main([*small, *more]) == 0

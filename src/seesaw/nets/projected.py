@@ -7,8 +7,8 @@ features, mixed at random across channels and scales, and a small discriminator 
         -> features at strides 16, 8, 4, 2 -> a discriminator each -> all their logits side by side
 
 With classes each discriminator has a further last convolution, to a value for each class and patch. Under projection
-(Miyato and Koyama 2018, eq. 4) that of the label is added to the patch's logit; under `auxiliary` they are class logits, and their
-mean over patches and discriminators is the image's. The paper has no labels; its authors' code projects too, otherwise.
+(Miyato and Koyama 2018, eq. 4) that of the label is added to the patch's logit; under `auxiliary` they are class logits, and
+their mean over patches and discriminators is the image's. The paper has no labels; its authors' code projects too, otherwise.
 
 Neither the frozen network nor the random convolutions are trained (section 3.2 of the paper).
 """
@@ -92,13 +92,12 @@ class Discriminator(nn.Module):
         self.cross_channel = frozen(nn.ModuleList(mixed), saved=True)
         self.cross_scale = frozen(nn.ModuleList(fused), saved=True)
         sides = [-(-min(self.seen) // stride) * 2 for stride in STRIDES]
-        self.heads = nn.ModuleList(
-            head(layer.out_channels, side, width) for layer, side in zip(fused, sides, strict=True)
-        )
+        heads = [head(layer.out_channels, side, width) for layer, side in zip(fused, sides, strict=True)]
+        self.heads = nn.ModuleList(heads)
         normalise(self.heads)
-        ends = [judge[-1] for judge in self.heads] if classes else []
+        ends = [end for judge in heads for end in (judge[-1],) if isinstance(end, nn.Conv2d) and classes]
         self.of_classes = nn.ModuleList(
-            nn.Conv2d(end.in_channels, classes, end.kernel_size, bias=self.auxiliary) for end in ends
+            nn.Conv2d(end.in_channels, classes, end.kernel_size[0], bias=self.auxiliary) for end in ends
         )
         normalise(self.of_classes)
 
@@ -136,14 +135,18 @@ class Discriminator(nn.Module):
         features = self.features(images[-1])
         if not self.classes:
             return torch.cat([judge(x).flatten(1) for judge, x in zip(self.heads, features, strict=True)], 1)
-        last = [judge[:-1](x) for judge, x in zip(self.heads, features, strict=True)]
-        logits = [judge[-1](x) for judge, x in zip(self.heads, last, strict=True)]
-        of_classes = torch.cat([layer(x).flatten(2) for layer, x in zip(self.of_classes, last, strict=True)], 2)
-        found = torch.cat([x.flatten(1) for x in logits], 1)
+        logits, of_classes = [], []
+        for judge, classify, x in zip(self.heads, self.of_classes, features, strict=True):
+            *layers, last = judge.children()
+            for layer in layers:
+                x = layer(x)
+            logits.append(last(x).flatten(1))
+            of_classes.append(classify(x).flatten(2))
+        found, by_class = torch.cat(logits, 1), torch.cat(of_classes, 2)
         if self.auxiliary:
-            return Logits(found, of_classes.mean(2)[:, None])
+            return Logits(found, by_class.mean(2)[:, None])
         index = of_model(y)[:, None, None].expand(-1, 1, found.shape[1])
-        return found + of_classes.gather(1, index)[:, 0]
+        return found + by_class.gather(1, index)[:, 0]
 
 
 def head(channels: int, side: int, width: int) -> nn.Sequential:
