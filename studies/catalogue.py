@@ -47,10 +47,10 @@ TRANSFER = [  # both alphabets have the same fonts; distances are to families of
     *FONTS, "model=dcgan_small", "model.G.z_dim=32", "metrics.against=held_out", "kimg=24", "evaluate_kimg=3", "sample_kimg=12",
 ]  # fmt: skip
 LABELLED = {"digits": ["data=digits"], "glyphs": FONTS}
-BRIEF = {  # two to four minutes on one core with AVX2 alone
+BRIEF = {  # two to four minutes on one core with AVX2 alone; the pyramids at 16 px, so that three seeds are a matter of minutes
     "dcgan_small": ["model=dcgan_small", "kimg=40"],
-    "progan_small": ["model=progan_small", "kimg=48", "model.growth.fade=4000", "model.growth.stabilise=4000"],
-    "msggan_small": ["model=msggan_small", "kimg=20"],
+    "progan_small": ["model=progan_small", "data.resolution=16", "kimg=32", "model.growth.fade=4000", "model.growth.stabilise=4000"],
+    "msggan_small": ["model=msggan_small", "data.resolution=16", "kimg=16"],
 }
 TODAY = {  # about five minutes on one core with AVX2 alone; dcgan_small again, so that all rows are of one day and machine
     "dcgan_small": ["model=dcgan_small", "kimg=60", "evaluate_kimg=4"],
@@ -69,9 +69,9 @@ FEW = {  # a few hundred images of 64 px; distances by features that a projected
     "photographs": ["data=folder", "data.root=cache/photos/train", "data.resolution=64", "metrics=self_supervised"],
 }
 BESIDE = {  # as many kimg as take equal CPU minutes
-    "projected_small": ["model=projected_small", "kimg=40", "evaluate_kimg=10", "sample_kimg=5"],
-    "dcgan_small": ["model=dcgan_small", "model.G.z_dim=64", "penalty.r1.gamma=2", "kimg=150", "evaluate_kimg=37.5",
-                    "sample_kimg=37.5"],
+    "projected_small": ["model=projected_small", "kimg=60", "evaluate_kimg=10", "sample_kimg=5"],
+    "dcgan_small": ["model=dcgan_small", "model.G.z_dim=64", "penalty.r1.gamma=2", "kimg=75", "evaluate_kimg=25",
+                    "sample_kimg=25"],
 }  # fmt: skip
 RELATIVE = {  # R3GAN's question on 1000 modes: does a relativistic loss keep them, and what do its penalties add
     "r3gan_small": [],

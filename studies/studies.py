@@ -108,6 +108,15 @@ def half_floor(overrides: list[str]) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def floors(runs: dict[str, list[str]]) -> dict[str, dict[str, float]]:
+    """`half_floor` of each set of images in these runs, under the overrides that choose it."""
+    sets: dict[str, list[str]] = {}
+    for how in runs.values():
+        kept = [o for o in how if o.startswith(("model=", "data", "metrics")) and not o.startswith("data.labels")]
+        sets.setdefault(" ".join(o for o in kept if not o.startswith("model=")) or "data=digits", kept)
+    return {key: half_floor(kept) for key, kept in sets.items()}
+
+
 def stages(runs: dict[str, list[str]]) -> list[dict[str, list[str]]]:
     """The runs that begin from nothing, then those that begin from the weights of one of them."""
     later = {name: how for name, how in runs.items() if any(override.startswith("init_from=") for override in how)}
@@ -128,20 +137,21 @@ def main() -> None:
         with ThreadPoolExecutor(args.jobs) as pool:
             found |= zip(part, pool.map(lambda item: run(args.study, *item), part.items()), strict=True)
     file = RESULTS / f"{args.study}.json"
-    former = json.loads(file.read_text(encoding="utf-8"))["runs"] if args.only and file.exists() else {}
-    figures = {name: (former | found)[name] for name in STUDIES[args.study] if name in former | found}
+    former = json.loads(file.read_text(encoding="utf-8")) if args.only and file.exists() else {"runs": {}}
+    every = former["runs"] | found
+    figures = {name: every[name] for name in STUDIES[args.study] if name in every}
     only = f" --only {shlex.quote(args.only)}" if args.only else ""
     result = {
         **origin(
             f"python studies/studies.py {args.study}{only} --jobs {args.jobs}",
             f"{args.jobs} runs at a time with one thread each",
         ),
-        "half_floor": half_floor(next(iter(runs.values()))),
+        "half_floors": former.get("half_floors", {}) | floors(runs),
         "runs": figures,
     }
     RESULTS.mkdir(exist_ok=True)
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print("half of the reals to the other:", result["half_floor"])
+    print("half of the reals to the other:", result["half_floors"])
     print("\n".join(medians(figures)))
     for name, row in figures.items():
         print(
