@@ -49,9 +49,10 @@ TRANSFER = [  # both alphabets have the same fonts; distances are to families of
 LABELLED = {"digits": ["data=digits"], "glyphs": FONTS}
 BRIEF = {  # two to four minutes on one core with AVX2 alone; the pyramids at 16 px, so that three seeds are a matter of minutes
     "dcgan_small": ["model=dcgan_small", "kimg=40"],
-    "progan_small": ["model=progan_small", "data.resolution=16", "kimg=32", "model.growth.fade=4000", "model.growth.stabilise=4000"],
+    "progan_small": ["model=progan_small", "data.resolution=16", "kimg=32", "model.growth.fade=4000",
+                     "model.growth.stabilise=4000"],
     "msggan_small": ["model=msggan_small", "data.resolution=16", "kimg=16"],
-}
+}  # fmt: skip
 TODAY = {  # about five minutes on one core with AVX2 alone; dcgan_small again, so that all rows are of one day and machine
     "dcgan_small": ["model=dcgan_small", "kimg=60", "evaluate_kimg=4"],
     "sngan_small": ["model=sngan_small", "kimg=40", "evaluate_kimg=4"],
