@@ -120,12 +120,12 @@ def test_labels_are_projected_on_the_features_of_each_patch(backbone: EfficientN
             *layers, last = judge  # type: ignore[misc]
             phi = nn.Sequential(*layers)(features)
             side = last.kernel_size[0]
-            assert embed.bias is None
+            assert embed.embedding.bias is None  # type: ignore[union-attr]
             for image in range(2):
                 for i in range(phi.shape[2] - side + 1):
                     for j in range(phi.shape[3] - side + 1):
                         patch = phi[image, :, i : i + side, j : j + side]
-                        weights = last.weight[0] + embed.weight[y[image]]  # type: ignore[index]
+                        weights = last.weight[0] + embed.embedding.weight[y[image]].view_as(patch)  # type: ignore
                         expected[image].append((weights * patch).sum().item())
     torch.testing.assert_close(found, torch.tensor(expected), atol=1e-4, rtol=1e-4)
     with pytest.raises(ValueError, match="called without labels"):
@@ -140,10 +140,10 @@ def test_class_logits_are_the_mean_over_patches_and_leave_the_logits_alone(backb
     images = torch.rand(2, 3, 32, 32) * 2 - 1
     with torch.no_grad():
         found = D([images], torch.tensor([2, 0]))
-        patches = [
-            embed(judge[:-1](x)).flatten(2)
-            for judge, embed, x in zip(D.heads, D.of_classes, D.features(images), strict=True)
-        ]
+        patches = []
+        for judge, head, x in zip(D.heads, D.of_classes, D.features(images), strict=True):
+            weight, side = head.embedding.weight, min(4, (phi := judge[:-1](x)).shape[2])  # type: ignore
+            patches.append(F.conv2d(phi, weight.view(3, -1, side, side), head.embedding.bias).flatten(2))  # type: ignore
     assert torch.equal(found.adversarial, plain([images]))
     assert [x.shape[2] for x in patches] == [25, 25, 25, 1]
     assert found.classes.shape == (2, 1, 3)

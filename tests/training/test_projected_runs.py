@@ -85,6 +85,8 @@ def test_several_logits_a_sample_train_under_every_part(part: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
+        (["data.labels=true", "model.D.condition=auxiliary"], "gives class logits that no term reads"),
+        (["data.labels=true", "model.D.classes=0"], "G takes labels, and D takes none"),
         (["balance=pac"], r"^model\.D: images have 2 channels, and 1 were expected"),
         (["penalty=wgan_gp"], "give model.D.norm=none, where D has that option, or penalty=r1"),
     ],

@@ -6,14 +6,14 @@ features, mixed at random across channels and scales, and a small discriminator 
         -> cross-scale mixing, coarse to fine: add, bilinear x2, a random 1x1 convolution
         -> features at strides 16, 8, 4, 2 -> a discriminator each -> all their logits side by side
 
-With classes each discriminator has a further last convolution, to a value for each class and patch. Under projection
-(Miyato and Koyama 2018, eq. 4) that of the label is added to the patch's logit; under `auxiliary` they are class logits, and
-their mean over patches and discriminators is the image's. The paper has no labels; its authors' code projects too, otherwise.
+With classes each discriminator has a `ClassHead` on the features of each patch that its last convolution sees: the class is
+projected on each (Miyato and Koyama 2018, eq. 4), or the class logits of an image are the mean over patches and discriminators.
+The paper has no labels; its authors' code projects too, otherwise.
 
 Neither the frozen network nor the random convolutions are trained (section 3.2 of the paper).
 """
 
-from typing import get_args
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from seesaw.functional.spectral import normalise
 from seesaw.nets.layers import check_positive
 from seesaw.nets.layers.backbone import Backbone
 from seesaw.nets.layers.frozen import frozen
-from seesaw.nets.layers.labels import Condition, check_condition, of_model
+from seesaw.nets.layers.labels import ClassHead, Condition
 from seesaw.types import Logits, Pyramid
 
 TAPS = ("block2", "block4", "block10", "block15")
@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
         size: the shorter side in pixels to which smaller images are enlarged, a multiple of 32; larger images stay as they are.
             224 in the paper; the time of a step grows with its square.
         width: channels of the finest scale, 64 in the paper: the discriminators take as long as the frozen network.
-        classes: number of classes; 0 for none. condition: projection | auxiliary, see the module.
+        classes, condition: how it takes labels; see the module and `ClassHead`.
 
     Raises:
         ValueError: the size, the number of channels or the condition is none that it takes.
@@ -77,9 +77,8 @@ class Discriminator(nn.Module):
         check_positive(width=width)
         if channels not in (1, 3):
             raise ValueError(f"channels is {channels}; a projected discriminator takes 1 or 3")
-        check_condition(condition, get_args(Condition))
         backbone.check(TAPS)
-        self.channels, self.classes, self.auxiliary = channels, classes, condition == "auxiliary"
+        self.channels, self.classes = channels, classes
         shape = size_of(resolution)
         factor = max(size / min(shape), 1.0)
         self.seen = (round(shape.height * factor), round(shape.width * factor))
@@ -95,10 +94,10 @@ class Discriminator(nn.Module):
         heads = [head(layer.out_channels, side, width) for layer, side in zip(fused, sides, strict=True)]
         self.heads = nn.ModuleList(heads)
         normalise(self.heads)
-        ends = [end for judge in heads for end in (judge[-1],) if isinstance(end, nn.Conv2d) and classes]
-        self.of_classes = nn.ModuleList(
-            nn.Conv2d(end.in_channels, classes, end.kernel_size[0], bias=self.auxiliary) for end in ends
-        )
+        ends = [end for judge in heads for end in (judge[-1],) if isinstance(end, nn.Conv2d)]
+        self.sides = [end.kernel_size[0] for end in ends]
+        features = [end.in_channels * side**2 for end, side in zip(ends, self.sides, strict=True)]
+        self.of_classes = nn.ModuleList(ClassHead(partial(nn.Linear, n), classes, condition) for n in features)
         normalise(self.of_classes)
 
     def train(self, mode: bool = True) -> "Discriminator":
@@ -135,18 +134,20 @@ class Discriminator(nn.Module):
         features = self.features(images[-1])
         if not self.classes:
             return torch.cat([judge(x).flatten(1) for judge, x in zip(self.heads, features, strict=True)], 1)
-        logits, of_classes = [], []
-        for judge, classify, x in zip(self.heads, self.of_classes, features, strict=True):
+        found, by_class = [], []
+        for judge, classify, x, side in zip(self.heads, self.of_classes, features, self.sides, strict=True):
             *layers, last = judge.children()
             for layer in layers:
                 x = layer(x)
-            logits.append(last(x).flatten(1))
-            of_classes.append(classify(x).flatten(2))
-        found, by_class = torch.cat(logits, 1), torch.cat(of_classes, 2)
-        if self.auxiliary:
-            return Logits(found, by_class.mean(2)[:, None])
-        index = of_model(y)[:, None, None].expand(-1, 1, found.shape[1])
-        return found + by_class.gather(1, index)[:, 0]
+            patches = F.unfold(x, side).movedim(1, 2)  # (B, patches, features)
+            labels = None if y is None else y.repeat_interleave(patches.shape[1])
+            judged = classify(last(x).flatten(), patches.flatten(0, 1), labels)
+            if isinstance(judged, Logits) and judged.classes is not None:
+                by_class.append(judged.classes.unflatten(0, patches.shape[:2]))
+            logits = judged.adversarial if isinstance(judged, Logits) else judged
+            found.append(logits.unflatten(0, patches.shape[:2]))
+        whole = torch.cat(found, 1)
+        return Logits(whole, torch.cat(by_class, 1).mean(1)) if by_class else whole
 
 
 def head(channels: int, side: int, width: int) -> nn.Sequential:
