@@ -64,11 +64,13 @@ FAULTS: dict[str, tuple[str, Any]] = {
     "one image": ("collapsed", after(0.5, **ONE_IMAGE)),
     "one image from the start": ("collapsed", from_start(**ONE_IMAGE)),
     "coverage falls, precision rises": ("mode_dropping", after(0.5, coverage=0.2, precision=0.95, recall=0.3)),
+    "one image of each class": ("mode_dropping", from_start(duplicates=0.64, recall=0.03)),  # as a conditional ProGAN made
     "three of eight modes": (
         "mode_dropping",
         lambda t: {"mode_share": 0.375 if t > 0.5 else 1.0, "valid": 0.9, "distance": 2.0, "drift": 0.1},
     ),
     "copies": ("memorising", after(0.5, authentic=0.1, precision=1.0)),
+    "copies of few images": ("memorising", from_start(authentic=0.0, precision=1.0, duplicates=1.0, recall=0.03)),
     "D knows its reals by heart": ("memorising", after(0.3, r_v=0.95)),
     "C_T": ("memorising", after(0.3, c_t=-12.0)),
     "nothing to learn from D": ("d_dominates", lambda t: healthy(t) | BAD | {ACCURACY: 1.0, G_NORM: 1e-6 if t > 0.2 else 1.0}),

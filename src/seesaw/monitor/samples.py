@@ -97,6 +97,8 @@ class ModeDropping(Rule):
         narrow: coverage over precision, below which G is narrow though it never was wider.
         sharp: precision from which on that counts.
         modes: share of the known modes, below which modes are missing.
+        alike: share of samples that nearly equal another one, above which G repeats images, of each class of a conditional
+            model for instance. few: recall below which that counts, while images are sharp.
     """
 
     state = "mode_dropping"
@@ -113,15 +115,28 @@ class ModeDropping(Rule):
         narrow: float = 0.3,
         sharp: float = 0.5,
         modes: float = 0.7,
+        alike: float = 0.5,
+        few: float = 0.1,
     ) -> None:
         check_shares(fall=fall, recall=recall, floor=floor, plunge=plunge, kept=kept, narrow=narrow, sharp=sharp, modes=modes)
-        check_shares(formed=formed)
+        check_shares(formed=formed, alike=alike, few=few)
+        self.alike, self.few = alike, few
         self.floor, self.plunge, self.kept, self.formed = floor, plunge, kept, formed
         self.left = {"coverage": fall, "mode_share": fall, "vendi_ratio": fall, "recall": recall}
         self.narrow, self.sharp, self.modes = narrow, sharp, modes
 
     def __call__(self, history: History) -> Finding | None:
-        return self.fell(history) or self.is_narrow(history)
+        return self.fell(history) or self.repeats(history) or self.is_narrow(history)
+
+    def repeats(self, history: History) -> Finding | None:
+        """Each of the kinds of images is one image; the number of kinds, and so coverage and variety, may still be right. Copies of
+        training images are alike too, and are `Memorising`'s."""
+        precision, alike, recall = (history.now(name) for name in ("precision", "duplicates", "recall"))
+        if history.now("authentic") < self.formed:
+            return None
+        if history.grown and precision >= self.sharp and alike > self.alike and recall < self.few:
+            return Finding(f"{alike:.0%} of the samples nearly equal another one, and recall is {recall:.2f}: G repeats images")
+        return None
 
     def fell(self, history: History) -> Finding | None:
         """A fall from what the run had reached."""
