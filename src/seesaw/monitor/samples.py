@@ -129,7 +129,7 @@ class ModeDropping(Rule):
         return self.fell(history) or self.repeats(history) or self.is_narrow(history)
 
     def repeats(self, history: History) -> Finding | None:
-        """Each of the kinds of images is one image; the number of kinds, and so coverage and variety, may still be right. Copies of
+        """Each kind of images is one image; the number of kinds, and so coverage and variety, may still be right. Copies of
         training images are alike too, and are `Memorising`'s."""
         precision, alike, recall = (history.now(name) for name in ("precision", "duplicates", "recall"))
         if history.now("authentic") < self.formed:
