@@ -39,8 +39,9 @@ def last_grid(run: Path) -> torch.Tensor:
 
 
 def beside(pictures: list[torch.Tensor]) -> torch.Tensor:
-    """Pictures side by side on white, from the top."""
-    height = max(picture.shape[1] for picture in pictures)
+    """Pictures side by side on white, from the top; grey ones become coloured beside coloured ones."""
+    channels, height = (max(picture.shape[k] for picture in pictures) for k in (0, 1))
+    pictures = [picture.expand(channels, -1, -1) for picture in pictures]
     pictures = [pad(picture, [0, 0, 0, height - picture.shape[1]], fill=255) for picture in pictures]
     gap = torch.full((*pictures[0].shape[:2], 24), 255, dtype=torch.uint8)
     return torch.cat([x for picture in pictures for x in (gap, picture)][1:], 2)
