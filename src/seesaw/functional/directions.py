@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from seesaw.functional.eigen import eigh
 from seesaw.functional.latents import unit
 
 
@@ -20,14 +21,14 @@ def closed_form(weights: list[Tensor], count: int) -> tuple[Tensor, Tensor]:
     Source: Shen and Zhou 2021 (arXiv 2007.06600), equations 3 to 5.
     """
     a = torch.cat([w.double() for w in weights])
-    values, vectors = torch.linalg.eigh(a.T @ a)
+    values, vectors = eigh(a.T @ a)
     return unit(vectors.flip(1).T[:count]).float(), values.flip(0)[:count].float()
 
 
 def principal(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Principal components of x (N, D): directions (count, D) of length 1, and the variance along each (count,), falling."""
     centred = x.double() - x.double().mean(0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred / (len(x) - 1))
+    values, vectors = eigh(centred.T @ centred / (len(x) - 1))
     return unit(vectors.flip(1).T[:count]).float(), values.flip(0)[:count].clamp_min(0).float()
 
 
@@ -51,10 +52,10 @@ def from_activations(z: Tensor, activations: Tensor, count: int) -> tuple[Tensor
     flat = activations.flatten(1).double()
     centred = flat - flat.mean(0)
     if len(flat) < flat.shape[1]:  # the smaller of the two Gram matrices; both have the same eigenvalues above 0
-        values, vectors = torch.linalg.eigh(centred @ centred.T)
+        values, vectors = eigh(centred @ centred.T)
         x = vectors.flip(1)[:, :count] * values.flip(0)[:count].clamp_min(0).sqrt()
     else:
-        values, vectors = torch.linalg.eigh(centred.T @ centred)
+        values, vectors = eigh(centred.T @ centred)
         x = centred @ vectors.flip(1)[:, :count]
     found = torch.linalg.lstsq(x, z.double() - z.double().mean(0)).solution
     return unit(found).float(), (values.flip(0)[:count].clamp_min(0) / (len(z) - 1)).float()

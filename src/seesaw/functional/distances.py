@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from seesaw.functional.eigen import eigh, eigvalsh
+
 Moments = tuple[Tensor, Tensor]  # mean (d,) and covariance (d, d), float64
 
 
@@ -46,7 +48,7 @@ def covariance_factor(cov: Tensor) -> Tensor:
     Half the work of a Fréchet distance, and it depends on one side alone: kept with the statistics of the reals. Directions
     whose eigenvalue is rounding (of fewer samples than dimensions) are left out, which makes the other half cheaper too.
     """
-    values, vectors = torch.linalg.eigh(cov.double())
+    values, vectors = eigh(cov.double())
     kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
     return vectors[:, kept] * values[kept].sqrt()
 
@@ -68,7 +70,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor, f
         raise ValueError(f"the two sets have features of {len(mean1)} and {len(mean2)} dimensions")
     mean1, cov1, mean2, cov2 = (t.double() for t in (mean1, cov1, mean2, cov2))
     factor = covariance_factor(cov1) if factor1 is None else factor1.double()
-    root = torch.linalg.eigvalsh(factor.T @ cov2 @ factor).clamp(min=0).sqrt().sum()
+    root = eigvalsh(factor.T @ cov2 @ factor).clamp(min=0).sqrt().sum()
     distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root
     return max(distance.item(), 0.0)
 

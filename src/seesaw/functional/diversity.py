@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from seesaw.functional.eigen import eigvalsh
+
 
 def vendi(features: Tensor) -> float:
     """The Vendi score of features (n, d): exp of the entropy of the eigenvalues of K / n, K the cosine similarities (Friedman and
@@ -17,7 +19,7 @@ def vendi(features: Tensor) -> float:
         raise ValueError("the Vendi score takes at least one sample")
     x = features.double()
     x = x / x.norm(dim=1, keepdim=True).clamp_min(1e-300)
-    values = torch.linalg.eigvalsh((x.T @ x if d <= n else x @ x.T) / n).clamp_min(0)
+    values = eigvalsh((x.T @ x if d <= n else x @ x.T) / n).clamp_min(0)
     return torch.special.entr(values).sum().exp().item()
 
 

@@ -9,6 +9,7 @@ is of theirs stands at each function.
 import torch
 from torch import Tensor
 
+from seesaw.functional.eigen import eigh
 from seesaw.util import LUMA
 
 LEAST_EIGENVALUE = 1e-8
@@ -50,7 +51,7 @@ def moments(features: Tensor, epsilon: float = 1e-4) -> tuple[Tensor, Tensor]:
 
 def matrix_sqrt(covariance: Tensor) -> Tensor:
     """The symmetric square root of symmetric positive matrices (…, N, N)."""
-    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = eigh(covariance)
     return (vectors * values.clamp_min(0).sqrt().unsqueeze(-2)) @ vectors.mT
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from seesaw.functional.dtype import at_least_float32
+from seesaw.functional.eigen import eigvalsh
 from seesaw.functional.pixels import to_unit
 from seesaw.gan.judging import evaluated, judging, parts
 from seesaw.gan.losses import DiscriminatorLoss
@@ -140,7 +141,7 @@ def log_condition(G: nn.Module, z_dim: int, seed: int, y: Tensor | None = None) 
     for k, z in enumerate(sampling.latents(LATENTS, z_dim, seed, "condition").double().to(device)):
         images = torch.cat(list(_images(twin, torch.cat([z[None], z + STEP * basis]), None if y is None else y[k])))
         columns = (images[1:] - images[0]) / STEP
-        values = torch.linalg.eigvalsh(columns @ columns.T)
+        values = eigvalsh(columns @ columns.T)
         least, largest = values[0].item(), values[-1].item()
         found.append(math.log10(largest / least) if least > 0 else math.inf)
     return sum(found) / len(found)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from seesaw.functional.eigen import eigh
 from seesaw.functional.memorisation import c_t, likelihood_gap
 from seesaw.functional.neighbours import nearest
 from seesaw.metrics.extractors.base import Extractor
@@ -72,7 +73,7 @@ class Generalisation(Metric):
         if self._cells is None or self._cells[0] != training.key:
             from sklearn.cluster import KMeans
 
-            directions = torch.linalg.eigh(training.cov).eigenvectors[:, -DIRECTIONS:]
+            directions = eigh(training.cov)[1][:, -DIRECTIONS:]
             x = (training.features.double() - training.mean) @ directions
             count = min(CELLS, len(x))
             found = KMeans(count, n_init=1, random_state=0).fit(x.numpy()).cluster_centers_
