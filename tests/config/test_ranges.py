@@ -54,7 +54,7 @@ ZERO = {
     "monitor": dict.fromkeys(
         ("warm_up", "vendi", "duplicates", "modes", "coverage", "similar", "fall", "recall", "kept", "narrow", "sharp",
          "authentic", "by_heart", "accuracy", "vanished", "still", "gain", "dead", "drift", "beyond", "half", "fooled",
-         "plunge", "formed", "right", "faint", "flat", "floor", "updates", "lost", "late"),
+         "plunge", "formed", "right", "faint", "flat", "floor", "updates", "lost", "late", "alike", "few"),
         "a share, or steps: never, or at once",
     ),
     "trainer": {}, "callbacks": {}, "dynamics": {}, "loss": {},
